@@ -1,0 +1,1 @@
+//! Builds all rooms, wires them, reloads and stops them; systemd and signals.

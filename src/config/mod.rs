@@ -1,0 +1,1 @@
+//! The configuration file: every room's own section, composed; found, read, checked whole.

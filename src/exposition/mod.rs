@@ -1,0 +1,1 @@
+//! Writers of Prometheus's text format and OpenMetrics: pure.

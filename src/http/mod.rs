@@ -1,0 +1,1 @@
+//! The HTTP interface: metrics, health, query API.

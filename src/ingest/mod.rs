@@ -1,0 +1,1 @@
+//! Events from application processes over Unix sockets.

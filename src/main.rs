@@ -1,0 +1,3 @@
+//! The `sidewatch` program: everything is in the library.
+
+fn main() {}

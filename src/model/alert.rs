@@ -1,0 +1,124 @@
+//! Rules and alerts as they stand now: what the rule engine publishes for everyone else to read.
+
+use std::sync::Arc;
+
+use super::{Labels, Timestamp};
+
+/// Where an alert is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertState {
+    /// The condition does not hold.
+    Inactive,
+    /// The condition holds, but not for long enough yet.
+    Pending,
+    /// The alert is on.
+    Firing,
+}
+
+impl AlertState {
+    /// The state's name in Prometheus's interfaces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+        }
+    }
+}
+
+/// One active alert.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertSnapshot {
+    /// Pending or firing.
+    pub state: AlertState,
+    /// All labels, `alertname` among them.
+    pub labels: Labels,
+    /// Annotations with their templates expanded.
+    pub annotations: Labels,
+    /// The expression's value at the last evaluation.
+    pub value: f64,
+    /// Since when the condition has held.
+    pub active_at: Timestamp,
+    /// Since when it has been firing.
+    pub fired_at: Option<Timestamp>,
+}
+
+/// Whether a rule could be evaluated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleHealth {
+    /// Not evaluated yet.
+    Unknown,
+    /// The last evaluation succeeded.
+    Ok,
+    /// The last evaluation failed, and why.
+    Err(String),
+}
+
+/// What a rule makes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RuleKind {
+    /// Alerts.
+    Alerting {
+        /// How long the condition has to hold, in milliseconds.
+        for_millis: i64,
+        /// How long a firing alert stays on after its condition ended, in milliseconds.
+        keep_firing_for_millis: i64,
+        /// The number that the expression compares with, where it is a comparison with one: `… > 0.9`.
+        threshold: Option<f64>,
+        /// The alerts that are pending or firing.
+        alerts: Vec<AlertSnapshot>,
+    },
+    /// A series.
+    Recording,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSnapshot {
+    /// The alert's or the recorded metric's name.
+    pub name: String,
+    /// The expression, as written.
+    pub query: String,
+    /// Static labels (templates unexpanded), the group's included.
+    pub labels: Labels,
+    /// Annotations with their templates unexpanded.
+    pub annotations: Labels,
+    /// Whether it could be evaluated.
+    pub health: RuleHealth,
+    /// When it was last evaluated.
+    pub last_evaluation: Option<Timestamp>,
+    /// How long that took, in seconds.
+    pub evaluation_seconds: f64,
+    /// What it makes.
+    pub kind: RuleKind,
+}
+
+/// One group of rules.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupSnapshot {
+    /// The group's name, unique in its file.
+    pub name: String,
+    /// The file, or `pack:NAME` for a built-in one.
+    pub file: String,
+    /// How often it is evaluated, in milliseconds.
+    pub interval_millis: i64,
+    /// The most alerts or series a rule may make; 0 is no limit.
+    pub limit: usize,
+    /// When it was last evaluated.
+    pub last_evaluation: Option<Timestamp>,
+    /// How long that took, in seconds.
+    pub evaluation_seconds: f64,
+    /// Its rules, in order.
+    pub rules: Vec<RuleSnapshot>,
+}
+
+/// All groups. A group shares its snapshot until it is evaluated again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RulesSnapshot {
+    /// The groups, by file and name.
+    pub groups: Vec<Arc<GroupSnapshot>>,
+    /// Why the rule files could not be loaded the last time, one line a problem; empty when they could.
+    pub load_errors: Vec<String>,
+}

@@ -1,0 +1,278 @@
+//! A label set: sorted, immutable, one allocation, shared by cloning a pointer.
+//!
+//! All names and values stand in one text, each behind its length. Equality and hashing are then one pass over one
+//! slice, and a series costs its text and a few bytes a label. A length is written in ASCII, six bits a byte, least
+//! significant first, bit 6 set where more follow, so that the whole stays valid UTF-8.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+/// The label that carries a metric's name.
+pub const METRIC_NAME: &str = "__name__";
+
+/// A sorted label set without duplicates and without empty values.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Labels(Arc<str>);
+
+impl Labels {
+    /// The empty set.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// From pairs in any order; of a repeated name the last one counts, an empty value is no label.
+    pub fn from_pairs<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut builder = LabelsBuilder::default();
+        for (name, value) in pairs {
+            builder.set(name.as_ref(), value.as_ref());
+        }
+        builder.build()
+    }
+
+    /// Names and values in order of names.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { rest: &self.0 }
+    }
+
+    /// The value of a label; `None` where it is absent.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    /// The metric's name, `""` where there is none.
+    #[must_use]
+    pub fn metric_name(&self) -> &str {
+        self.get(METRIC_NAME).unwrap_or("")
+    }
+
+    /// How many labels there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// True where there is no label at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Bytes of text that this set holds (shared by all its clones).
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// A builder that starts from this set.
+    #[must_use]
+    pub fn to_builder(&self) -> LabelsBuilder {
+        LabelsBuilder { pairs: self.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect() }
+    }
+
+    /// This set with one label set (or, by an empty value, removed).
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut builder = self.to_builder();
+        builder.set(name, value);
+        builder.build()
+    }
+
+    /// This set without one label.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        self.with(name, "")
+    }
+
+    /// Only the labels whose name `keep` accepts.
+    #[must_use]
+    pub fn filtered(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
+        pack(self.iter().filter(|(name, _)| keep(name)))
+    }
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self(Arc::from(""))
+    }
+}
+
+/// By names and values in turn, as Prometheus orders series.
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// As PromQL prints a series: `name{label="value", …}`.
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.metric_name();
+        f.write_str(name)?;
+        let mut separator = "{";
+        for (label, value) in self.iter().filter(|(n, _)| *n != METRIC_NAME) {
+            write!(f, "{separator}{label}={value:?}")?;
+            separator = ", ";
+        }
+        match (separator, name) {
+            ("{", "") => f.write_str("{}"),
+            ("{", _) => Ok(()),
+            _ => f.write_str("}"),
+        }
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An object of strings, as every Prometheus interface shows labels.
+impl serde::Serialize for Labels {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'a> IntoIterator for &'a Labels {
+    type Item = (&'a str, &'a str);
+    type IntoIter = Iter<'a>;
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+/// Iterates over names and values.
+#[derive(Clone, Debug)]
+pub struct Iter<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iter<'a> {
+    fn take(&mut self) -> Option<&'a str> {
+        let mut length = 0;
+        for (index, byte) in self.rest.bytes().enumerate() {
+            length |= usize::from(byte & 0x3f) << (6 * index);
+            if byte & 0x40 == 0 {
+                let (text, rest) = self.rest.get(index + 1..)?.split_at_checked(length)?;
+                self.rest = rest;
+                return Some(text);
+            }
+        }
+        None
+    }
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a str, &'a str);
+    fn next(&mut self) -> Option<Self::Item> {
+        Some((self.take()?, self.take()?))
+    }
+}
+
+/// Collects labels in any order.
+#[derive(Clone, Debug, Default)]
+pub struct LabelsBuilder {
+    pairs: Vec<(String, String)>,
+}
+
+impl LabelsBuilder {
+    /// Sets a label, replacing an earlier value; an empty value removes it.
+    pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
+        match self.pairs.iter_mut().find(|(n, _)| n == name) {
+            Some((_, old)) => value.clone_into(old),
+            None => self.pairs.push((name.to_owned(), value.to_owned())),
+        }
+        self
+    }
+
+    /// Removes a label.
+    pub fn remove(&mut self, name: &str) -> &mut Self {
+        self.pairs.retain(|(n, _)| n != name);
+        self
+    }
+
+    /// The value set so far; `None` where the label is absent or was removed.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+
+    /// The finished set.
+    #[must_use]
+    pub fn build(mut self) -> Labels {
+        self.pairs.retain(|(_, value)| !value.is_empty());
+        self.pairs.sort_unstable();
+        pack(self.pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())))
+    }
+}
+
+fn pack<'a>(sorted: impl Iterator<Item = (&'a str, &'a str)>) -> Labels {
+    let mut text = String::new();
+    for (name, value) in sorted {
+        push(&mut text, name);
+        push(&mut text, value);
+    }
+    Labels(Arc::from(text))
+}
+
+fn push(text: &mut String, part: &str) {
+    let mut length = part.len();
+    loop {
+        #[allow(clippy::cast_possible_truncation)] // masked to six bits
+        let low = (length & 0x3f) as u8;
+        length >>= 6;
+        text.push(char::from(if length == 0 { low } else { low | 0x40 }));
+        if length == 0 {
+            break;
+        }
+    }
+    text.push_str(part);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn order_of_insertion_does_not_matter() {
+        let a = Labels::from_pairs([("b", "2"), ("a", "1"), ("__name__", "up")]);
+        let b = Labels::from_pairs([("__name__", "up"), ("a", "1"), ("b", "2")]);
+        assert_eq!(a, b);
+        assert_eq!(a.to_string(), r#"up{a="1", b="2"}"#);
+    }
+
+    #[test]
+    fn an_empty_value_is_no_label() {
+        assert!(Labels::from_pairs([("a", "")]).is_empty());
+        assert!(Labels::from_pairs([("a", "1")]).with("a", "").is_empty());
+    }
+
+    #[test]
+    fn sets_order_by_names_then_values() {
+        let short = Labels::from_pairs([("a", "1")]);
+        let long = Labels::from_pairs([("a", "1"), ("b", "0")]);
+        let other = Labels::from_pairs([("a", "10")]);
+        assert!(short < long && long < other);
+    }
+
+    proptest! {
+        #[test]
+        fn what_goes_in_comes_out(pairs in proptest::collection::btree_map("[a-z_]{1,80}", ".{1,5000}", 0..6)) {
+            let labels = Labels::from_pairs(pairs.iter());
+            let out: Vec<_> = labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+            prop_assert_eq!(out, pairs.into_iter().collect::<Vec<_>>());
+        }
+    }
+}

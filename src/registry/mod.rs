@@ -1,0 +1,1 @@
+//! Live instruments: what every series holds now, whoever measured it.

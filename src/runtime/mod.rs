@@ -1,0 +1,1 @@
+//! How tasks live: supervision, shutdown in stages, aligned tickers, bounded queues, and the board where every part posts its condition.

@@ -1,0 +1,181 @@
+//! The agent's own metrics, kept by the `prometheus` crate. Rooms make their instruments here when they are built, so
+//! that the documentation's table of metrics is read from the same place that registers them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricType as ProtoType;
+use prometheus::{Gauge, GaugeVec, Histogram as PromHistogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::model::{Family, Histogram, Labels, MetricType, Origin, Series, Value};
+
+/// What the documentation says of one of the agent's own metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricDoc {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: MetricType,
+    /// What it means.
+    pub help: String,
+    /// Its labels.
+    pub labels: Vec<String>,
+}
+
+/// The agent's own metrics.
+#[derive(Debug, Default)]
+pub struct Telemetry {
+    registry: Registry,
+    docs: Mutex<Vec<MetricDoc>>,
+}
+
+impl Telemetry {
+    /// An empty set.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// A counter; `name` ends in `_total`.
+    pub fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.register(MetricType::Counter, IntCounter::new(name, help))
+            .unwrap_or_else(|| unregistered(IntCounter::new("unregistered_total", "-")))
+    }
+
+    /// Counters by label.
+    pub fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.register(MetricType::Counter, IntCounterVec::new(Opts::new(name, help), labels))
+            .unwrap_or_else(|| unregistered(IntCounterVec::new(Opts::new("unregistered_total", "-"), labels)))
+    }
+
+    /// A gauge with a whole number.
+    pub fn int_gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.register(MetricType::Gauge, IntGauge::new(name, help)).unwrap_or_else(|| unregistered(IntGauge::new("unregistered", "-")))
+    }
+
+    /// A gauge.
+    pub fn gauge(&self, name: &str, help: &str) -> Gauge {
+        self.register(MetricType::Gauge, Gauge::new(name, help)).unwrap_or_else(|| unregistered(Gauge::new("unregistered", "-")))
+    }
+
+    /// Gauges by label.
+    pub fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+        self.register(MetricType::Gauge, GaugeVec::new(Opts::new(name, help), labels))
+            .unwrap_or_else(|| unregistered(GaugeVec::new(Opts::new("unregistered", "-"), labels)))
+    }
+
+    /// A histogram with these bucket bounds.
+    pub fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> PromHistogram {
+        let opts = |name: &str| HistogramOpts::new(name, help).buckets(bounds.to_vec());
+        self.register(MetricType::Histogram, PromHistogram::with_opts(opts(name)))
+            .unwrap_or_else(|| unregistered(PromHistogram::with_opts(opts("unregistered"))))
+    }
+
+    /// Everything as metric families, for the exposition and for history.
+    #[must_use]
+    pub fn families(&self) -> Vec<Family> {
+        self.registry.gather().iter().map(family).collect()
+    }
+
+    /// The table of all metrics registered so far, by name.
+    #[must_use]
+    pub fn docs(&self) -> Vec<MetricDoc> {
+        let mut docs = self.docs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        docs.sort_by(|a, b| a.name.cmp(&b.name));
+        docs
+    }
+
+    /// A name that is taken or malformed is a mistake in this program, found by the test that builds every room; the
+    /// agent goes on without that one metric.
+    fn register<C: Collector + Clone + 'static>(&self, kind: MetricType, made: prometheus::Result<C>) -> Option<C> {
+        let registered = made.and_then(|metric| self.registry.register(Box::new(metric.clone())).map(|()| metric));
+        match registered {
+            Ok(metric) => {
+                let mut docs = self.docs.lock().unwrap_or_else(PoisonError::into_inner);
+                docs.extend(metric.desc().into_iter().map(|desc| doc(kind, desc)));
+                Some(metric)
+            }
+            Err(error) => {
+                debug_assert!(false, "cannot register a metric: {error}");
+                tracing::error!(%error, "cannot register a metric of the agent's own");
+                None
+            }
+        }
+    }
+}
+
+/// The fallback's name and labels are constants, so making it cannot fail.
+#[allow(clippy::expect_used)]
+fn unregistered<C>(made: prometheus::Result<C>) -> C {
+    made.expect("constant names are valid")
+}
+
+fn doc(kind: MetricType, desc: &Desc) -> MetricDoc {
+    MetricDoc { name: desc.fq_name.clone(), kind, help: desc.help.clone(), labels: desc.variable_labels.clone() }
+}
+
+fn family(proto: &prometheus::proto::MetricFamily) -> Family {
+    let kind = match proto.get_field_type() {
+        ProtoType::COUNTER => MetricType::Counter,
+        ProtoType::GAUGE => MetricType::Gauge,
+        ProtoType::HISTOGRAM => MetricType::Histogram,
+        _ => MetricType::Unknown,
+    };
+    let mut bounds_cache: HashMap<usize, Arc<[f64]>> = HashMap::new();
+    let mut family = Family::new(proto.name(), kind, proto.help(), Origin::Agent);
+    for metric in proto.get_metric() {
+        let labels = Labels::from_pairs(metric.get_label().iter().map(|pair| (pair.name(), pair.value())));
+        let value = match kind {
+            MetricType::Counter => Value::Number(metric.get_counter().get_value()),
+            MetricType::Gauge => Value::Number(metric.get_gauge().get_value()),
+            MetricType::Histogram => Value::Histogram(histogram(metric.get_histogram(), &mut bounds_cache)),
+            MetricType::Unknown => continue,
+        };
+        family.series.push(Series { labels, value });
+    }
+    family
+}
+
+/// The crate's buckets are cumulative and may or may not name `+Inf`; ours are neither.
+fn histogram(proto: &prometheus::proto::Histogram, cache: &mut HashMap<usize, Arc<[f64]>>) -> Histogram {
+    let finite = || proto.get_bucket().iter().filter(|bucket| bucket.upper_bound().is_finite());
+    let bounds = cache.entry(finite().count()).or_insert_with(|| finite().map(|bucket| bucket.upper_bound()).collect());
+    let mut below = 0;
+    let mut counts: Vec<u64> = finite()
+        .map(|bucket| {
+            let count = bucket.cumulative_count().saturating_sub(below);
+            below = bucket.cumulative_count();
+            count
+        })
+        .collect();
+    counts.push(proto.get_sample_count().saturating_sub(below));
+    Histogram { bounds: Arc::clone(bounds), counts, sum: proto.get_sample_sum() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instruments_appear_as_families_and_in_the_docs() {
+        let telemetry = Telemetry::new();
+        telemetry.counters("sidewatch_x_total", "X.", &["reason"]).with_label_values(&["a"]).inc_by(3);
+        let histogram = telemetry.histogram("sidewatch_y_seconds", "Y.", &[1.0, 2.0]);
+        histogram.observe(0.5);
+        histogram.observe(5.0);
+
+        let families = telemetry.families();
+        assert_eq!(families.len(), 2);
+        assert_eq!(families[0].series[0].value, Value::Number(3.0));
+        assert_eq!(families[0].series[0].labels.to_string(), r#"{reason="a"}"#);
+        assert_eq!(
+            families[1].series[0].value,
+            Value::Histogram(Histogram { bounds: Arc::from([1.0, 2.0]), counts: vec![1, 0, 1], sum: 5.5 })
+        );
+        assert_eq!(
+            telemetry.docs()[0],
+            MetricDoc { name: "sidewatch_x_total".into(), kind: MetricType::Counter, help: "X.".into(), labels: vec!["reason".into()] }
+        );
+    }
+}

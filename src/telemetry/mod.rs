@@ -1,0 +1,11 @@
+//! What the agent says about itself: its own metrics, its log, and how an error is written with its causes.
+
+mod chain;
+mod log;
+mod metrics;
+mod throttle;
+
+pub use chain::chain;
+pub use log::{Config, LogError, LogFormat, Stderr, init, stderr};
+pub use metrics::{MetricDoc, Telemetry};
+pub use throttle::Throttle;
