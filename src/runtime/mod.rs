@@ -1,1 +1,20 @@
-//! How tasks live: supervision, shutdown in stages, aligned tickers, bounded queues, and the board where every part posts its condition.
+//! How tasks live: supervision, shutdown in stages, aligned tickers, and the board where every part of the agent posts
+//! its condition. Only this room spawns.
+
+mod blocking;
+mod board;
+mod policy;
+mod pulse;
+mod scope;
+mod shutdown;
+mod supervisor;
+mod ticker;
+
+pub use blocking::{Panicked, blocking, thread};
+pub use board::Board;
+pub use policy::Policy;
+pub use pulse::Pulse;
+pub use scope::Scope;
+pub use shutdown::{Shutdown, ShutdownSender, Stage};
+pub use supervisor::{Supervisor, TaskContext, TaskResult};
+pub use ticker::{Slot, Ticker};
