@@ -1,1 +1,126 @@
-//! Recent samples in memory, within a budget of bytes: the contracts for appending and for asking.
+//! The recent past in memory: who appends (the recorder, the rules) and who asks (the engine, the API) meet here.
+//!
+//! Samples are raw in this first form; what the two contracts promise will not change when they are compressed.
+
+#![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
+
+mod budget;
+mod contract;
+mod index;
+mod metrics;
+mod series;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+pub use contract::{Append, Appended, Query, QueryError, Window};
+
+use crate::model::{Labels, Matcher, PromDuration, Timestamp};
+use crate::telemetry::Telemetry;
+use metrics::Metrics;
+use store::Store;
+
+/// The `history` section of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How long a sample is kept, counted back from the newest one.
+    pub retention: PromDuration,
+    /// How often the registry is written into history.
+    pub resolution: PromDuration,
+    /// The most memory that history takes, in bytes (67108864 is 64 MiB). The oldest samples go first when it is used up.
+    pub bytes_max: usize,
+    /// The most series that history holds at a time. Samples of new series beyond it are refused and counted.
+    pub series_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            retention: PromDuration::from_secs(6 * 3600),
+            resolution: PromDuration::from_secs(5),
+            bytes_max: 64 << 20,
+            series_max: 50_000,
+        }
+    }
+}
+
+/// Recent samples in memory. A clone is a handle to the same history.
+#[derive(Clone, Debug)]
+pub struct History {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: RwLock<Store>,
+    metrics: Metrics,
+}
+
+impl History {
+    /// An empty history.
+    #[must_use]
+    pub fn new(config: &Config, telemetry: &Telemetry) -> Self {
+        let store = Store::new(config.bytes_max, config.series_max, config.retention.as_millis());
+        Self { shared: Arc::new(Shared { store: RwLock::new(store), metrics: Metrics::new(telemetry) }) }
+    }
+
+    /// How many series there are.
+    #[must_use]
+    pub fn series_count(&self) -> usize {
+        self.read().series_count()
+    }
+
+    /// How many bytes of the budget are used.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.read().bytes()
+    }
+
+    /// A panic while the lock was held cannot leave a sample half written, so a poisoned lock is used on.
+    fn read(&self) -> RwLockReadGuard<'_, Store> {
+        self.shared.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Append for History {
+    fn append(&self, at: Timestamp, samples: &[(Labels, f64)]) -> Appended {
+        let mut store = self.shared.store.write().unwrap_or_else(PoisonError::into_inner);
+        let (appended, dropped) = store.append(at, samples);
+        self.shared.metrics.measure(&store);
+        drop(store);
+        self.shared.metrics.count(&appended, dropped);
+        appended
+    }
+}
+
+/// Under the lock windows are copied and nothing else is done: sorting comes after.
+impl Query for History {
+    fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError> {
+        let mut windows = self.read().select(matchers, after, until);
+        windows.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(windows)
+    }
+
+    fn series(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Labels>, QueryError> {
+        let mut series = self.read().labels(matchers, after, until);
+        series.sort_unstable();
+        Ok(series)
+    }
+
+    fn label_names(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<String>, QueryError> {
+        let series = self.read().labels(matchers, after, until);
+        let names: BTreeSet<&str> = series.iter().flatten().map(|(name, _)| name).collect();
+        Ok(names.into_iter().map(str::to_owned).collect())
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<String>, QueryError> {
+        let series = self.read().labels(matchers, after, until);
+        let values: BTreeSet<&str> = series.iter().filter_map(|labels| labels.get(name)).collect();
+        Ok(values.into_iter().map(str::to_owned).collect())
+    }
+}

@@ -1,0 +1,80 @@
+//! What history promises to those who write into it and to those who read it, with their errors, in one place, so that
+//! the engine and its tests can stand on any other store.
+
+use crate::model::{Labels, Matcher, Sample, Timestamp};
+
+/// Taking samples in.
+pub trait Append: Send + Sync {
+    /// Stores the samples of one moment. Each series takes samples in the order of time only; what is refused is counted
+    /// by its reason and does not touch the rest. The stale marker is a value like any other.
+    fn append(&self, at: Timestamp, samples: &[(Labels, f64)]) -> Appended;
+}
+
+/// What became of the samples of one append.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Taken in.
+    pub stored: u64,
+    /// Refused: older than the series' newest sample, or than all that is kept.
+    pub out_of_order: u64,
+    /// Refused: the series has a sample of this time.
+    pub duplicate: u64,
+    /// Refused: a new series beyond the limit.
+    pub over_limit: u64,
+}
+
+impl Appended {
+    /// How many samples were refused for any reason.
+    #[must_use]
+    pub const fn refused(&self) -> u64 {
+        self.out_of_order + self.duplicate + self.over_limit
+    }
+}
+
+/// A part of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// The series.
+    pub labels: Labels,
+    /// Its samples in order of time, stale markers included, bit by bit.
+    pub samples: Vec<Sample>,
+}
+
+/// Why history cannot answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// The store behind it cannot be read now.
+    #[error("the history cannot be read: {reason}")]
+    Unavailable {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// Reading. Times are half open: `after` is outside, `until` is inside. A series is there when it satisfies all matchers
+/// (none: every series does) and has a sample in that time.
+pub trait Query: Send + Sync {
+    /// The series' samples of that time, series in order of their labels.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError>;
+
+    /// The series alone, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn series(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Labels>, QueryError>;
+
+    /// The names of their labels, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn label_names(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<String>, QueryError>;
+
+    /// The values of one of their labels, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn label_values(&self, name: &str, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<String>, QueryError>;
+}

@@ -1,0 +1,159 @@
+//! The inverted index: which series carry which value of which label.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Labels, Matcher};
+
+/// A series' place in the store.
+pub(super) type SeriesId = u32;
+
+/// Ascending and without repetition.
+type Postings = Vec<SeriesId>;
+
+/// Names to values to the series that carry them, in order, so that listings need no sorting.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    labels: BTreeMap<Box<str>, BTreeMap<Box<str>, Postings>>,
+    all: Postings,
+}
+
+impl Index {
+    pub(super) fn insert(&mut self, id: SeriesId, labels: &Labels) {
+        insert(&mut self.all, id);
+        for (name, value) in labels {
+            if !self.labels.contains_key(name) {
+                self.labels.insert(name.into(), BTreeMap::new());
+            }
+            let Some(values) = self.labels.get_mut(name) else { continue };
+            match values.get_mut(value) {
+                Some(postings) => insert(postings, id),
+                None => {
+                    values.insert(value.into(), vec![id]);
+                }
+            }
+        }
+    }
+
+    /// Removes many series at once; `gone` is ascending.
+    pub(super) fn remove(&mut self, gone: &[(SeriesId, Labels)]) {
+        let is_gone = |id: &SeriesId| gone.binary_search_by_key(id, |(id, _)| *id).is_ok();
+        self.all.retain(|id| !is_gone(id));
+        for (name, value) in gone.iter().flat_map(|(_, labels)| labels) {
+            let Some(values) = self.labels.get_mut(name) else { continue };
+            let Some(postings) = values.get_mut(value) else { continue };
+            // The first of the series that go takes the others along; their postings are short from then on.
+            if postings.iter().any(is_gone) {
+                postings.retain(|id| !is_gone(id));
+            }
+            if postings.is_empty() {
+                values.remove(value);
+            }
+            if values.is_empty() {
+                self.labels.remove(name);
+            }
+        }
+    }
+
+    /// The series that satisfy all matchers, ascending. A matcher that accepts the empty value is satisfied by series
+    /// without the label too, so it takes series away; every other one names the series that can be in the answer.
+    pub(super) fn select(&self, matchers: &[Matcher]) -> Postings {
+        let (subtracting, naming): (Vec<_>, Vec<_>) = matchers.iter().partition(|matcher| matcher.matches(""));
+        let mut found: Option<Postings> = None;
+        for matcher in naming {
+            let named = self.union(matcher.name(), |value| matcher.matches(value), matcher);
+            found = Some(match found {
+                Some(found) => intersect(&found, &named),
+                None => named,
+            });
+            if found.as_ref().is_some_and(Vec::is_empty) {
+                return Postings::new();
+            }
+        }
+        let mut found = found.unwrap_or_else(|| self.all.clone());
+        for matcher in subtracting {
+            if found.is_empty() {
+                break;
+            }
+            let unwanted = self.union(matcher.name(), |value| !matcher.matches(value), matcher);
+            found.retain(|id| unwanted.binary_search(id).is_err());
+        }
+        found
+    }
+
+    fn union(&self, name: &str, wanted: impl Fn(&str) -> bool, matcher: &Matcher) -> Postings {
+        let Some(values) = self.labels.get(name) else { return Postings::new() };
+        if matcher.op() == crate::model::MatchOp::Equal && !matcher.value().is_empty() {
+            return values.get(matcher.value()).cloned().unwrap_or_default();
+        }
+        let mut union: Postings =
+            values.iter().filter(|(value, _)| wanted(value)).flat_map(|(_, postings)| postings.iter().copied()).collect();
+        // A series has one value of a label, so there is nothing to deduplicate.
+        union.sort_unstable();
+        union
+    }
+}
+
+fn insert(postings: &mut Postings, id: SeriesId) {
+    if let Err(place) = postings.binary_search(&id) {
+        postings.insert(place, id);
+    }
+}
+
+fn intersect(a: &[SeriesId], b: &[SeriesId]) -> Postings {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    short.iter().copied().filter(|id| long.binary_search(id).is_ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MatchOp::{Equal, NotEqual, NotRegex, Regex};
+
+    fn index() -> Index {
+        let mut index = Index::default();
+        for (id, pairs) in [
+            (3, vec![("__name__", "up"), ("job", "node")]),
+            (1, vec![("__name__", "up"), ("job", "api"), ("zone", "eu")]),
+            (2, vec![("__name__", "load"), ("job", "node")]),
+        ] {
+            index.insert(id, &Labels::from_pairs(pairs));
+        }
+        index
+    }
+
+    fn select(index: &Index, matchers: &[(&str, crate::model::MatchOp, &str)]) -> Vec<SeriesId> {
+        let matchers: Vec<_> = matchers.iter().map(|(name, op, value)| Matcher::new(*name, *op, *value).expect("valid")).collect();
+        index.select(&matchers)
+    }
+
+    #[test]
+    fn every_matcher_narrows_the_answer() {
+        let index = index();
+        assert_eq!(select(&index, &[]), [1, 2, 3]);
+        assert_eq!(select(&index, &[("__name__", Equal, "up")]), [1, 3]);
+        assert_eq!(select(&index, &[("__name__", Equal, "up"), ("job", NotEqual, "api")]), [3]);
+        assert_eq!(select(&index, &[("job", Regex, "n.*|a.*"), ("__name__", NotRegex, "l.*")]), [1, 3]);
+        assert_eq!(select(&index, &[("job", Equal, "nobody"), ("__name__", Equal, "up")]), Vec::<SeriesId>::new());
+    }
+
+    #[test]
+    fn an_absent_label_has_the_empty_value() {
+        let index = index();
+        assert_eq!(select(&index, &[("zone", Equal, "")]), [2, 3]);
+        assert_eq!(select(&index, &[("zone", NotEqual, "")]), [1]);
+        assert_eq!(select(&index, &[("zone", Regex, ".*")]), [1, 2, 3]);
+        assert_eq!(select(&index, &[("zone", Regex, ".+")]), [1]);
+        assert_eq!(select(&index, &[("zone", NotEqual, "eu")]), [2, 3]);
+        assert_eq!(select(&index, &[("nowhere", NotEqual, "x")]), [1, 2, 3]);
+        assert_eq!(select(&index, &[("nowhere", Equal, "x")]), Vec::<SeriesId>::new());
+    }
+
+    #[test]
+    fn what_is_removed_leaves_no_name_and_no_value_behind() {
+        let mut index = index();
+        index.remove(&[(1, Labels::from_pairs([("__name__", "up"), ("job", "api"), ("zone", "eu")]))]);
+        assert_eq!(select(&index, &[]), [2, 3]);
+        assert!(!index.labels.contains_key("zone"));
+        assert!(!index.labels["job"].contains_key("api"));
+    }
+}

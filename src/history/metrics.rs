@@ -1,0 +1,56 @@
+//! What history says about itself.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
+
+use super::contract::Appended;
+use super::store::{Dropped, Store};
+use crate::telemetry::Telemetry;
+
+#[derive(Debug)]
+pub(super) struct Metrics {
+    appended: IntCounter,
+    refused: IntCounterVec,
+    dropped: IntCounterVec,
+    series: IntGauge,
+    bytes: IntGauge,
+}
+
+impl Metrics {
+    pub(super) fn new(telemetry: &Telemetry) -> Self {
+        let metrics = Self {
+            appended: telemetry.counter("sidewatch_history_samples_appended_total", "Samples that history has taken in."),
+            refused: telemetry.counters(
+                "sidewatch_history_samples_refused_total",
+                "Samples that history has refused, by reason.",
+                &["reason"],
+            ),
+            dropped: telemetry.counters(
+                "sidewatch_history_samples_dropped_total",
+                "Samples that history has let go, by reason: their age or the byte budget.",
+                &["reason"],
+            ),
+            series: telemetry.int_gauge("sidewatch_history_series", "Series in history."),
+            bytes: telemetry.int_gauge("sidewatch_history_bytes", "Bytes of the budget that history uses."),
+        };
+        metrics.count(&Appended::default(), Dropped::default());
+        metrics
+    }
+
+    /// Counts; a zero makes its reason appear.
+    pub(super) fn count(&self, appended: &Appended, dropped: Dropped) {
+        self.appended.inc_by(appended.stored);
+        for (reason, count) in
+            [("out_of_order", appended.out_of_order), ("duplicate", appended.duplicate), ("over_limit", appended.over_limit)]
+        {
+            self.refused.with_label_values(&[reason]).inc_by(count);
+        }
+        for (reason, count) in [("retention", dropped.retention), ("budget", dropped.budget)] {
+            self.dropped.with_label_values(&[reason]).inc_by(count);
+        }
+    }
+
+    pub(super) fn measure(&self, store: &Store) {
+        self.series.set(i64::try_from(store.series_count()).unwrap_or(i64::MAX));
+        self.bytes.set(i64::try_from(store.bytes()).unwrap_or(i64::MAX));
+    }
+}

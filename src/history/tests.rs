@@ -1,0 +1,186 @@
+//! History as a whole: against a naive model, and its limits.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{MatchOp, STALE_BITS, Sample, is_stale, stale_marker};
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn labels(text: &str) -> Labels {
+    Labels::from_pairs([("__name__", "m"), ("l", text)])
+}
+
+fn config() -> Config {
+    Config { bytes_max: 1 << 20, series_max: 100, ..Config::default() }
+}
+
+fn history(config: &Config) -> History {
+    History::new(config, &Telemetry::new())
+}
+
+fn everything(history: &History) -> Vec<Window> {
+    history.select(&[], Timestamp::MIN, Timestamp::MAX).expect("readable")
+}
+
+#[test]
+fn what_is_appended_is_found_in_order_of_labels() {
+    let history = history(&config());
+    let appended = history.append(at(1000), &[(labels("b"), 2.0), (labels("a"), 1.0)]);
+    assert_eq!(appended, Appended { stored: 2, ..Appended::default() });
+    let windows = everything(&history);
+    assert_eq!(windows[0], Window { labels: labels("a"), samples: vec![Sample { at: at(1000), value: 1.0 }] });
+    assert_eq!(windows[1].labels, labels("b"));
+    assert_eq!(history.label_names(&[], at(0), at(1000)).expect("readable"), ["__name__", "l"]);
+    assert_eq!(history.label_values("l", &[], at(0), at(1000)).expect("readable"), ["a", "b"]);
+    assert_eq!(history.series(&[], at(1000), at(2000)).expect("readable"), Vec::<Labels>::new());
+}
+
+#[test]
+fn refusals_are_counted_by_reason_and_touch_nothing_else() {
+    let telemetry = Telemetry::new();
+    let history = History::new(&Config { series_max: 1, ..config() }, &telemetry);
+    history.append(at(1000), &[(labels("a"), 1.0)]);
+    let appended = history.append(at(1000), &[(labels("a"), 9.0), (labels("b"), 1.0)]);
+    assert_eq!(appended, Appended { duplicate: 1, over_limit: 1, ..Appended::default() });
+    assert_eq!(history.append(at(500), &[(labels("a"), 9.0)]).out_of_order, 1);
+    assert_eq!(everything(&history)[0].samples, [Sample { at: at(1000), value: 1.0 }]);
+
+    let families = telemetry.families();
+    let refused = families.iter().find(|family| &*family.name == "sidewatch_history_samples_refused_total").expect("registered");
+    for series in &refused.series {
+        assert_eq!(series.value, crate::model::Value::Number(1.0), "{}", series.labels);
+    }
+    assert_eq!(refused.series.len(), 3);
+}
+
+#[test]
+fn a_stale_marker_comes_back_to_the_bit_and_the_series_goes_on() {
+    let history = history(&config());
+    for (millis, value) in [(1, 1.0), (2, stale_marker()), (3, 3.0)] {
+        assert_eq!(history.append(at(millis), &[(labels("a"), value)]).stored, 1);
+    }
+    let windows = everything(&history);
+    assert_eq!(windows.len(), 1);
+    assert_eq!(windows[0].samples[1].value.to_bits(), STALE_BITS);
+}
+
+#[test]
+fn what_is_beyond_the_retention_is_not_seen_and_its_series_disappear() {
+    let history = history(&Config { retention: PromDuration::from_secs(60), ..config() });
+    history.append(at(0), &[(labels("old"), 1.0), (labels("a"), 1.0)]);
+    history.append(at(59_999), &[(labels("a"), 2.0)]);
+    assert_eq!(everything(&history).len(), 2);
+    history.append(at(60_000), &[(labels("a"), 3.0)]);
+    let windows = everything(&history);
+    assert_eq!(windows.len(), 1);
+    assert_eq!(windows[0].samples.len(), 2);
+    assert_eq!(history.series_count(), 1);
+    assert_eq!(history.append(at(0), &[(labels("new"), 1.0)]).out_of_order, 1);
+}
+
+#[test]
+fn over_the_budget_the_oldest_samples_go_first() {
+    let config = Config { bytes_max: 32 << 10, ..config() };
+    let history = history(&config);
+    history.append(at(0), &[(labels("gone"), 1.0)]);
+    for second in 1..10_000 {
+        let appended = history.append(at(second * 1000), &[(labels("a"), 1.0), (labels("b"), 1.0)]);
+        assert_eq!(appended.stored, 2);
+        assert!(history.bytes() <= config.bytes_max);
+    }
+    let windows = everything(&history);
+    assert_eq!(windows.iter().map(|window| window.labels.clone()).collect::<Vec<_>>(), [labels("a"), labels("b")]);
+    for window in windows {
+        assert_eq!(window.samples.last().map(|sample| sample.at), Some(at(9_999_000)));
+        assert!(window.samples.len() >= 720, "{} samples of 16 bytes in half of 32 KiB", window.samples.len());
+        assert!(window.samples.windows(2).all(|pair| pair[1].at == pair[0].at.plus_millis(1000)), "no hole");
+    }
+}
+
+#[test]
+fn an_emptied_history_holds_no_bytes() {
+    let history = history(&Config { retention: PromDuration::from_secs(1), ..config() });
+    history.append(at(0), &[(labels("a"), 1.0), (labels("b"), 1.0)]);
+    history.append(at(100_000), &[]);
+    assert_eq!((history.series_count(), history.bytes()), (0, 0));
+}
+
+/// Samples by series, with the rules of the contract written out as plainly as possible.
+#[derive(Default)]
+struct Model {
+    series: BTreeMap<Labels, Vec<Sample>>,
+}
+
+impl Model {
+    fn append(&mut self, at: Timestamp, samples: &[(Labels, f64)]) -> Appended {
+        let mut appended = Appended::default();
+        for (labels, value) in samples {
+            let series = self.series.entry(labels.clone()).or_default();
+            match series.last() {
+                Some(last) if last.at == at => appended.duplicate += 1,
+                Some(last) if last.at > at => appended.out_of_order += 1,
+                _ => {
+                    series.push(Sample { at, value: *value });
+                    appended.stored += 1;
+                }
+            }
+        }
+        appended
+    }
+
+    fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Vec<Window> {
+        let matching = |labels: &Labels| matchers.iter().all(|m| m.matches(labels.get(m.name()).unwrap_or("")));
+        let windows = self.series.iter().filter(|(labels, _)| matching(labels)).map(|(labels, samples)| Window {
+            labels: labels.clone(),
+            samples: samples.iter().copied().filter(|sample| sample.at > after && sample.at <= until).collect(),
+        });
+        windows.filter(|window| !window.samples.is_empty()).collect()
+    }
+}
+
+fn any_labels() -> impl Strategy<Value = Labels> {
+    (0..3u8, 0..3u8, 0..3u8).prop_map(|(name, a, b)| {
+        Labels::from_pairs(
+            [("__name__", ["x", "y", "z"]), ("a", ["", "1", "2"]), ("b", ["", "1", "22"])]
+                .iter()
+                .zip([name, a, b])
+                .map(|((label, values), pick)| (*label, values[usize::from(pick)])),
+        )
+    })
+}
+
+fn any_matcher() -> impl Strategy<Value = Matcher> {
+    let name = prop::sample::select(vec!["__name__", "a", "b", "none"]);
+    let op = prop::sample::select(vec![MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex]);
+    let value = prop::sample::select(vec!["", "x", "1", "1|2", ".*", ".+", "2+", "x|"]);
+    (name, op, value).prop_map(|(name, op, value)| Matcher::new(name, op, value).expect("valid"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn history_answers_as_a_naive_model(
+        appends in prop::collection::vec((0..400i64, prop::collection::vec((any_labels(), prop::sample::select(vec![0.5, f64::NAN, stale_marker()])), 0..6)), 0..60),
+        queries in prop::collection::vec((prop::collection::vec(any_matcher(), 0..4), -10..400i64, 0..410i64), 1..8),
+    ) {
+        let history = history(&config());
+        let mut model = Model::default();
+        for (millis, samples) in &appends {
+            prop_assert_eq!(history.append(at(*millis), samples), model.append(at(*millis), samples));
+        }
+        for (matchers, after, until) in &queries {
+            let windows = history.select(matchers, at(*after), at(*until)).expect("readable");
+            let expected = model.select(matchers, at(*after), at(*until));
+            prop_assert_eq!(&windows, &expected);
+            let series: Vec<Labels> = expected.into_iter().map(|window| window.labels).collect();
+            prop_assert_eq!(history.series(matchers, at(*after), at(*until)).expect("readable"), series);
+        }
+        let stale = |windows: Vec<Window>| windows.iter().flat_map(|window| &window.samples).filter(|sample| is_stale(sample.value)).count();
+        prop_assert_eq!(stale(everything(&history)), stale(model.select(&[], Timestamp::MIN, Timestamp::MAX)));
+    }
+}
