@@ -1,0 +1,30 @@
+//! The HELP text of metrics that events make.
+
+use std::sync::Arc;
+
+use crate::model::MetricType;
+
+/// What the metrics of typed events mean.
+const KNOWN: [(&str, &str); 7] = [
+    ("http_server_request_duration_seconds", "Time from receiving a request to having answered it."),
+    ("http_server_active_requests", "Requests that have begun and not ended yet, summed over live senders."),
+    ("http_server_request_body_size_bytes", "Size of request bodies as received."),
+    ("http_server_response_body_size_bytes", "Size of response bodies as sent."),
+    ("app_request_queue_seconds", "Time that a request waited before a worker took it."),
+    ("app_response_compressed_bytes_total", "Bytes of encoded response bodies as sent."),
+    ("app_response_uncompressed_bytes_total", "Bytes of encoded response bodies before their encoding."),
+];
+
+/// One sentence about a metric.
+pub(super) fn of(name: &str, kind: MetricType) -> Arc<str> {
+    let known = KNOWN.iter().find(|(known, _)| *known == name).map(|(_, help)| Arc::from(*help));
+    known.unwrap_or_else(|| {
+        let kind = match kind {
+            MetricType::Counter => "Counter",
+            MetricType::Gauge => "Gauge",
+            MetricType::Histogram => "Histogram",
+            MetricType::Unknown => "Metric",
+        };
+        Arc::from(format!("{kind} {name} reported by applications."))
+    })
+}

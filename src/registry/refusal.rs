@@ -1,0 +1,35 @@
+//! Why a change is not applied.
+
+/// Why the registry refuses a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// The name belongs to a metric of another type, or is one of a histogram's own (`_bucket`, `_sum`, `_count`).
+    #[error("the name belongs to a metric of another type")]
+    TypeConflict,
+    /// The series would be one more than the limit of its metric or of the registry allows.
+    #[error("there are too many series of this metric or in total")]
+    SeriesLimit,
+}
+
+impl Refusal {
+    /// All reasons.
+    pub const ALL: [Self; 2] = [Self::TypeConflict, Self::SeriesLimit];
+
+    /// The reason as it stands in a label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TypeConflict => "type_conflict",
+            Self::SeriesLimit => "series_limit",
+        }
+    }
+}
+
+/// One change of a batch that was not applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place in the batch.
+    pub index: usize,
+    /// Why.
+    pub reason: Refusal,
+}

@@ -1,0 +1,123 @@
+//! The registry through its door.
+
+use super::*;
+use crate::model::{Change, Delta, GaugeMerge, GaugeOp, Histogram, Labels, MetricType, Origin, Series, SeriesKey, Value};
+
+fn registry(config: &Config) -> Arc<Registry> {
+    Registry::new(config, &Telemetry::new())
+}
+
+fn delta(name: &str, kind: MetricType, label: &str, change: Change) -> Delta {
+    Delta { key: SeriesKey { name: Arc::from(name), kind, labels: Labels::from_pairs([("l", label)]) }, change }
+}
+
+fn count(name: &str, label: &str, rise: f64) -> Delta {
+    delta(name, MetricType::Counter, label, Change::Count(rise))
+}
+
+fn gauge(name: &str, value: f64) -> Delta {
+    delta(name, MetricType::Gauge, "", Change::Gauge { value, op: GaugeOp::Set, merge: GaugeMerge::Sum })
+}
+
+fn observe(registry: &Registry, name: &str, value: f64) -> Delta {
+    let mut histogram = Histogram::new(registry.bounds(name));
+    histogram.observe(value, 1);
+    delta(name, MetricType::Histogram, "", Change::Observe(histogram))
+}
+
+fn merge(registry: &Registry, sender: u64, deltas: Vec<Delta>) -> Vec<(usize, Refusal)> {
+    let refused = registry.merge(&Batch { sender, deltas }, Timestamp::from_millis(0));
+    refused.iter().map(|refused| (refused.index, refused.reason)).collect()
+}
+
+#[test]
+fn batches_add_up_and_come_out_in_order() {
+    let registry = registry(&Config::default());
+    assert_eq!(merge(&registry, 1, vec![count("b_total", "y", 1.0), count("b_total", "x", 2.0), count("a_total", "x", 1.0)]), []);
+    assert_eq!(merge(&registry, 2, vec![count("b_total", "y", 4.0)]), []);
+    let families = registry.families();
+    assert_eq!(families.iter().map(|family| &*family.name).collect::<Vec<_>>(), ["a_total", "b_total"]);
+    let series = |label, value| Series { labels: Labels::from_pairs([("l", label)]), value: Value::Number(value) };
+    assert_eq!(families[1].series, [series("x", 2.0), series("y", 5.0)]);
+    assert_eq!(&*families[1].help, "Counter b_total reported by applications.");
+}
+
+#[test]
+fn the_first_type_of_a_name_wins() {
+    let registry = registry(&Config::default());
+    let first = vec![observe(&registry, "h", 1.0), count("c_total", "", 1.0), gauge("g_sum", 1.0)];
+    assert_eq!(merge(&registry, 1, first), []);
+    let conflicts = vec![
+        gauge("h", 1.0),
+        gauge("h_count", 1.0),
+        count("h_bucket", "", 1.0),
+        gauge("c", 1.0),
+        observe(&registry, "g", 1.0),
+        count("fine_total", "", 1.0),
+    ];
+    let refused = merge(&registry, 1, conflicts);
+    assert_eq!(refused, (0..5).map(|index| (index, Refusal::TypeConflict)).collect::<Vec<_>>());
+    assert_eq!(registry.families().len(), 4);
+}
+
+#[test]
+fn a_published_name_is_taken() {
+    let registry = registry(&Config::default());
+    registry.publish("x", vec![Family::new("host_total", MetricType::Counter, "H.", Origin::Host).with(Labels::empty(), 1.0)]);
+    assert_eq!(merge(&registry, 1, vec![gauge("host_total", 1.0), gauge("host", 1.0), gauge("ho", 1.0)]).len(), 2);
+}
+
+#[test]
+fn series_have_a_limit_a_metric_and_in_total() {
+    let registry = registry(&Config { series_max: 3, series_per_metric_max: 2, ..Config::default() });
+    let deltas = ["a", "b", "c", "a"].map(|label| count("m_total", label, 1.0)).to_vec();
+    assert_eq!(merge(&registry, 1, deltas), [(2, Refusal::SeriesLimit)]);
+    assert_eq!(merge(&registry, 1, vec![gauge("g", 1.0), gauge("g2", 1.0)]), [(1, Refusal::SeriesLimit)]);
+    assert_eq!(registry.families().len(), 2, "a refused series leaves no empty family");
+}
+
+#[test]
+fn a_source_is_replaced_as_a_whole() {
+    let registry = registry(&Config::default());
+    let family = |name: &str| Family::new(name, MetricType::Gauge, "H.", Origin::Host).with(Labels::empty(), 1.0);
+    registry.publish("x", vec![family("a"), family("b")]);
+    registry.publish("y", vec![family("c")]);
+    registry.publish("x", vec![family("d")]);
+    assert_eq!(registry.families().iter().map(|family| &*family.name).collect::<Vec<_>>(), ["c", "d"]);
+    registry.publish("x", vec![]);
+    assert_eq!(registry.families().len(), 1);
+}
+
+#[test]
+fn sources_share_a_family_but_not_a_type() {
+    let registry = registry(&Config::default());
+    let family = |kind, label| Family::new("m", kind, "H.", Origin::Host).with(Labels::from_pairs([("l", label)]), 1.0);
+    registry.publish("x", vec![family(MetricType::Gauge, "b")]);
+    registry.publish("y", vec![family(MetricType::Gauge, "a")]);
+    registry.publish("z", vec![family(MetricType::Counter, "c")]);
+    let families = registry.families();
+    assert_eq!(families.len(), 1);
+    assert_eq!(families[0].series.iter().map(|series| series.labels.to_string()).collect::<Vec<_>>(), [r#"{l="a"}"#, r#"{l="b"}"#]);
+}
+
+#[test]
+fn a_lost_sender_is_taken_out_of_sums_only() {
+    let registry = registry(&Config::default());
+    merge(&registry, 1, vec![gauge("g", 2.0), count("c_total", "", 5.0)]);
+    merge(&registry, 2, vec![gauge("g", 3.0)]);
+    registry.forget(1);
+    let families = registry.families();
+    assert_eq!(families[0].series[0].value, Value::Number(5.0));
+    assert_eq!(families[1].series[0].value, Value::Number(3.0));
+}
+
+#[test]
+fn a_histogram_keeps_the_buckets_it_began_with() {
+    let registry = registry(&Config::default());
+    let before = registry.bounds("h_seconds");
+    merge(&registry, 1, vec![observe(&registry, "h_seconds", 0.3)]);
+    let config: Config = serde_yaml::from_str("buckets: {seconds: [1, 2]}").expect("valid");
+    registry.reconfigure(&config);
+    assert_eq!(registry.bounds("h_seconds"), before);
+    assert_eq!(*registry.bounds("other_seconds"), [1.0, 2.0]);
+}
