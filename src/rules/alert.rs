@@ -1,0 +1,335 @@
+//! The life of alerts: inactive, pending, firing, kept firing, resolved. A pure machine: one call an evaluation, the
+//! time as an argument, all transitions in [`Alerts::step`].
+//!
+//! It behaves as prometheus/prometheus `rules/alerting.go` (Eval) does, to the millisecond, so that a rule fires here
+//! when it would fire there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{AlertSnapshot, AlertState, Labels, Timestamp};
+
+/// How long a resolved alert is remembered, so that whoever tells others about it can tell them again.
+const RESOLVED_RETENTION_MILLIS: i64 = 15 * 60 * 1000;
+
+/// Why an evaluation's result cannot become alerts. The texts are Prometheus's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum AlertError {
+    /// Two results would be the same alert.
+    #[error("vector contains metrics with the same labelset after applying alert labels: {0}")]
+    Duplicate(Labels),
+    /// More alerts than the group allows.
+    #[error("exceeded limit of {limit} with {count} alerts")]
+    Limit {
+        /// The group's limit.
+        limit: usize,
+        /// How many alerts there would be.
+        count: usize,
+    },
+}
+
+/// The times of an alerting rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Timing {
+    /// How long a condition has to hold before the alert fires, in milliseconds.
+    pub(super) for_millis: i64,
+    /// How long a firing alert stays on after its condition ended, in milliseconds.
+    pub(super) keep_firing_for_millis: i64,
+}
+
+/// A label set for which the condition holds now.
+#[derive(Clone, Debug)]
+pub(super) struct Observed {
+    /// The alert's labels, `alertname` among them.
+    pub(super) labels: Labels,
+    /// Its annotations now.
+    pub(super) annotations: Labels,
+    /// The expression's value.
+    pub(super) value: f64,
+}
+
+/// One alert, also while it is remembered as resolved.
+#[derive(Clone, Debug)]
+pub(super) struct Alert {
+    /// Where it is in its life.
+    pub(super) state: AlertState,
+    /// Its annotations at the last evaluation in which its condition held.
+    pub(super) annotations: Labels,
+    /// The expression's value then.
+    pub(super) value: f64,
+    /// Since when the condition holds.
+    pub(super) active_at: Timestamp,
+    /// Since when it fires.
+    pub(super) fired_at: Option<Timestamp>,
+    /// When it stopped firing.
+    pub(super) resolved_at: Option<Timestamp>,
+    /// Since when it fires only because of `keep_firing_for`.
+    pub(super) keep_firing_since: Option<Timestamp>,
+}
+
+impl Alert {
+    fn new(observed: Observed, at: Timestamp) -> Self {
+        Self {
+            state: AlertState::Pending,
+            annotations: observed.annotations,
+            value: observed.value,
+            active_at: at,
+            fired_at: None,
+            resolved_at: None,
+            keep_firing_since: None,
+        }
+    }
+
+    /// One evaluation in which the condition does not hold. False when the alert is to be forgotten.
+    fn absent(&mut self, at: Timestamp, timing: Timing) -> bool {
+        if self.state == AlertState::Firing && timing.keep_firing_for_millis > 0 {
+            let since = *self.keep_firing_since.get_or_insert(at);
+            if elapsed(since, at) < timing.keep_firing_for_millis {
+                return true;
+            }
+        }
+        match self.state {
+            AlertState::Pending => false,
+            AlertState::Firing => {
+                self.state = AlertState::Inactive;
+                self.resolved_at = Some(at);
+                true
+            }
+            AlertState::Inactive => self.resolved_at.is_some_and(|resolved| elapsed(resolved, at) <= RESOLVED_RETENTION_MILLIS),
+        }
+    }
+
+    /// Whether the condition has held for long enough.
+    fn weigh(&mut self, at: Timestamp, timing: Timing) {
+        let held = elapsed(self.active_at, at) >= timing.for_millis;
+        match self.state {
+            AlertState::Pending if held => {
+                self.state = AlertState::Firing;
+                self.fired_at = Some(at);
+            }
+            // `for` was made longer by a reload.
+            AlertState::Firing if !held => {
+                self.state = AlertState::Pending;
+                self.fired_at = None;
+                self.keep_firing_since = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// All alerts of one rule.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Alerts(BTreeMap<Labels, Alert>);
+
+impl Alerts {
+    /// One evaluation: everything for which the condition holds at `at`. A limit of 0 is none.
+    ///
+    /// # Errors
+    /// When two results have the same labels, and then nothing has changed; when there are more alerts than `limit`,
+    /// and then all are forgotten.
+    pub(super) fn step(&mut self, at: Timestamp, timing: Timing, limit: usize, observed: Vec<Observed>) -> Result<(), AlertError> {
+        let mut present = BTreeSet::new();
+        for one in &observed {
+            if !present.insert(one.labels.clone()) {
+                return Err(AlertError::Duplicate(one.labels.clone()));
+            }
+        }
+        for one in observed {
+            match self.0.get_mut(&one.labels) {
+                Some(alert) if alert.state != AlertState::Inactive => {
+                    alert.value = one.value;
+                    alert.annotations = one.annotations;
+                    alert.keep_firing_since = None;
+                }
+                _ => {
+                    self.0.insert(one.labels.clone(), Alert::new(one, at));
+                }
+            }
+        }
+        self.0.retain(|labels, alert| present.contains(labels) || alert.absent(at, timing));
+        for alert in self.0.values_mut() {
+            alert.weigh(at, timing);
+        }
+        let count = self.active().count();
+        if limit > 0 && count > limit {
+            self.0.clear();
+            return Err(AlertError::Limit { limit, count });
+        }
+        Ok(())
+    }
+
+    /// The alerts that are pending or firing, by labels.
+    pub(super) fn active(&self) -> impl Iterator<Item = (&Labels, &Alert)> {
+        self.0.iter().filter(|(_, alert)| alert.state != AlertState::Inactive)
+    }
+
+    /// The active alerts for others to read.
+    pub(super) fn snapshot(&self) -> Vec<AlertSnapshot> {
+        let snapshot = |(labels, alert): (&Labels, &Alert)| AlertSnapshot {
+            state: alert.state,
+            labels: labels.clone(),
+            annotations: alert.annotations.clone(),
+            value: alert.value,
+            active_at: alert.active_at,
+            fired_at: alert.fired_at,
+        };
+        self.active().map(snapshot).collect()
+    }
+}
+
+fn elapsed(since: Timestamp, at: Timestamp) -> i64 {
+    at.as_millis().saturating_sub(since.as_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn observed(name: &str, value: f64) -> Observed {
+        Observed { labels: Labels::from_pairs([("alertname", "A"), ("x", name)]), annotations: Labels::empty(), value }
+    }
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_millis(minutes * MINUTE)
+    }
+
+    fn timing(for_minutes: i64, keep_minutes: i64) -> Timing {
+        Timing { for_millis: for_minutes * MINUTE, keep_firing_for_millis: keep_minutes * MINUTE }
+    }
+
+    /// Evaluates once a minute; the states of one alert after each evaluation, `-` where there is none.
+    fn states(timing: Timing, holds: &str) -> String {
+        let mut alerts = Alerts::default();
+        let mut shown = String::new();
+        for (minute, hold) in holds.chars().enumerate() {
+            let results = if hold == '1' { vec![observed("a", 1.0)] } else { Vec::new() };
+            alerts.step(at(minute as i64), timing, 0, results).expect("one alert");
+            shown.push(match alerts.0.values().next().map(|alert| alert.state) {
+                None => '-',
+                Some(AlertState::Inactive) => 'i',
+                Some(AlertState::Pending) => 'p',
+                Some(AlertState::Firing) => 'f',
+            });
+        }
+        shown
+    }
+
+    #[test]
+    fn an_alert_is_pending_until_its_condition_held_for_long_enough() {
+        assert_eq!(states(timing(2, 0), "011110"), "-ppffi");
+        assert_eq!(states(timing(0, 0), "0110"), "-ffi");
+    }
+
+    #[test]
+    fn a_condition_that_ends_early_leaves_nothing() {
+        assert_eq!(states(timing(3, 0), "1101110"), "pp-ppp-");
+        assert_eq!(states(timing(3, 5), "110"), "pp-");
+    }
+
+    #[test]
+    fn keep_firing_for_bridges_a_gap_and_starts_anew_after_it() {
+        assert_eq!(states(timing(1, 3), "11000100000"), "pffffffffii");
+        assert_eq!(states(timing(1, 3), "110000"), "pffffi");
+    }
+
+    #[test]
+    fn a_resolved_alert_is_remembered_for_fifteen_minutes_and_then_forgotten() {
+        let shown = states(timing(0, 0), &("1".to_owned() + &"0".repeat(18)));
+        assert_eq!(shown, "f".to_owned() + &"i".repeat(16) + "--");
+    }
+
+    #[test]
+    fn a_resolved_alert_that_returns_begins_a_new_life() {
+        let mut alerts = Alerts::default();
+        for (minute, hold) in [(0, true), (1, false), (2, true)] {
+            let results = if hold { vec![observed("a", 1.0)] } else { Vec::new() };
+            alerts.step(at(minute), timing(0, 0), 0, results).expect("one alert");
+        }
+        let (_, alert) = alerts.active().next().expect("an alert");
+        assert_eq!((alert.active_at, alert.fired_at, alert.resolved_at), (at(2), Some(at(2)), None));
+    }
+
+    #[test]
+    fn a_longer_for_takes_a_firing_alert_back_to_pending() {
+        let mut alerts = Alerts::default();
+        alerts.step(at(0), timing(0, 0), 0, vec![observed("a", 1.0)]).expect("one alert");
+        alerts.step(at(1), timing(5, 0), 0, vec![observed("a", 1.0)]).expect("one alert");
+        let (_, alert) = alerts.active().next().expect("an alert");
+        assert_eq!((alert.state, alert.active_at, alert.fired_at), (AlertState::Pending, at(0), None));
+        alerts.step(at(5), timing(5, 0), 0, vec![observed("a", 1.0)]).expect("one alert");
+        assert_eq!(alerts.snapshot()[0].state, AlertState::Firing);
+    }
+
+    #[test]
+    fn value_and_annotations_follow_while_active_at_stays() {
+        let mut alerts = Alerts::default();
+        alerts.step(at(0), timing(5, 0), 0, vec![observed("a", 1.0)]).expect("one alert");
+        let next = Observed { annotations: Labels::from_pairs([("summary", "2")]), ..observed("a", 2.0) };
+        alerts.step(at(1), timing(5, 0), 0, vec![next]).expect("one alert");
+        let alert = &alerts.snapshot()[0];
+        assert_eq!((alert.value, alert.annotations.get("summary"), alert.active_at), (2.0, Some("2"), at(0)));
+    }
+
+    #[test]
+    fn the_same_alert_twice_fails_and_changes_nothing() {
+        let mut alerts = Alerts::default();
+        alerts.step(at(0), timing(0, 0), 0, vec![observed("a", 1.0)]).expect("one alert");
+        let error = alerts.step(at(1), timing(0, 0), 0, vec![observed("b", 1.0), observed("b", 2.0)]).expect_err("a duplicate");
+        assert!(error.to_string().starts_with("vector contains metrics with the same labelset after applying alert labels"));
+        assert_eq!(alerts.snapshot().len(), 1);
+    }
+
+    #[test]
+    fn beyond_the_limit_all_alerts_are_dropped() {
+        let mut alerts = Alerts::default();
+        let two = || vec![observed("a", 1.0), observed("b", 1.0)];
+        alerts.step(at(0), timing(0, 0), 2, two()).expect("as many as allowed");
+        let error = alerts.step(at(1), timing(0, 0), 1, two()).expect_err("too many");
+        assert_eq!(error.to_string(), "exceeded limit of 1 with 2 alerts");
+        assert!(alerts.snapshot().is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        /// Against the definition: an alert fires when its condition has held at every evaluation since `active_at` up to
+        /// its last one, that was for at least `for`, and no gap since then was longer than `keep_firing_for`.
+        #[test]
+        fn no_sequence_breaks_the_promises(
+            holds in proptest::collection::vec((any::<bool>(), 1_i64..4), 1..60),
+            for_minutes in 0_i64..6,
+            keep_minutes in 0_i64..6,
+        ) {
+            let timing = timing(for_minutes, keep_minutes);
+            let mut alerts = Alerts::default();
+            let mut minute = 0;
+            let mut held_since: Option<i64> = None;
+            let mut absent_since: Option<i64> = None;
+            let mut was = AlertState::Inactive;
+            for (hold, pause) in holds {
+                minute += pause;
+                let results = if hold { vec![observed("a", 1.0)] } else { Vec::new() };
+                alerts.step(at(minute), timing, 0, results).expect("one alert");
+                let alert = alerts.active().next().map(|(_, alert)| alert.clone());
+                let now = alert.as_ref().map_or(AlertState::Inactive, |alert| alert.state);
+                if hold {
+                    absent_since = None;
+                    let since = *held_since.get_or_insert(minute);
+                    let alert = alert.expect("a condition that holds is an active alert");
+                    prop_assert_eq!(alert.active_at, at(since));
+                    prop_assert_eq!(now == AlertState::Firing, minute - since >= for_minutes, "fires exactly when `for` is over");
+                } else {
+                    let gone = *absent_since.get_or_insert(minute);
+                    let kept = was == AlertState::Firing && minute - gone < keep_minutes;
+                    prop_assert_eq!(now, if kept { AlertState::Firing } else { AlertState::Inactive });
+                    if now == AlertState::Inactive {
+                        held_since = None;
+                    }
+                }
+                was = now;
+            }
+        }
+    }
+}
