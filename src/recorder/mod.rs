@@ -1,1 +1,8 @@
-//! Each tick, copies the live values of registry and telemetry into history, with the labels that a scraping server would add.
+//! Each tick, copies the live values of registry and telemetry into history, with the labels that a scraping server
+//! would add. This is where the registry's series become what a Prometheus server would have stored.
+
+mod flatten;
+mod task;
+
+pub use flatten::{Flattener, Identity};
+pub use task::Recorder;
