@@ -16,5 +16,5 @@ pub use policy::Policy;
 pub use pulse::Pulse;
 pub use scope::Scope;
 pub use shutdown::{Shutdown, ShutdownSender, Stage};
-pub use supervisor::{Supervisor, TaskContext, TaskResult};
+pub use supervisor::{Supervisor, TaskContext, TaskHandle, TaskResult};
 pub use ticker::{Slot, Ticker};

@@ -3,16 +3,17 @@
 use std::error::Error;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use prometheus::IntCounterVec;
+use prometheus::{IntCounter, IntCounterVec};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::AbortHandle;
 
 use super::blocking::panic_message;
 use super::policy::{Decision, Restarts};
+use super::shutdown::ShutdownSender;
 use super::{Policy, Pulse, Scope, Shutdown, Stage};
 use crate::clock;
 use crate::telemetry::{Telemetry, chain};
@@ -34,23 +35,55 @@ pub struct TaskContext {
 /// Starts and watches all tasks; cloning it is cheap.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    shutdown: Shutdown,
-    tasks: Arc<Mutex<JoinSet<&'static str>>>,
-    pulses: Arc<Mutex<Vec<(&'static str, Pulse)>>>,
-    fatal: Arc<watch::Sender<Option<String>>>,
+    tasks: Arc<Tasks>,
     panics: IntCounterVec,
     restarts: IntCounterVec,
+}
+
+/// The tasks that run now, and the first one that failed for good.
+#[derive(Debug)]
+struct Tasks {
+    running: Mutex<Vec<Running>>,
+    left: watch::Sender<usize>,
+    fatal: watch::Sender<Option<String>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    id: u64,
+    name: &'static str,
+    pulse: Pulse,
+    stage: Arc<ShutdownSender>,
+    abort: AbortHandle,
+}
+
+/// One running task: for stopping it before the agent stops, when its part of the configuration has changed.
+#[derive(Clone, Debug)]
+pub struct TaskHandle {
+    stage: Arc<ShutdownSender>,
+    ended: watch::Receiver<bool>,
+}
+
+impl TaskHandle {
+    /// Asks the task to end.
+    pub fn stop(&self) {
+        self.stage.enter(Stage::Stopping);
+    }
+
+    /// Waits until it has.
+    pub async fn ended(&mut self) {
+        // A task that is gone has ended.
+        let _gone = self.ended.wait_for(|ended| *ended).await;
+    }
 }
 
 impl Supervisor {
     /// A supervisor without tasks.
     #[must_use]
-    pub fn new(telemetry: &Telemetry, shutdown: Shutdown) -> Self {
+    pub fn new(telemetry: &Telemetry) -> Self {
+        let tasks = Tasks { running: Mutex::default(), left: watch::Sender::new(0), fatal: watch::Sender::new(None) };
         Self {
-            shutdown,
-            tasks: Arc::default(),
-            pulses: Arc::default(),
-            fatal: Arc::new(watch::Sender::new(None)),
+            tasks: Arc::new(tasks),
             panics: telemetry.counters("sidewatch_runtime_task_panics_total", "Panics in tasks and their children.", &["task"]),
             restarts: telemetry.counters("sidewatch_runtime_task_restarts_total", "Restarts of tasks that ended early.", &["task"]),
         }
@@ -58,55 +91,41 @@ impl Supervisor {
 
     /// Starts a task. `make` is called for each start. Ending before [`Stage::Draining`] is unexpected and left to the policy.
     #[allow(clippy::disallowed_methods)]
-    pub fn spawn<M, F>(&self, name: &'static str, policy: Policy, mut make: M)
+    pub fn spawn<M, F>(&self, name: &'static str, policy: Policy, make: M) -> TaskHandle
     where
         M: FnMut(TaskContext) -> F + Send + 'static,
         F: Future<Output = TaskResult> + Send + 'static,
     {
         let (panics, restarts) = (self.panics.with_label_values(&[name]), self.restarts.with_label_values(&[name]));
-        let context = TaskContext { shutdown: self.shutdown.clone(), pulse: Pulse::new(), scope: Scope::new(name, panics.clone()) };
-        self.lock_pulses().push((name, context.pulse.clone()));
-        let fatal = Arc::clone(&self.fatal);
-        let started = clock::monotonic();
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(async move {
-            let mut history = Restarts::default();
-            loop {
-                let reason = match AssertUnwindSafe(make(context.clone())).catch_unwind().await {
-                    Ok(Ok(())) if context.shutdown.stage() > Stage::Running => return name,
-                    Ok(Ok(())) => "it ended".to_owned(),
-                    Ok(Err(error)) => chain(&*error),
-                    Err(panic) => {
-                        panics.inc();
-                        format!("it panicked: {}", panic_message(&*panic))
-                    }
-                };
-                match history.decide(policy, clock::monotonic().duration_since(started)) {
-                    _ if context.shutdown.stage() > Stage::Running => {
-                        tracing::warn!(task = name, reason, "a task failed while stopping");
-                        return name;
-                    }
-                    Decision::Restart(pause) => {
-                        tracing::error!(task = name, reason, pause_ms = pause.as_millis(), "a task ended early and is started again");
-                        restarts.inc();
-                        let mut shutdown = context.shutdown.clone();
-                        tokio::select! {
-                            () = tokio::time::sleep(pause) => context.pulse.beat(),
-                            () = shutdown.reached(Stage::Draining) => return name,
-                        }
-                    }
-                    Decision::Stop => {
-                        tracing::error!(task = name, reason, "a task ended early and the agent cannot go on");
-                        fatal.send_replace(Some(format!("task {name}: {reason}")));
-                        return name;
-                    }
-                }
+        let (sender, shutdown) = ShutdownSender::new();
+        let (stage, pulse) = (Arc::new(sender), Pulse::new());
+        let context = TaskContext { shutdown, pulse: pulse.clone(), scope: Scope::new(name, panics.clone()) };
+        let (ended_sender, ended) = watch::channel(false);
+        let mut running = self.tasks.lock();
+        let id = running.last().map_or(0, |last| last.id + 1);
+        self.tasks.left.send_modify(|left| *left += 1);
+        let tasks = Arc::clone(&self.tasks);
+        let abort = tokio::spawn(async move {
+            if let Err(reason) = supervise(name, policy, make, context, &panics, &restarts).await {
+                tracing::error!(task = name, reason, "a task ended early and the agent cannot go on");
+                tasks.fatal.send_replace(Some(format!("task {name}: {reason}")));
             }
+            tasks.lock().retain(|task| task.id != id);
+            tasks.left.send_modify(|left| *left -= 1);
+            ended_sender.send_replace(true);
         });
+        running.push(Running { id, name, pulse, stage: Arc::clone(&stage), abort: abort.abort_handle() });
+        TaskHandle { stage, ended }
+    }
+
+    /// Moves all tasks to a stage.
+    pub fn enter(&self, stage: Stage) {
+        self.tasks.lock().iter().for_each(|task| task.stage.enter(stage));
     }
 
     /// Waits until a task has failed for good, and says which and why.
     pub async fn failed(&self) -> String {
-        let mut fatal = self.fatal.subscribe();
+        let mut fatal = self.tasks.fatal.subscribe();
         match fatal.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or_default(),
             Err(_) => "the supervisor is gone".to_owned(),
@@ -116,34 +135,73 @@ impl Supervisor {
     /// The tasks that have given no sign of life for longer than `limit`.
     #[must_use]
     pub fn silent(&self, limit: Duration) -> Vec<&'static str> {
-        self.lock_pulses().iter().filter(|(_, pulse)| pulse.silence() > limit).map(|(name, _)| *name).collect()
+        self.tasks.lock().iter().filter(|task| task.pulse.silence() > limit).map(|task| task.name).collect()
     }
 
-    /// Waits until all tasks have ended, but no longer than `deadline`; what is left then is aborted. True when all ended.
-    pub async fn finish(&self, deadline: Duration) -> bool {
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        let all = async { while tasks.join_next().await.is_some() {} };
-        let finished = tokio::time::timeout(deadline, all).await.is_ok();
-        tasks.abort_all();
-        finished
+    /// Waits until all tasks have ended, but no longer than `deadline`; what is left then is aborted and named.
+    pub async fn finish(&self, deadline: Duration) -> Vec<&'static str> {
+        let mut left = self.tasks.left.subscribe();
+        if tokio::time::timeout(deadline, left.wait_for(|left| *left == 0)).await.is_ok() {
+            return Vec::new();
+        }
+        self.tasks.lock().iter().map(|task| (task.abort.abort(), task.name).1).collect()
     }
+}
 
-    fn lock_pulses(&self) -> std::sync::MutexGuard<'_, Vec<(&'static str, Pulse)>> {
-        self.pulses.lock().unwrap_or_else(PoisonError::into_inner)
+impl Tasks {
+    fn lock(&self) -> MutexGuard<'_, Vec<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs a task until it ends as it should; the error is why it will not be started again.
+async fn supervise<M, F>(
+    name: &'static str,
+    policy: Policy,
+    mut make: M,
+    mut context: TaskContext,
+    panics: &IntCounter,
+    restarts: &IntCounter,
+) -> Result<(), String>
+where
+    M: FnMut(TaskContext) -> F,
+    F: Future<Output = TaskResult>,
+{
+    let mut history = Restarts::default();
+    let started = clock::monotonic();
+    loop {
+        let reason = match AssertUnwindSafe(make(context.clone())).catch_unwind().await {
+            Ok(Ok(())) if context.shutdown.stage() > Stage::Running => return Ok(()),
+            Ok(Ok(())) => "it ended".to_owned(),
+            Ok(Err(error)) => chain(&*error),
+            Err(panic) => {
+                panics.inc();
+                format!("it panicked: {}", panic_message(&*panic))
+            }
+        };
+        if context.shutdown.stage() > Stage::Running {
+            tracing::warn!(task = name, reason, "a task failed while stopping");
+            return Ok(());
+        }
+        let Decision::Restart(pause) = history.decide(policy, clock::monotonic().duration_since(started)) else { return Err(reason) };
+        tracing::error!(task = name, reason, pause_ms = pause.as_millis(), "a task ended early and is started again");
+        restarts.inc();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => context.pulse.beat(),
+            () = context.shutdown.reached(Stage::Draining) => return Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::ShutdownSender;
     use super::*;
     use crate::model::Value;
 
-    fn supervisor() -> (Arc<Telemetry>, ShutdownSender, Supervisor) {
+    fn supervisor() -> (Arc<Telemetry>, Supervisor) {
         let telemetry = Telemetry::new();
-        let (sender, shutdown) = ShutdownSender::new();
-        let supervisor = Supervisor::new(&telemetry, shutdown);
-        (telemetry, sender, supervisor)
+        let supervisor = Supervisor::new(&telemetry);
+        (telemetry, supervisor)
     }
 
     fn total(telemetry: &Telemetry, name: &str) -> f64 {
@@ -154,45 +212,59 @@ mod tests {
         })
     }
 
+    async fn until_draining(mut context: TaskContext) -> TaskResult {
+        context.shutdown.reached(Stage::Draining).await;
+        Ok(())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_panic_is_counted_and_the_task_starts_again_while_others_go_on() {
-        let (telemetry, sender, supervisor) = supervisor();
+        let (telemetry, supervisor) = supervisor();
         let (attempts, mut seen) = watch::channel(0);
         let (mut first, attempts) = (true, Arc::new(attempts));
-        supervisor.spawn("flaky", Policy::RESTART, move |mut context| {
+        supervisor.spawn("flaky", Policy::RESTART, move |context| {
             let (panics, attempts) = (std::mem::take(&mut first), Arc::clone(&attempts));
             async move {
                 attempts.send_modify(|n| *n += 1);
                 assert!(!panics, "on purpose");
-                context.shutdown.reached(Stage::Draining).await;
-                Ok(())
+                until_draining(context).await
             }
         });
         seen.wait_for(|n| *n == 2).await.expect("started twice");
         assert_eq!(total(&telemetry, "sidewatch_runtime_task_panics_total"), 1.0);
         assert_eq!(total(&telemetry, "sidewatch_runtime_task_restarts_total"), 1.0);
-        sender.enter(Stage::Draining);
-        assert!(supervisor.finish(Duration::from_secs(5)).await);
+        supervisor.enter(Stage::Draining);
+        assert!(supervisor.finish(Duration::from_secs(5)).await.is_empty());
     }
 
     #[tokio::test]
     async fn the_end_of_a_critical_task_is_fatal() {
-        let (_telemetry, _sender, supervisor) = supervisor();
+        let (_telemetry, supervisor) = supervisor();
         supervisor.spawn("vital", Policy::Critical, |_| async { Err("lost".into()) });
         assert_eq!(supervisor.failed().await, "task vital: lost");
     }
 
+    #[tokio::test]
+    async fn one_task_can_be_stopped_alone() {
+        let (_telemetry, supervisor) = supervisor();
+        let mut one = supervisor.spawn("one", Policy::Critical, until_draining);
+        supervisor.spawn("other", Policy::Critical, until_draining);
+        one.stop();
+        one.ended().await;
+        assert_eq!(supervisor.finish(Duration::ZERO).await, ["other"]);
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_ignores_the_shutdown_is_cut_off() {
-        let (_telemetry, sender, supervisor) = supervisor();
+    async fn a_task_that_ignores_the_shutdown_is_cut_off_and_named() {
+        let (_telemetry, supervisor) = supervisor();
         supervisor.spawn("deaf", Policy::Critical, |_| std::future::pending());
-        sender.enter(Stage::Stopping);
-        assert!(!supervisor.finish(Duration::from_secs(1)).await);
+        supervisor.enter(Stage::Stopping);
+        assert_eq!(supervisor.finish(Duration::from_secs(1)).await, ["deaf"]);
     }
 
     #[tokio::test]
     async fn a_task_without_a_beat_is_silent() {
-        let (_telemetry, _sender, supervisor) = supervisor();
+        let (_telemetry, supervisor) = supervisor();
         supervisor.spawn("still", Policy::Critical, |_| std::future::pending());
         assert!(supervisor.silent(Duration::from_secs(60)).is_empty());
         while supervisor.silent(Duration::ZERO).is_empty() {
