@@ -1,8 +1,10 @@
 //! The agent's own metrics, kept by the `prometheus` crate. Rooms make their instruments here when they are built, so
 //! that the documentation's table of metrics is read from the same place that registers them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricType as ProtoType;
@@ -23,11 +25,18 @@ pub struct MetricDoc {
     pub labels: Vec<String>,
 }
 
-/// The agent's own metrics.
-#[derive(Debug, Default)]
+/// The agent's own metrics. Asking for one that exists gives the same instrument, so that a part which is built anew
+/// after a reload counts on where the old one stopped.
+#[derive(Default)]
 pub struct Telemetry {
     registry: Registry,
-    docs: Mutex<Vec<MetricDoc>>,
+    made: Mutex<BTreeMap<String, Made>>,
+}
+
+/// An instrument that was handed out.
+struct Made {
+    doc: MetricDoc,
+    instrument: Box<dyn Any + Send>,
 }
 
 impl Telemetry {
@@ -81,27 +90,38 @@ impl Telemetry {
     /// The table of all metrics registered so far, by name.
     #[must_use]
     pub fn docs(&self) -> Vec<MetricDoc> {
-        let mut docs = self.docs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        docs.sort_by(|a, b| a.name.cmp(&b.name));
-        docs
+        self.made().values().map(|made| made.doc.clone()).collect()
     }
 
-    /// A name that is taken or malformed is a mistake in this program, found by the test that builds every room; the
-    /// agent goes on without that one metric.
-    fn register<C: Collector + Clone + 'static>(&self, kind: MetricType, made: prometheus::Result<C>) -> Option<C> {
-        let registered = made.and_then(|metric| self.registry.register(Box::new(metric.clone())).map(|()| metric));
-        match registered {
-            Ok(metric) => {
-                let mut docs = self.docs.lock().unwrap_or_else(PoisonError::into_inner);
-                docs.extend(metric.desc().into_iter().map(|desc| doc(kind, desc)));
-                Some(metric)
+    /// A name that is malformed or taken by another type is a mistake in this program, found by the test that builds
+    /// every room; the agent goes on without that one metric.
+    fn register<C: Collector + Clone + Send + 'static>(&self, kind: MetricType, made: prometheus::Result<C>) -> Option<C> {
+        let result = made.and_then(|metric| {
+            let doc = metric.desc().first().map(|desc| doc(kind, desc)).ok_or_else(|| prometheus::Error::Msg("no name".into()))?;
+            let mut known = self.made();
+            if let Some(same) = known.get(&doc.name).and_then(|made| made.instrument.downcast_ref::<C>()) {
+                return Ok(same.clone());
             }
-            Err(error) => {
+            self.registry.register(Box::new(metric.clone()))?;
+            known.insert(doc.name.clone(), Made { doc, instrument: Box::new(metric.clone()) });
+            Ok(metric)
+        });
+        result
+            .inspect_err(|error| {
                 debug_assert!(false, "cannot register a metric: {error}");
                 tracing::error!(%error, "cannot register a metric of the agent's own");
-                None
-            }
-        }
+            })
+            .ok()
+    }
+
+    fn made(&self) -> MutexGuard<'_, BTreeMap<String, Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.made().keys()).finish()
     }
 }
 
