@@ -1,0 +1,63 @@
+//! The agent's own process, by `sysinfo`, under the names that Prometheus's client libraries use.
+//! Source: Prometheus documentation "Writing client libraries", process metrics.
+
+use std::collections::HashSet;
+
+use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use crate::model::{Family, Labels, Timestamp};
+
+use super::sheet::Sheet;
+use super::{CollectError, Collector, Described, HostFs, Kind};
+
+pub(super) const KIND: Kind = Kind {
+    name: "process",
+    families: &FAMILIES,
+    make: |_| {
+        let cannot = |what| move |source| CollectError::Sysinfo { what, source: Some(source) };
+        let pid = sysinfo::get_current_pid().map_err(cannot("the agent's own process number"))?;
+        let system = System::new().map_err(cannot("anything"))?;
+        Ok(Box::new(Own { pid, system, sheet: Sheet::new(&FAMILIES) }))
+    },
+};
+
+const FAMILIES: [Described; 7] = [
+    Described::counter("process_cpu_seconds_total", &[], "Processor time that the agent has used, in user and system mode together."),
+    Described::gauge("process_resident_memory_bytes", &[], "Memory that the agent has resident."),
+    Described::gauge("process_virtual_memory_bytes", &[], "Address space that the agent has reserved."),
+    Described::gauge("process_open_fds", &[], "File descriptors that the agent has open."),
+    Described::gauge("process_max_fds", &[], "File descriptors that the agent may have open."),
+    Described::gauge("process_start_time_seconds", &[], "When the agent was started, in seconds since 1970."),
+    Described::gauge("process_threads", &[], "Threads that the agent has."),
+];
+
+struct Own {
+    pid: Pid,
+    system: System,
+    sheet: Sheet,
+}
+
+impl Collector for Own {
+    fn collect(&mut self, _host: &mut HostFs, _at: Timestamp) -> Result<Vec<Family>, CollectError> {
+        let what = ProcessRefreshKind::nothing().with_cpu().with_memory().with_tasks();
+        self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[self.pid]), true, what);
+        let process =
+            self.system.process(self.pid).ok_or(CollectError::Sysinfo { what: "the state of the agent's own process", source: None })?;
+        self.sheet.begin();
+        self.sheet.row(&Labels::empty(), row(process));
+        Ok(self.sheet.take())
+    }
+}
+
+fn row(process: &Process) -> [Option<f64>; FAMILIES.len()] {
+    [
+        Some(process.accumulated_cpu_time() as f64 / 1e3),
+        Some(process.memory() as f64),
+        Some(process.virtual_memory() as f64),
+        process.open_files().map(|count| count as f64),
+        process.open_files_limit().map(|count| count as f64),
+        Some(process.start_time() as f64),
+        // The main thread is not among the tasks.
+        process.tasks().map(HashSet::len).map(|others| others as f64 + 1.0),
+    ]
+}
