@@ -1,1 +1,27 @@
-//! Events from application processes over Unix sockets.
+//! Events from application processes over Unix sockets: received, decoded, summed up where they are read, and handed to
+//! the registry a batch at a time. Nothing is lost silently: what is not counted is counted by its reason.
+
+#![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
+
+mod aggregate;
+mod config;
+mod dogstatsd;
+mod frame;
+mod intake;
+mod json;
+mod listener;
+mod log;
+mod metrics;
+mod naming;
+mod open;
+mod reason;
+mod request;
+mod route;
+mod sampling;
+mod session;
+mod task;
+
+pub use config::{Config, ConfigError, FrameBytes, MAX_FRAME, Mode, SocketConfig};
+pub use listener::{Passed, SocketError, Sockets};
+pub use reason::Refusal;
+pub use task::{Ingest, run};

@@ -1,0 +1,263 @@
+//! A session's own table of changes. An event of a known series costs its parse and one look-up of the bytes that
+//! identify it; names and labels are made only for what has not been seen. From time to time the table is emptied into a
+//! batch for the registry.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::naming::Naming;
+use super::open::OpenRequests;
+use super::request::{self, Instrument};
+use super::{Config, Refusal};
+use crate::model::{
+    Batch, Change, Delta, Event, GaugeMerge, GaugeOp, Histogram, MetricType, RequestEvent, RequestPhase, SeriesKey, Timestamp,
+};
+use crate::registry::Registry;
+
+/// Identities beyond this many bytes are forgotten with the next batch: they come from input.
+const IDENTITIES_BYTES_MAX: usize = 4 << 20;
+
+/// Changes since the last batch, by series.
+#[derive(Debug)]
+pub(super) struct Table {
+    naming: Naming,
+    registry: Arc<Registry>,
+    series_max: usize,
+    known: HashMap<Box<[u8]>, Place>,
+    known_bytes: usize,
+    slots: Vec<Slot>,
+    by_series: HashMap<SeriesKey, usize>,
+    changed: Vec<usize>,
+    scratch: Vec<u8>,
+    open: OpenRequests,
+    merged_gauges: bool,
+}
+
+/// Where an identity's changes go.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    slot: usize,
+    /// Takes the sender's value to the series' unit.
+    factor: f64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    series: SeriesKey,
+    change: Option<Change>,
+    events: u64,
+}
+
+/// One event's part in a series.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Rise(f64),
+    Level { value: f64, op: GaugeOp, merge: GaugeMerge },
+    Observation { value: f64, weight: u64 },
+}
+
+impl Table {
+    pub(super) fn new(config: &Config, registry: Arc<Registry>) -> Self {
+        Self {
+            naming: Naming::new(config),
+            registry,
+            series_max: config.flush_series.max(1),
+            known: HashMap::new(),
+            known_bytes: 0,
+            slots: Vec::new(),
+            by_series: HashMap::new(),
+            changed: Vec::new(),
+            scratch: Vec::new(),
+            open: OpenRequests::new(config.open_requests_max, config.open_request_timeout.as_millis()),
+            merged_gauges: false,
+        }
+    }
+
+    /// True when nothing has changed since the last batch.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+    }
+
+    /// True when the table should be emptied before it takes another event.
+    pub(super) fn is_full(&self) -> bool {
+        self.known.len() >= self.series_max || self.slots.len() >= self.series_max || self.known_bytes >= IDENTITIES_BYTES_MAX
+    }
+
+    /// True while a request is open, so that [`Table::expire`] has to be asked from time to time.
+    pub(super) fn has_open_requests(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// True when this sender has moved a gauge that is merged over live senders.
+    pub(super) const fn has_merged_gauges(&self) -> bool {
+        self.merged_gauges
+    }
+
+    /// Adds one event.
+    ///
+    /// # Errors
+    /// When it is not counted, and why.
+    pub(super) fn add(&mut self, event: &Event<'_>, at: Timestamp) -> Result<(), Refusal> {
+        let (kind, name, unit, service, tags, part) = match event {
+            Event::Request(event) => return self.add_request(event, at),
+            Event::Count(event) if event.value < 0.0 => return Err(Refusal::NegativeCount),
+            Event::Count(event) => (MetricType::Counter, &event.name, &event.unit, &event.service, &event.tags, Part::Rise(event.value)),
+            Event::Gauge(event) => {
+                let part = Part::Level { value: event.value, op: event.op, merge: event.merge };
+                (MetricType::Gauge, &event.name, &event.unit, &event.service, &event.tags, part)
+            }
+            Event::Histogram(event) => {
+                let part = Part::Observation { value: event.value, weight: event.weight };
+                (MetricType::Histogram, &event.name, &event.unit, &event.service, &event.tags, part)
+            }
+        };
+        let (unit, service) = (unit.as_deref(), service.as_deref());
+        let identify = |out: &mut Vec<u8>, _: &Naming| {
+            let mut put = |text: &str| {
+                out.extend_from_slice(text.as_bytes());
+                out.push(0xff);
+            };
+            [kind.as_str(), name, unit.unwrap_or(""), service.unwrap_or("")].into_iter().for_each(&mut put);
+            tags.iter().flat_map(|(key, value)| [key, value]).for_each(|text| put(text));
+        };
+        let place = self.place(identify, |naming| naming.series(kind, name, unit, service, tags))?;
+        self.change(place, part)
+    }
+
+    /// Ends the requests that have been open for too long; how many.
+    pub(super) fn expire(&mut self, at: Timestamp) -> u64 {
+        let expired = self.open.expire(at);
+        let count = expired.len() as u64;
+        for series in expired {
+            self.active(series, -1.0);
+        }
+        count
+    }
+
+    /// Empties the table into a batch, and tells how many events are in each of its changes.
+    pub(super) fn take(&mut self, sender: u64) -> (Batch, Vec<u64>) {
+        let mut batch = Batch { sender, deltas: Vec::with_capacity(self.changed.len()) };
+        let mut events = Vec::with_capacity(self.changed.len());
+        for index in self.changed.drain(..) {
+            let Some(slot) = self.slots.get_mut(index) else { continue };
+            if let Some(change) = slot.change.take() {
+                batch.deltas.push(Delta { key: slot.series.clone(), change });
+                events.push(std::mem::take(&mut slot.events));
+            }
+        }
+        if self.is_full() {
+            self.known = HashMap::new();
+            self.known_bytes = 0;
+            self.slots = Vec::new();
+            self.by_series = HashMap::new();
+        }
+        (batch, events)
+    }
+
+    fn add_request(&mut self, event: &RequestEvent<'_>, at: Timestamp) -> Result<(), Refusal> {
+        if event.phase == RequestPhase::Begin {
+            let id = event.request_id.as_deref().ok_or(Refusal::MissingField)?;
+            let place = self.place_reading(Instrument::Active, event)?;
+            let Some(slot) = self.slots.get(place.slot) else { return Ok(()) };
+            let series = slot.series.clone();
+            if self.open.begin(id, &series, at)? {
+                self.active(series, 1.0);
+            }
+            return Ok(());
+        }
+        if let Some(series) = event.request_id.as_deref().and_then(|id| self.open.end(id)) {
+            self.active(series, -1.0);
+        }
+        for (instrument, value) in request::readings(event) {
+            let place = self.place_reading(instrument, event)?;
+            let part = match instrument.kind() {
+                MetricType::Histogram => Part::Observation { value, weight: 1 },
+                _ => Part::Rise(value),
+            };
+            self.change(place, part)?;
+        }
+        Ok(())
+    }
+
+    fn place_reading(&mut self, instrument: Instrument, event: &RequestEvent<'_>) -> Result<Place, Refusal> {
+        let resolve = |naming: &Naming| Ok((instrument.series(event, naming)?, 1.0));
+        self.place(|out, naming| instrument.identify(event, naming, out), resolve)
+    }
+
+    /// The place of an identity; `resolve` says what it is where it has not been seen.
+    fn place(
+        &mut self,
+        identify: impl FnOnce(&mut Vec<u8>, &Naming),
+        resolve: impl FnOnce(&Naming) -> Result<(SeriesKey, f64), Refusal>,
+    ) -> Result<Place, Refusal> {
+        self.scratch.clear();
+        identify(&mut self.scratch, &self.naming);
+        if let Some(place) = self.known.get(self.scratch.as_slice()) {
+            return Ok(*place);
+        }
+        let (series, factor) = resolve(&self.naming)?;
+        let place = Place { slot: self.slot(series), factor };
+        self.known_bytes += self.scratch.len();
+        self.known.insert(Box::from(self.scratch.as_slice()), place);
+        Ok(place)
+    }
+
+    /// The slot of a series. Several identities may share it: tags in another order, another unit, another path.
+    fn slot(&mut self, series: SeriesKey) -> usize {
+        if let Some(slot) = self.by_series.get(&series) {
+            return *slot;
+        }
+        let slot = self.slots.len();
+        self.by_series.insert(series.clone(), slot);
+        self.slots.push(Slot { series, change: None, events: 0 });
+        slot
+    }
+
+    /// Moves the number of active requests.
+    fn active(&mut self, series: SeriesKey, change: f64) {
+        let slot = self.slot(series);
+        self.apply(slot, Part::Level { value: change, op: GaugeOp::Add, merge: GaugeMerge::Sum });
+    }
+
+    fn change(&mut self, place: Place, part: Part) -> Result<(), Refusal> {
+        let part = match part {
+            Part::Rise(rise) => Part::Rise(rise * place.factor),
+            Part::Level { value, op, merge } => Part::Level { value: value * place.factor, op, merge },
+            Part::Observation { value, weight } => Part::Observation { value: value * place.factor, weight },
+        };
+        let finite = match part {
+            Part::Rise(value) | Part::Level { value, .. } => value.is_finite(),
+            Part::Observation { value, weight } => (value * weight as f64).is_finite(),
+        };
+        if !finite {
+            return Err(Refusal::NotFinite);
+        }
+        self.apply(place.slot, part);
+        Ok(())
+    }
+
+    fn apply(&mut self, slot: usize, part: Part) {
+        let Some(Slot { series, change, events }) = self.slots.get_mut(slot) else { return };
+        if change.is_none() {
+            self.changed.push(slot);
+        }
+        *events += 1;
+        match (part, &mut *change) {
+            (Part::Rise(rise), Some(Change::Count(total))) => *total += rise,
+            (Part::Rise(rise), _) => *change = Some(Change::Count(rise)),
+            (Part::Level { value: more, op: GaugeOp::Add, merge: latest }, Some(Change::Gauge { value, merge, .. })) => {
+                *value += more;
+                *merge = latest;
+            }
+            (Part::Level { value, op, merge }, _) => *change = Some(Change::Gauge { value, op, merge }),
+            (Part::Observation { value, weight }, Some(Change::Observe(histogram))) => histogram.observe(value, weight),
+            (Part::Observation { value, weight }, _) => {
+                let mut histogram = Histogram::new(self.registry.bounds(&series.name));
+                histogram.observe(value, weight);
+                *change = Some(Change::Observe(histogram));
+            }
+        }
+        self.merged_gauges |= matches!(part, Part::Level { merge, .. } if merge != GaugeMerge::Last);
+    }
+}

@@ -1,0 +1,205 @@
+//! The `ingest` section of the configuration.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use crate::model::PromDuration;
+
+/// The most bytes of a line, a frame or a datagram by default: what a sender may count on.
+pub const MAX_FRAME: usize = 65_536;
+
+/// Events from application processes: the sockets they come over and the limits they are held to.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The stream socket. Its default path is `events.sock` in the folder for sockets.
+    pub stream: SocketConfig,
+    /// The datagram socket. Its default path is `events.dgram.sock` in the folder for sockets.
+    pub datagram: SocketConfig,
+    /// The label `service_name` of events that name no service themselves; empty for none.
+    pub service: String,
+    /// Keys of `tags` that become labels of `http_server_request_duration_seconds` and the body sizes; others are
+    /// passed over there. (On `count`, `gauge`, `histogram` and StatsD lines every tag is a label.)
+    pub request_tags: Vec<String>,
+    /// The most bytes of a line, a length-prefixed frame or a datagram.
+    pub frame_bytes_max: FrameBytes,
+    /// The most stream connections at a time; more wait in the kernel's queue.
+    pub connections_max: usize,
+    /// The most labels of a series.
+    pub labels_max: usize,
+    /// The most bytes of a label's value.
+    pub label_value_bytes_max: usize,
+    /// The most bytes of a metric's or a label's name.
+    pub name_bytes_max: usize,
+    /// How long a session collects changes before it hands them to the registry.
+    pub flush_interval: PromDuration,
+    /// How many series a session may collect before it hands them over early.
+    pub flush_series: usize,
+    /// The most requests of one sender that may have begun and not ended.
+    pub open_requests_max: usize,
+    /// After this time a request that has begun no longer counts as active, even if its end never came.
+    pub open_request_timeout: PromDuration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            stream: SocketConfig::default(),
+            datagram: SocketConfig::default(),
+            service: String::new(),
+            request_tags: Vec::new(),
+            frame_bytes_max: FrameBytes(MAX_FRAME),
+            connections_max: 1024,
+            labels_max: 32,
+            label_value_bytes_max: 1024,
+            name_bytes_max: 256,
+            flush_interval: PromDuration::from_millis(100),
+            flush_series: 4096,
+            open_requests_max: 10_000,
+            open_request_timeout: PromDuration::from_secs(900),
+        }
+    }
+}
+
+/// One Unix socket. Where systemd passes a socket of this kind, all of this is systemd's to say, and has no effect.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SocketConfig {
+    /// Whether to listen at all.
+    pub enabled: bool,
+    /// Where the socket is; its folder is made when it is missing. Default: see above.
+    pub path: Option<PathBuf>,
+    /// Who may send, as octal digits; `w` is what it takes.
+    pub mode: Mode,
+    /// The user that the socket belongs to, by name or number. Default: the agent's own.
+    pub owner: Option<String>,
+    /// The group that the socket belongs to, by name or number. Default: the agent's own.
+    pub group: Option<String>,
+}
+
+impl Default for SocketConfig {
+    fn default() -> Self {
+        Self { enabled: true, path: None, mode: Mode(0o660), owner: None, group: None }
+    }
+}
+
+/// A limit on frames that can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(try_from = "usize", into = "usize")]
+#[schemars(with = "usize")]
+pub struct FrameBytes(usize);
+
+impl FrameBytes {
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl TryFrom<usize> for FrameBytes {
+    type Error = ConfigError;
+    /// A length prefix is told from text by a zero third or fourth byte, so a frame stays below 2^24 bytes.
+    fn try_from(bytes: usize) -> Result<Self, ConfigError> {
+        if (512..=16_000_000).contains(&bytes) { Ok(Self(bytes)) } else { Err(ConfigError::FrameBytes(bytes)) }
+    }
+}
+
+impl From<FrameBytes> for usize {
+    fn from(bytes: FrameBytes) -> Self {
+        bytes.0
+    }
+}
+
+/// Permissions of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode(u32);
+
+impl Mode {
+    /// As `chmod` takes it.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+/// Why a value of this section is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Not permissions.
+    #[error("{0:?} is not a file mode of three or four octal digits, such as \"0660\"")]
+    Mode(String),
+    /// Not a limit that can be kept.
+    #[error("{0} is not between 512 and 16000000 bytes")]
+    FrameBytes(usize),
+}
+
+impl std::str::FromStr for Mode {
+    type Err = ConfigError;
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let refused = || ConfigError::Mode(text.to_owned());
+        if !(3..=4).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(refused());
+        }
+        u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o777).map(Self).ok_or_else(refused)
+    }
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+impl serde::Serialize for Mode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Mode {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Mode {
+    fn schema_name() -> Cow<'static, str> {
+        "Mode".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "File permissions as octal digits, such as \"0660\".",
+            "pattern": "^0?[0-7]{3}$"
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_is_octal_with_or_without_quotes() {
+        for text in ["mode: \"0620\"", "mode: 0620", "mode: 620"] {
+            assert_eq!(serde_yaml::from_str::<SocketConfig>(text).expect(text).mode, Mode(0o620), "{text}");
+        }
+        for text in ["mode: 0888", "mode: \"rw\"", "mode: \"4755\"", "mode: \"66\""] {
+            assert!(serde_yaml::from_str::<SocketConfig>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_read_back_as_written() {
+        let text = serde_yaml::to_string(&Config::default()).expect("writes");
+        assert_eq!(serde_yaml::from_str::<Config>(&text).expect("reads"), Config::default());
+    }
+
+    #[test]
+    fn a_frame_limit_that_breaks_the_framing_is_refused() {
+        assert!(serde_yaml::from_str::<Config>("frame_bytes_max: 16777216").is_err());
+        assert!(serde_yaml::from_str::<Config>("frame_bytes_max: 100").is_err());
+    }
+}

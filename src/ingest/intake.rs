@@ -1,0 +1,135 @@
+//! One sender's way from payloads to the registry: lines are told apart, decoded, added to the table, and the table is
+//! handed over as a batch. Pure but for the counting: when to hand over is the session's decision.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::aggregate::Table;
+use super::metrics::{Metrics, Tally};
+use super::{Config, Refusal, dogstatsd, json};
+use crate::model::{Event, Timestamp};
+use crate::registry::Registry;
+use crate::telemetry::Telemetry;
+
+/// What all senders have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) metrics: Metrics,
+    registry: Arc<Registry>,
+    senders: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(config: &Config, registry: Arc<Registry>, telemetry: &Telemetry) -> Arc<Self> {
+        let metrics = Metrics::new(telemetry);
+        Arc::new(Self { config: config.clone(), metrics, registry, senders: AtomicU64::new(0) })
+    }
+
+    /// The intake of a new sender.
+    pub(super) fn intake(self: &Arc<Self>) -> Intake {
+        let sender = self.senders.fetch_add(1, Ordering::Relaxed);
+        let table = Table::new(&self.config, Arc::clone(&self.registry));
+        Intake { shared: Arc::clone(self), sender, table, tally: Tally::default() }
+    }
+}
+
+/// Hears of everything that is refused: the reason, and the bytes in question.
+pub(super) trait Witness {
+    fn refused(&self, reason: Refusal, bytes: &[u8]);
+}
+
+/// One sender's decoder, table and tally.
+#[derive(Debug)]
+pub(super) struct Intake {
+    shared: Arc<Shared>,
+    sender: u64,
+    table: Table,
+    tally: Tally,
+}
+
+impl Intake {
+    /// Counts bytes as they come in, whatever they turn out to be.
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.tally.bytes += bytes as u64;
+    }
+
+    /// Takes a payload: one line or several, of either language.
+    pub(super) fn take(&mut self, payload: &[u8], at: Timestamp, witness: &impl Witness) {
+        self.tally.frames += 1;
+        for line in payload.split(|byte| *byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.is_empty() {
+                continue;
+            }
+            if let Err(reason) = self.line(line, at, witness) {
+                self.refuse(reason, line, witness);
+            }
+            if self.table.is_full() {
+                self.flush(at, witness);
+            }
+        }
+    }
+
+    /// Counts something that is refused as a whole.
+    pub(super) fn refuse(&mut self, reason: Refusal, bytes: &[u8], witness: &impl Witness) {
+        self.tally.refuse(reason, 1);
+        witness.refused(reason, bytes);
+    }
+
+    /// True when there is something to hand over soon.
+    pub(super) fn is_pending(&self) -> bool {
+        !self.table.is_empty() || self.tally != Tally::default()
+    }
+
+    /// True when [`Intake::flush`] has to be called now and then even if nothing comes in.
+    pub(super) fn has_open_requests(&self) -> bool {
+        self.table.has_open_requests()
+    }
+
+    /// Hands over what has been collected.
+    pub(super) fn flush(&mut self, at: Timestamp, witness: &impl Witness) {
+        self.tally.abandoned += self.table.expire(at);
+        // A table can be full without a change: of identities whose events were all refused.
+        if !self.table.is_empty() || self.table.is_full() {
+            let (batch, events) = self.table.take(self.sender);
+            for refused in self.shared.registry.merge(&batch, at) {
+                let (delta, events) = (batch.deltas.get(refused.index), events.get(refused.index).copied().unwrap_or(1));
+                self.tally.refuse(refused.reason.into(), events);
+                witness.refused(refused.reason.into(), delta.map_or(&[], |delta| delta.key.name.as_bytes()));
+            }
+            self.shared.metrics.batch();
+        }
+        self.shared.metrics.add(&std::mem::take(&mut self.tally));
+    }
+
+    fn line(&mut self, line: &[u8], at: Timestamp, witness: &impl Witness) -> Result<(), Refusal> {
+        let text = std::str::from_utf8(line).map_err(|_| Refusal::NotUtf8)?;
+        if text.starts_with('{') {
+            return self.event(&json::decode(text)?, at);
+        }
+        dogstatsd::decode(text)?.events(|event| {
+            if let Err(reason) = event.and_then(|event| self.event(event, at)) {
+                self.refuse(reason, line, witness);
+            }
+        })
+    }
+
+    fn event(&mut self, event: &Event<'_>, at: Timestamp) -> Result<(), Refusal> {
+        self.table.add(event, at)?;
+        self.tally.event(event);
+        Ok(())
+    }
+}
+
+/// Whatever ends a session, a panic included, the sender is no longer among the living.
+impl Drop for Intake {
+    fn drop(&mut self) {
+        if self.table.has_merged_gauges() {
+            self.shared.registry.forget(self.sender);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

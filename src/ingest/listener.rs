@@ -1,0 +1,329 @@
+//! The sockets themselves: made at a path of the configuration, or passed by systemd. A file that a dead process left
+//! behind is replaced, one that somebody listens on is not.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use super::{Config, SocketConfig};
+
+/// Why a socket cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// The folder cannot be made.
+    #[error("cannot make the folder {}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Something else stands in its place.
+    #[error("{} is there and is not a socket; move it away, or set {setting}", path.display())]
+    NotASocket {
+        /// The socket's path.
+        path: PathBuf,
+        /// The setting that gives the path.
+        setting: &'static str,
+    },
+    /// Another process listens there.
+    #[error("another process listens on {}; stop it, or set {setting}", path.display())]
+    Live {
+        /// The socket's path.
+        path: PathBuf,
+        /// The setting that gives the path.
+        setting: &'static str,
+    },
+    /// There is no such user or group.
+    #[error("there is no {what} {name:?}, which {} is to belong to", path.display())]
+    Unknown {
+        /// `user` or `group`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The socket's path.
+        path: PathBuf,
+    },
+    /// Any other failure.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What failed.
+        action: &'static str,
+        /// The file in question.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Sockets that were bound before the agent started, by the one who started it.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// A listening stream socket.
+    pub stream: Option<UnixListener>,
+    /// A bound datagram socket.
+    pub datagram: Option<UnixDatagram>,
+}
+
+/// The sockets that events come over.
+#[derive(Debug)]
+pub struct Sockets {
+    pub(super) stream: Option<Socket<UnixListener>>,
+    pub(super) datagram: Option<Socket<UnixDatagram>>,
+}
+
+impl Sockets {
+    /// Takes the sockets that are passed and binds the others, in `folder` where the configuration names no path.
+    ///
+    /// # Errors
+    /// When a socket cannot be had; the message names the path and what to do.
+    pub fn open(config: &Config, folder: &Path, passed: Passed) -> Result<Self, SocketError> {
+        let stream =
+            socket(&config.stream, &folder.join("events.sock"), "ingest.stream.path", SocketType::STREAM, passed.stream, |path| {
+                UnixListener::bind(path)
+            })?;
+        let datagram = socket(
+            &config.datagram,
+            &folder.join("events.dgram.sock"),
+            "ingest.datagram.path",
+            SocketType::DGRAM,
+            passed.datagram,
+            |path| UnixDatagram::bind(path),
+        )?;
+        Ok(Self { stream, datagram })
+    }
+}
+
+/// One socket, and the file that is ours with it.
+#[derive(Debug)]
+pub(super) struct Socket<S> {
+    pub(super) socket: S,
+    /// `None` for a socket that was passed.
+    pub(super) file: Option<SocketFile>,
+}
+
+impl<S> Socket<S> {
+    /// What to tell people about it.
+    pub(super) fn detail(&self) -> String {
+        self.file.as_ref().map_or_else(|| "passed by systemd".to_owned(), |file| file.path.display().to_string())
+    }
+}
+
+fn socket<S>(
+    config: &SocketConfig,
+    default: &Path,
+    setting: &'static str,
+    kind: SocketType,
+    passed: Option<S>,
+    bind: impl FnOnce(&Path) -> io::Result<S>,
+) -> Result<Option<Socket<S>>, SocketError> {
+    if let Some(socket) = passed {
+        return Ok(Some(Socket { socket, file: None }));
+    }
+    if !config.enabled {
+        return Ok(None);
+    }
+    let path = config.path.as_deref().unwrap_or(default);
+    let fail = |action| move |source| SocketError::Io { action, path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
+        made.map_err(|source| SocketError::Folder { path: folder.to_owned(), source })?;
+    }
+    let lock = lock(path, setting)?;
+    clear(path, setting, kind)?;
+    let socket = bind(path).map_err(fail("bind"))?;
+    let metadata = fs::symlink_metadata(path).map_err(fail("look at"))?;
+    let file = SocketFile { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()), _lock: lock };
+    let owner = config.owner.as_deref().map(|name| user(name, path)).transpose()?;
+    let group = config.group.as_deref().map(|name| self::group(name, path)).transpose()?;
+    // The owner first: the mode must not open the socket to a group that it is not meant for.
+    if owner.is_some() || group.is_some() {
+        chown(path, owner, group).map_err(fail("set the owner of"))?;
+    }
+    fs::set_permissions(path, Permissions::from_mode(config.mode.bits())).map_err(fail("set the mode of"))?;
+    Ok(Some(Socket { socket, file: Some(file) }))
+}
+
+/// Of two agents that start at once, one gets the lock beside the socket. The lock file is left behind: whoever removed
+/// it could remove one that somebody else has just locked.
+fn lock(path: &Path, setting: &'static str) -> Result<File, SocketError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
+    let file = opened.map_err(|source| SocketError::Io { action: "open", path: lock_path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(SocketError::Live { path: path.to_owned(), setting }),
+        Err(fs::TryLockError::Error(source)) => Err(SocketError::Io { action: "lock", path: lock_path, source }),
+    }
+}
+
+/// Makes the path free, unless somebody listens there or it is no socket.
+fn clear(path: &Path, setting: &'static str, kind: SocketType) -> Result<(), SocketError> {
+    let path_buf = || path.to_owned();
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(SocketError::Io { action: "look at", path: path_buf(), source }),
+        Ok(metadata) if !metadata.file_type().is_socket() => return Err(SocketError::NotASocket { path: path_buf(), setting }),
+        Ok(_) => {}
+    }
+    match probe(path, kind) {
+        Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(|source| SocketError::Io { action: "remove", path: path_buf(), source }),
+        Err(Errno::NOENT) => Ok(()),
+        // A full queue, or a listener of the other kind, is alive as well.
+        Ok(()) | Err(Errno::AGAIN | Errno::INPROGRESS | Errno::PROTOTYPE) => Err(SocketError::Live { path: path_buf(), setting }),
+        Err(error) => Err(SocketError::Io { action: "find out who listens on", path: path_buf(), source: error.into() }),
+    }
+}
+
+/// Connects without waiting: a listener that accepts nothing must not hold up the start.
+fn probe(path: &Path, kind: SocketType) -> Result<(), Errno> {
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
+}
+
+fn user(name: &str, path: &Path) -> Result<u32, SocketError> {
+    let number = name.parse().ok();
+    let found = number.or_else(|| nix::unistd::User::from_name(name).ok().flatten().map(|user| user.uid.as_raw()));
+    found.ok_or_else(|| SocketError::Unknown { what: "user", name: name.to_owned(), path: path.to_owned() })
+}
+
+fn group(name: &str, path: &Path) -> Result<u32, SocketError> {
+    let number = name.parse().ok();
+    let found = number.or_else(|| nix::unistd::Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw()));
+    found.ok_or_else(|| SocketError::Unknown { what: "group", name: name.to_owned(), path: path.to_owned() })
+}
+
+/// A socket's file that this process made and removes.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+    _lock: File,
+}
+
+impl SocketFile {
+    /// Removes the file, if it is still the one that was made here.
+    pub(super) fn remove(&self) {
+        let ours = fs::symlink_metadata(&self.path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity);
+        if ours && let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove a socket file");
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(folder: &Path) -> Result<Sockets, SocketError> {
+        Sockets::open(&Config::default(), folder, Passed::default())
+    }
+
+    fn files(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("a folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|name| !name.ends_with(".lock")).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn sockets_are_made_with_their_mode_and_removed_at_the_end() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("run/sidewatch");
+        let sockets = open(&folder).expect("bound");
+        assert_eq!(files(&folder), ["events.dgram.sock", "events.sock"]);
+        let mode = fs::metadata(folder.join("events.sock")).expect("there").permissions().mode();
+        assert_eq!(mode & 0o7777, 0o660);
+        drop(sockets);
+        assert!(files(&folder).is_empty());
+    }
+
+    #[test]
+    fn stale_sockets_are_replaced() {
+        let root = tempfile::tempdir().expect("a folder");
+        drop(UnixListener::bind(root.path().join("events.sock")).expect("bound"));
+        drop(UnixDatagram::bind(root.path().join("events.dgram.sock")).expect("bound"));
+        assert_eq!(files(root.path()).len(), 2, "the files stay behind");
+        open(root.path()).expect("replaced");
+    }
+
+    #[test]
+    fn a_live_socket_is_refused_and_left_alone() {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = root.path().join("events.sock");
+        let other = UnixListener::bind(&path).expect("bound");
+        let error = open(root.path()).expect_err("refused");
+        let expected = format!("another process listens on {}; stop it, or set ingest.stream.path", path.display());
+        assert_eq!(error.to_string(), expected);
+        std::os::unix::net::UnixStream::connect(&path).expect("still there");
+        drop(other);
+
+        let _datagram_in_the_wrong_place = (fs::remove_file(&path), UnixDatagram::bind(&path).expect("bound"));
+        assert!(matches!(open(root.path()), Err(SocketError::Live { .. })));
+    }
+
+    #[test]
+    fn a_second_agent_is_refused_by_the_lock() {
+        let root = tempfile::tempdir().expect("a folder");
+        let first = open(root.path()).expect("bound");
+        fs::remove_file(root.path().join("events.sock")).expect("removed");
+        assert!(matches!(open(root.path()), Err(SocketError::Live { .. })));
+        drop(first);
+        open(root.path()).expect("free again");
+    }
+
+    #[test]
+    fn a_file_that_is_no_socket_is_never_removed() {
+        let root = tempfile::tempdir().expect("a folder");
+        fs::write(root.path().join("events.sock"), "precious").expect("written");
+        assert!(matches!(open(root.path()), Err(SocketError::NotASocket { .. })));
+        assert_eq!(files(root.path()), ["events.sock"]);
+    }
+
+    #[test]
+    fn a_socket_that_somebody_else_made_meanwhile_is_not_removed() {
+        let root = tempfile::tempdir().expect("a folder");
+        let sockets = open(root.path()).expect("bound");
+        let path = root.path().join("events.sock");
+        fs::rename(&path, root.path().join("away")).expect("moved");
+        let _other = UnixListener::bind(&path).expect("bound");
+        drop(sockets);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn passed_sockets_are_taken_and_their_files_stay() {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = root.path().join("passed.sock");
+        let stream = Some(UnixListener::bind(&path).expect("bound"));
+        let sockets = Sockets::open(&Config::default(), root.path(), Passed { stream, datagram: None }).expect("taken");
+        assert_eq!(files(root.path()), ["events.dgram.sock", "passed.sock"]);
+        drop(sockets);
+        assert_eq!(files(root.path()), ["passed.sock"]);
+    }
+
+    #[test]
+    fn an_unknown_group_is_named() {
+        let root = tempfile::tempdir().expect("a folder");
+        let stream = SocketConfig { group: Some("no-such-group".into()), ..SocketConfig::default() };
+        let error = Sockets::open(&Config { stream, ..Config::default() }, root.path(), Passed::default()).expect_err("refused");
+        assert!(error.to_string().contains("there is no group \"no-such-group\""), "{error}");
+        assert!(files(root.path()).is_empty(), "what was bound is removed");
+    }
+}

@@ -1,0 +1,230 @@
+//! One sender's session: when what it has collected is handed over, and, for a stream connection, the reading.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Refusal;
+use super::frame::{Found, Frames};
+use super::intake::{Intake, Shared};
+use super::log::Log;
+use crate::clock;
+use crate::runtime::{Shutdown, Stage};
+
+/// One read takes at most so much.
+const READ_BYTES: usize = 64 * 1024;
+/// How often requests whose end does not come are looked for.
+const EXPIRY: Duration = Duration::from_secs(30);
+/// Nothing to do: any long time.
+const IDLE: Duration = Duration::from_secs(86_400);
+/// A connection that is silent for so long at the end has said what it had to say.
+const DRAIN_PAUSE: Duration = Duration::from_millis(20);
+/// However much a connection says at the end.
+const DRAIN_MAX: Duration = Duration::from_secs(1);
+
+/// A sender's intake with its time to hand over.
+#[derive(Debug)]
+pub(super) struct Session {
+    intake: Intake,
+    log: Arc<Log>,
+    interval: Duration,
+    due: Instant,
+}
+
+impl Session {
+    pub(super) fn new(shared: &Arc<Shared>, log: &Arc<Log>) -> Self {
+        let interval = shared.config.flush_interval.get();
+        Self { intake: shared.intake(), log: Arc::clone(log), interval, due: Instant::now() + IDLE }
+    }
+
+    /// Takes a payload of `bytes`, and hands over when it is time.
+    pub(super) fn take(&mut self, payload: &[u8]) {
+        self.intake.take(payload, clock::now(), &*self.log);
+    }
+
+    /// Counts bytes that came in.
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.intake.received(bytes);
+    }
+
+    /// Counts a payload that cannot be taken.
+    pub(super) fn refuse(&mut self, reason: Refusal, bytes: &[u8]) {
+        self.intake.refuse(reason, bytes, &*self.log);
+    }
+
+    /// When to call [`Session::flush`] if nothing else happens.
+    pub(super) const fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// To be called after each reading: hands over when it is time, else notes when it will be.
+    pub(super) fn settle(&mut self) {
+        let now = Instant::now();
+        if now >= self.due {
+            self.flush();
+        } else if self.intake.is_pending() {
+            self.due = self.due.min(now + self.interval);
+        }
+    }
+
+    /// Hands over what has been collected.
+    pub(super) fn flush(&mut self) {
+        self.intake.flush(clock::now(), &*self.log);
+        self.due = Instant::now() + if self.intake.has_open_requests() { EXPIRY } else { IDLE };
+    }
+}
+
+/// Serves one connection until it ends, or until the agent drains and the connection has nothing more to say.
+pub(super) async fn serve(mut reader: impl AsyncRead + Unpin, shared: &Arc<Shared>, log: &Arc<Log>, mut shutdown: Shutdown) {
+    let mut session = Session::new(shared, log);
+    let limit = shared.config.frame_bytes_max.get();
+    let mut frames = Frames::new(limit);
+    let mut buffer = Buffer::new(Frames::capacity(limit).max(READ_BYTES));
+    loop {
+        let read = tokio::select! {
+            read = reader.read(buffer.free()) => read,
+            () = sleep_until(session.due()) => {
+                session.flush();
+                continue;
+            }
+            () = shutdown.reached(Stage::Draining) => {
+                drain(&mut reader, &mut session, &mut frames, &mut buffer).await;
+                break;
+            }
+        };
+        let read = read.unwrap_or_else(|error| {
+            shared.metrics.errors.with_label_values(&["read"]).inc();
+            tracing::debug!(%error, "a connection ended with an error");
+            0
+        });
+        buffer.filled(read);
+        session.received(read);
+        digest(&mut session, &mut frames, &mut buffer, read == 0);
+        if read == 0 {
+            break;
+        }
+        session.settle();
+    }
+    session.flush();
+}
+
+/// Reads what is already on its way.
+async fn drain(reader: &mut (impl AsyncRead + Unpin), session: &mut Session, frames: &mut Frames, buffer: &mut Buffer) {
+    let deadline = Instant::now() + DRAIN_MAX;
+    while Instant::now() < deadline {
+        match timeout(DRAIN_PAUSE, reader.read(buffer.free())).await {
+            Ok(Ok(0) | Err(_)) => return digest(session, frames, buffer, true),
+            Ok(Ok(read)) => {
+                buffer.filled(read);
+                session.received(read);
+                digest(session, frames, buffer, false);
+                session.settle();
+            }
+            Err(_silent) => break,
+        }
+    }
+    // The rest of this line would still come, but nobody will be there: half a line is no line.
+    if !buffer.held().is_empty() {
+        session.refuse(Refusal::Truncated, buffer.held());
+    }
+}
+
+/// Takes every whole payload out of the buffer.
+fn digest(session: &mut Session, frames: &mut Frames, buffer: &mut Buffer, ended: bool) {
+    loop {
+        let (used, found) = frames.next(buffer.held(), ended);
+        let done = match found {
+            Found::Payload(payload) => {
+                session.take(payload);
+                false
+            }
+            Found::Refused(reason, bytes) => {
+                session.refuse(reason, bytes);
+                false
+            }
+            Found::Incomplete => true,
+        };
+        buffer.used(used);
+        if done {
+            return;
+        }
+    }
+}
+
+/// Bytes that were read and not used yet, in a buffer of fixed size that is never full while they are not a payload.
+#[derive(Debug)]
+struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    fn new(capacity: usize) -> Self {
+        Self { bytes: vec![0; capacity], start: 0, end: 0 }
+    }
+
+    fn held(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or(&[])
+    }
+
+    /// Room for the next read.
+    fn free(&mut self) -> &mut [u8] {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        self.bytes.get_mut(self.end..).unwrap_or(&mut [])
+    }
+
+    fn filled(&mut self, count: usize) {
+        self.end += count;
+    }
+
+    fn used(&mut self, count: usize) {
+        self.start += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::{Config, MAX_FRAME};
+    use crate::model::Value;
+    use crate::registry::Registry;
+    use crate::runtime::ShutdownSender;
+    use crate::telemetry::Telemetry;
+
+    /// Serves these bytes as one connection; the count of `a_total` afterwards.
+    async fn counted(bytes: &[u8]) -> f64 {
+        let telemetry = Telemetry::new();
+        let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
+        let shared = Shared::new(&Config::default(), Arc::clone(&registry), &telemetry);
+        let (_sender, shutdown) = ShutdownSender::new();
+        serve(bytes, &shared, &Arc::new(Log::new()), shutdown).await;
+        let families = registry.families();
+        let value = families.first().and_then(|family| family.series.first()).map(|series| series.value.clone());
+        if let Some(Value::Number(value)) = value { value } else { 0.0 }
+    }
+
+    fn payload(size: usize) -> Vec<u8> {
+        let mut payload = b"a:1|c|future-".to_vec();
+        payload.resize(size, b'x');
+        payload
+    }
+
+    #[tokio::test]
+    async fn a_payload_at_the_limit_fits_behind_whatever_came_before() {
+        for front in [0, 1, 7, 4096] {
+            let line = |size| [payload(size), vec![b'\n']].concat();
+            let lines = [vec![b'\n'; front], line(MAX_FRAME), line(MAX_FRAME + 1), line(MAX_FRAME)].concat();
+            assert_eq!(counted(&lines).await, 2.0, "{front}");
+            let frame = |size: usize| [u32::try_from(size).expect("short").to_le_bytes().to_vec(), payload(size)].concat();
+            let frames = [frame(13 + front), frame(MAX_FRAME), frame(MAX_FRAME + 1), frame(MAX_FRAME)].concat();
+            assert_eq!(counted(&frames).await, 3.0, "{front}");
+        }
+    }
+}

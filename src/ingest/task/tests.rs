@@ -1,0 +1,190 @@
+//! The task over real sockets.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::Path;
+
+use super::*;
+use crate::ingest::Passed;
+use crate::model::Value;
+use crate::runtime::{Policy, ShutdownSender, Supervisor};
+
+struct Agent {
+    folder: tempfile::TempDir,
+    registry: Arc<Registry>,
+    telemetry: Arc<Telemetry>,
+    board: Board,
+    supervisor: Supervisor,
+    shutdown: ShutdownSender,
+}
+
+/// Starts the task on sockets in a folder of its own.
+fn agent(config: &Config, passed: impl FnOnce(&Path) -> Passed) -> Agent {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (telemetry, board) = (Telemetry::new(), Board::new());
+    let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
+    let sockets = Sockets::open(config, folder.path(), passed(folder.path())).expect("bound");
+    let ingest = Ingest::new(config, sockets, Arc::clone(&registry), &telemetry, board.clone());
+    let (shutdown, stage) = ShutdownSender::new();
+    let supervisor = Supervisor::new(&telemetry, stage);
+    supervisor.spawn("ingest", Policy::Critical, move |context| run(Arc::clone(&ingest), context));
+    Agent { folder, registry, telemetry, board, supervisor, shutdown }
+}
+
+impl Agent {
+    fn stream(&self) -> StdStream {
+        StdStream::connect(self.folder.path().join("events.sock")).expect("connected")
+    }
+
+    fn datagram(&self) -> UnixDatagram {
+        let socket = UnixDatagram::unbound().expect("a socket");
+        socket.connect(self.folder.path().join("events.dgram.sock")).expect("connected");
+        socket
+    }
+
+    /// The sum of a counter's, gauge's or histogram's series in the registry or of the agent's own.
+    fn total(&self, name: &str) -> f64 {
+        let families = self.registry.families().into_iter().chain(self.telemetry.families());
+        let series = families.filter(|family| &*family.name == name).flat_map(|family| family.series);
+        series.map(|series| if let Value::Number(value) = series.value { value } else { f64::NAN }).sum()
+    }
+
+    async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        for _ in 0..1000 {
+            if condition(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{what} did not come about: {:?}", self.registry.families());
+    }
+
+    async fn stop(&self) {
+        self.shutdown.enter(Stage::Draining);
+        assert!(self.supervisor.finish(Duration::from_secs(10)).await, "it ends");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_senders_give_one_right_total() {
+    let agent = agent(&Config::default(), |_| Passed::default());
+    std::thread::scope(|scope| {
+        for sender in 0..10 {
+            let agent = &agent;
+            scope.spawn(move || {
+                let mut stream = agent.stream();
+                let datagram = agent.datagram();
+                for line in 0..500 {
+                    match sender % 2 {
+                        0 => writeln!(stream, "hits:1|c|#l:{}", line % 7).expect("sent"),
+                        _ => {
+                            let payload = format!("hits:1|c|#l:{}", line % 7);
+                            let length = u32::try_from(payload.len()).expect("short").to_le_bytes();
+                            stream.write_all(&[&length[..], payload.as_bytes()].concat()).expect("sent");
+                        }
+                    }
+                    datagram.send(br#"{"kind":"count","name":"hits","value":2}"#).expect("sent");
+                }
+            });
+        }
+    });
+    agent.until("the total", |agent| agent.total("hits_total") >= 15_000.0).await;
+    agent.stop().await;
+    assert_eq!(agent.total("hits_total"), 15_000.0);
+    assert_eq!(agent.total("sidewatch_ingest_connections_total"), 10.0);
+    assert_eq!(agent.total("sidewatch_ingest_connections"), 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_bytes_on_both_sockets_leave_it_serving() {
+    let agent = agent(&Config::default(), |_| Passed::default());
+    std::thread::scope(|scope| {
+        for seed in 1..=4_u64 {
+            let agent = &agent;
+            scope.spawn(move || {
+                let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let mut noise = || {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    state
+                };
+                let (mut stream, datagram) = (agent.stream(), agent.datagram());
+                for _ in 0..128 {
+                    let block: Vec<u8> = (0..256).flat_map(|_| noise().to_le_bytes()).collect();
+                    stream.write_all(&block).expect("sent");
+                    datagram.send(&block).expect("sent");
+                }
+            });
+        }
+    });
+    writeln!(agent.stream(), "alive:1|c").expect("sent");
+    agent.datagram().send(b"alive:1|c").expect("sent");
+    agent.until("life after noise", |agent| agent.total("alive_total") == 2.0).await;
+    agent.until("a count of all bytes", |agent| agent.total("sidewatch_ingest_bytes_total") >= f64::from(1 << 20)).await;
+    assert!(agent.total("sidewatch_ingest_refused_total") > 1000.0);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_board_and_the_files_follow_the_sockets() {
+    let agent = agent(&Config::default(), |_| Passed::default());
+    agent.until("readiness", |agent| agent.board.missing().is_empty()).await;
+    let parts = agent.board.parts();
+    assert_eq!(parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(), [DATAGRAM, STREAM]);
+    assert_eq!(parts[1].detail, agent.folder.path().join("events.sock").display().to_string());
+    agent.stop().await;
+    assert!(!agent.folder.path().join("events.sock").exists() && !agent.folder.path().join("events.dgram.sock").exists());
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_end_is_counted() {
+    let agent = agent(&Config::default(), |_| Passed::default());
+    // Nothing runs between these and the drain on this single thread: the connection is not even accepted yet.
+    let mut stream = agent.stream();
+    stream.write_all(b"late:1|c\nlate:1|c\nhalf:1|").expect("sent");
+    agent.datagram().send(b"late:1|c").expect("sent");
+    agent.stop().await;
+    assert_eq!(agent.total("late_total"), 3.0);
+    assert_eq!(agent.total("sidewatch_ingest_refused_total"), 1.0, "half a line is a truncated one");
+}
+
+#[tokio::test]
+async fn passed_sockets_are_served_and_left() {
+    let agent = agent(&Config::default(), |folder| Passed {
+        stream: Some(UnixListener::bind(folder.join("events.sock")).expect("bound")),
+        datagram: Some(UnixDatagram::bind(folder.join("events.dgram.sock")).expect("bound")),
+    });
+    writeln!(agent.stream(), "a:1|c").expect("sent");
+    agent.datagram().send(b"a:1|c").expect("sent");
+    agent.until("both", |agent| agent.total("a_total") == 2.0).await;
+    agent.stop().await;
+    assert!(agent.folder.path().join("events.sock").exists() && agent.folder.path().join("events.dgram.sock").exists());
+}
+
+#[tokio::test]
+async fn a_datagram_over_the_limit_is_counted_as_truncated() {
+    let config: Config = serde_yaml::from_str("frame_bytes_max: 512").expect("valid");
+    let agent = agent(&config, |_| Passed::default());
+    let line = |length: usize| format!("a:1|c|#k:{}", "x".repeat(length - 9));
+    agent.datagram().send(line(513).as_bytes()).expect("sent");
+    agent.datagram().send(line(512).as_bytes()).expect("sent");
+    agent.until("the one within", |agent| agent.total("a_total") == 1.0).await;
+    agent.stop().await;
+    assert_eq!(agent.total("sidewatch_ingest_refused_total"), 1.0);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_their_turn() {
+    let agent = agent(&Config { connections_max: 1, ..Config::default() }, |_| Passed::default());
+    let mut first = agent.stream();
+    writeln!(first, "a:1|c").expect("sent");
+    agent.until("the first", |agent| agent.total("a_total") == 1.0).await;
+    let mut second = agent.stream();
+    writeln!(second, "a:1|c").expect("sent");
+    agent.until("the limit", |agent| agent.board.parts().iter().any(|part| part.condition == Condition::Degraded)).await;
+    assert_eq!(agent.total("a_total"), 1.0);
+    drop(first);
+    agent.until("the second", |agent| agent.total("a_total") == 2.0).await;
+    agent.stop().await;
+}
