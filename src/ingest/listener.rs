@@ -282,7 +282,9 @@ mod tests {
     fn a_second_agent_is_refused_by_the_lock() {
         let root = tempfile::tempdir().expect("a folder");
         let first = open(root.path()).expect("bound");
-        fs::remove_file(root.path().join("events.sock")).expect("removed");
+        for name in files(root.path()) {
+            fs::remove_file(root.path().join(name)).expect("removed");
+        }
         assert!(matches!(open(root.path()), Err(SocketError::Live { .. })));
         drop(first);
         open(root.path()).expect("free again");

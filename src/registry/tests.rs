@@ -121,3 +121,14 @@ fn a_histogram_keeps_the_buckets_it_began_with() {
     assert_eq!(registry.bounds("h_seconds"), before);
     assert_eq!(*registry.bounds("other_seconds"), [1.0, 2.0]);
 }
+
+#[test]
+fn a_series_without_senders_makes_room_for_another() {
+    let registry = registry(&Config { series_max: 1, ..Config::default() });
+    let max = |name| delta(name, MetricType::Gauge, "", Change::Gauge { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Max });
+    assert_eq!(merge(&registry, 1, vec![max("a")]), []);
+    assert_eq!(merge(&registry, 2, vec![max("b")]), [(0, Refusal::SeriesLimit)]);
+    registry.forget(1);
+    assert!(registry.families().is_empty());
+    assert_eq!(merge(&registry, 2, vec![max("b")]), []);
+}

@@ -179,6 +179,18 @@ fn the_last_level_of_a_gauge_holds_whatever_the_order_of_its_tags() {
 }
 
 #[test]
+fn the_merge_that_is_declared_last_holds_within_a_batch_too() {
+    let fixture = fixture(&Config::default());
+    let change = |merge| format!(r#"{{"kind":"gauge","name":"g","op":"add","value":1,"merge":"{merge}"}}"#);
+    let mut intake = fixture.shared.intake();
+    intake.take([change("last"), change("sum")].join("\n").as_bytes(), at(0), &fixture.book);
+    intake.flush(at(0), &fixture.book);
+    assert_eq!(fixture.series(), ["g{} 2"]);
+    drop(intake);
+    assert_eq!(fixture.series(), ["g{} 0"], "a sum over nobody");
+}
+
+#[test]
 fn a_unit_is_converted_for_each_sender_by_its_own_word() {
     let fixture = fixture(&Config::default());
     for (unit, value) in [("ms", 500), ("s", 1)] {
