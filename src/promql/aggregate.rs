@@ -1,0 +1,187 @@
+//! Aggregations: many series become one for each group, or few are chosen.
+
+use std::cmp::Ordering;
+
+use hashbrown::HashMap;
+
+use crate::model::{FloatStyle, Labels, METRIC_NAME, format_float};
+
+use super::ast::{Aggregate, AggregateOp, Expr, ExprKind};
+use super::eval::{Evaluator, wrong_type};
+use super::eval_error::EvalError;
+use super::statistics::{self, Direction, Sum};
+use super::value::{ABSENT, Steps, Track, is_absent};
+
+pub(super) fn aggregate(ev: &mut Evaluator<'_>, aggregate: &Aggregate, steps: Steps) -> Result<Vec<Track>, EvalError> {
+    let op = aggregate.op;
+    match (op, &aggregate.param) {
+        (AggregateOp::TopK | AggregateOp::BottomK | AggregateOp::LimitK, Some(param)) => choose(ev, aggregate, param, steps),
+        (AggregateOp::Quantile, Some(param)) => {
+            let quantiles = ev.scalar(param, steps)?;
+            let tracks = ev.vector(&aggregate.expr, steps)?;
+            for quantile in worst_quantiles(&quantiles) {
+                ev.annotations.invalid_quantile(quantile, param.span);
+            }
+            reduce(ev, aggregate, tracks, steps, |values, step| {
+                statistics::quantile(quantiles.get(step).copied().unwrap_or(f64::NAN), values)
+            })
+        }
+        (AggregateOp::CountValues, Some(param)) => count_values(ev, aggregate, param, steps),
+        (AggregateOp::LimitRatio, _) => Err(EvalError::Unsupported("limit_ratio".to_owned())),
+        _ => {
+            let tracks = ev.vector(&aggregate.expr, steps)?;
+            reduce(ev, aggregate, tracks, steps, |values, _| fold(op, values))
+        }
+    }
+}
+
+/// The labels that a group has in common.
+fn group_labels(labels: &Labels, aggregate: &Aggregate) -> Labels {
+    let listed = |name: &str| aggregate.grouping.iter().any(|label| label == name);
+    if aggregate.without {
+        labels.filtered(|name| name != METRIC_NAME && !listed(name))
+    } else if aggregate.grouping.is_empty() {
+        Labels::empty()
+    } else {
+        labels.filtered(listed)
+    }
+}
+
+/// Groups in order of their first series, with the places of their series.
+fn groups(tracks: &[Track], aggregate: &Aggregate) -> Vec<(Labels, Vec<usize>)> {
+    let mut groups: Vec<(Labels, Vec<usize>)> = Vec::new();
+    let mut places: HashMap<Labels, usize> = HashMap::new();
+    for (index, track) in tracks.iter().enumerate() {
+        let labels = group_labels(&track.labels, aggregate);
+        let place = *places.entry(labels.clone()).or_insert_with(|| {
+            groups.push((labels, Vec::new()));
+            groups.len() - 1
+        });
+        if let Some((_, members)) = groups.get_mut(place) {
+            members.push(index);
+        }
+    }
+    groups
+}
+
+/// One value a group and step, out of the values that are there.
+fn reduce(
+    ev: &mut Evaluator<'_>,
+    aggregate: &Aggregate,
+    tracks: Vec<Track>,
+    steps: Steps,
+    value: impl Fn(&mut Vec<f64>, usize) -> f64,
+) -> Result<Vec<Track>, EvalError> {
+    let mut reduced = Vec::new();
+    let mut present = Vec::new();
+    for (labels, members) in groups(&tracks, aggregate) {
+        (ev.interrupt)()?;
+        ev.hold(steps.count())?;
+        let members: Vec<&Track> = members.into_iter().filter_map(|member| tracks.get(member)).collect();
+        let mut track = Track::new(labels, Vec::with_capacity(steps.count()));
+        track.drop_name = members.iter().any(|member| member.drop_name);
+        for step in 0..steps.count() {
+            present.clear();
+            present.extend(members.iter().filter_map(|member| member.at(step)));
+            track.values.push(if present.is_empty() { ABSENT } else { value(&mut present, step) });
+        }
+        reduced.push(track);
+    }
+    ev.release(tracks.len().saturating_mul(steps.count()));
+    Ok(reduced)
+}
+
+/// The aggregations without a parameter, of at least one value.
+fn fold(op: AggregateOp, values: &[f64]) -> f64 {
+    match op {
+        AggregateOp::Sum => values.iter().copied().collect::<Sum>().total(),
+        AggregateOp::Avg => statistics::mean(values),
+        AggregateOp::Count => values.len() as f64,
+        AggregateOp::Min => statistics::extreme(values, Ordering::Less),
+        AggregateOp::Max => statistics::extreme(values, Ordering::Greater),
+        AggregateOp::Stdvar => statistics::variance(values),
+        AggregateOp::Stddev => statistics::variance(values).sqrt(),
+        _ => 1.0,
+    }
+}
+
+/// NaN, the greatest above 1 and the least below 0, where there are such.
+fn worst_quantiles(quantiles: &[f64]) -> impl Iterator<Item = f64> {
+    let not_a_number = quantiles.iter().copied().find(|quantile| quantile.is_nan());
+    let greatest = quantiles.iter().copied().fold(0.0, f64::max);
+    let least = quantiles.iter().copied().fold(0.0, f64::min);
+    not_a_number.into_iter().chain(Some(greatest).filter(|greatest| *greatest > 1.0)).chain(Some(least).filter(|least| *least < 0.0))
+}
+
+/// `topk`, `bottomk` and `limitk`: series stay what they are, but only some of each group at each step.
+fn choose(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, steps: Steps) -> Result<Vec<Track>, EvalError> {
+    let counts = ev.scalar(param, steps)?;
+    let tracks = ev.vector(&aggregate.expr, steps)?;
+    if counts.iter().copied().fold(f64::NEG_INFINITY, f64::max) < 1.0 {
+        return Ok(Vec::new());
+    }
+    for count in &counts {
+        let refusal = match *count {
+            count if count.is_nan() => "Parameter value is NaN".to_owned(),
+            count if count <= i64::MIN as f64 => format!("Scalar value {} underflows int64", format_float(count, FloatStyle::General)),
+            count if count >= i64::MAX as f64 => format!("Scalar value {} overflows int64", format_float(count, FloatStyle::General)),
+            _ => continue,
+        };
+        return Err(EvalError::InvalidArgument(refusal));
+    }
+    let mut chosen: Vec<Track> = tracks.iter().map(|track| Track { values: vec![ABSENT; steps.count()], ..track.clone() }).collect();
+    let mut order = Vec::with_capacity(tracks.len());
+    for (_, members) in groups(&tracks, aggregate) {
+        (ev.interrupt)()?;
+        for (step, count) in counts.iter().enumerate() {
+            let mut candidates: Vec<(usize, f64)> =
+                members.iter().filter_map(|member| Some((*member, tracks.get(*member)?.at(step)?))).collect();
+            match aggregate.op {
+                AggregateOp::TopK => candidates.sort_by(|a, b| statistics::by_value(a.1, b.1, Direction::Descending)),
+                AggregateOp::BottomK => candidates.sort_by(|a, b| statistics::by_value(a.1, b.1, Direction::Ascending)),
+                _ => {}
+            }
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates; below 1 is none
+            candidates.truncate(*count as usize);
+            for (member, value) in candidates {
+                if let Some(slot) = chosen.get_mut(member).and_then(|track| track.values.get_mut(step)) {
+                    *slot = value;
+                }
+                order.push(member);
+            }
+        }
+    }
+    if steps.count() == 1 {
+        // An instant answer comes in the order of the choice.
+        let mut slots: Vec<Option<Track>> = chosen.into_iter().map(Some).collect();
+        return Ok(order.into_iter().filter_map(|member| slots.get_mut(member)?.take()).collect());
+    }
+    Ok(chosen.into_iter().filter(Track::is_present).collect())
+}
+
+/// `count_values`: how many series have each value.
+fn count_values(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, steps: Steps) -> Result<Vec<Track>, EvalError> {
+    let ExprKind::String(label) = &param.unwrap_parens().kind else { return Err(wrong_type(param, "an argument", "string")) };
+    if label.is_empty() {
+        return Err(EvalError::InvalidArgument(format!("invalid label name {label:?}")));
+    }
+    let tracks = ev.vector(&aggregate.expr, steps)?;
+    let mut places: HashMap<Labels, Vec<f64>> = HashMap::new();
+    let mut seen = Vec::new();
+    for track in &tracks {
+        (ev.interrupt)()?;
+        for step in 0..steps.count() {
+            let Some(value) = track.at(step) else { continue };
+            let labels = group_labels(&track.labels.with(label, &format_float(value, FloatStyle::Plain)), aggregate);
+            if !places.contains_key(&labels) {
+                ev.hold(steps.count())?;
+                seen.push(labels.clone());
+            }
+            let values = places.entry(labels).or_insert_with(|| vec![ABSENT; steps.count()]);
+            if let Some(count) = values.get_mut(step) {
+                *count = if is_absent(*count) { 1.0 } else { *count + 1.0 };
+            }
+        }
+    }
+    Ok(seen.into_iter().filter_map(|labels| places.remove_entry(&labels)).map(|(labels, values)| Track::new(labels, values)).collect())
+}

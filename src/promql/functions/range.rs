@@ -1,0 +1,137 @@
+//! Functions over ranges: the part that is the same for all of them. Each series' samples are walked through once, a
+//! window sliding over them from step to step.
+
+use super::super::ast::{Call, Expr, ValueType};
+use super::super::eval::{Evaluator, matrix_argument, wrong_type};
+use super::super::eval_error::EvalError;
+use super::super::naming;
+use super::super::value::{ABSENT, Ranges, Steps, Track};
+use super::Function;
+use crate::model::Sample;
+
+/// What a function over a range sees of one series at one step.
+pub(super) struct Window<'a> {
+    /// At least one, in order of time, without stale markers.
+    pub(super) samples: &'a [Sample],
+    /// The range: after this time (milliseconds) …
+    pub(super) after: i64,
+    /// … until this one.
+    pub(super) until: i64,
+    /// The evaluation time, from which an offset or `@` may have moved the range away.
+    pub(super) at: i64,
+    /// The scalar arguments in order.
+    pub(super) params: [f64; 2],
+}
+
+/// What is looked at once there is a result: the call, and the scalar arguments at each step.
+type Check = fn(&mut Evaluator<'_>, &Call, &[Vec<f64>]) -> Result<(), EvalError>;
+
+/// A function over ranges.
+pub(super) struct RangeFunction {
+    value: fn(&Window<'_>) -> Option<f64>,
+    /// The value is still what the metric's name says.
+    keeps_name: bool,
+    /// Makes sense for counters only.
+    for_counters: bool,
+    check: Option<Check>,
+}
+
+impl Function {
+    pub(super) const fn range(name: &'static str, value: fn(&Window<'_>) -> Option<f64>) -> Self {
+        Self { name, eval: super::Eval::Range(RangeFunction { value, keeps_name: false, for_counters: false, check: None }) }
+    }
+
+    pub(super) const fn range_keeping_name(name: &'static str, value: fn(&Window<'_>) -> Option<f64>) -> Self {
+        Self { name, eval: super::Eval::Range(RangeFunction { value, keeps_name: true, for_counters: false, check: None }) }
+    }
+
+    pub(super) const fn range_of_counter(name: &'static str, value: fn(&Window<'_>) -> Option<f64>) -> Self {
+        Self { name, eval: super::Eval::Range(RangeFunction { value, keeps_name: false, for_counters: true, check: None }) }
+    }
+
+    pub(super) const fn range_checked(name: &'static str, value: fn(&Window<'_>) -> Option<f64>, check: Check) -> Self {
+        Self { name, eval: super::Eval::Range(RangeFunction { value, keeps_name: false, for_counters: false, check: Some(check) }) }
+    }
+}
+
+/// Applies a function over ranges.
+pub(super) fn over_range(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, function: &RangeFunction) -> Result<Vec<Track>, EvalError> {
+    let mut params: Vec<Vec<f64>> = Vec::new();
+    for arg in call.args.iter().filter(|arg| arg.value_type() != ValueType::Matrix) {
+        params.push(ev.scalar(arg, steps)?);
+    }
+    let (ranges, arg) = matrix(ev, call, steps)?;
+    let mut tracks = Vec::with_capacity(ranges.series.len());
+    let mut held = 0;
+    let delayed = ev.config.delayed_name_removal;
+    let one_metric = naming::has_one_metric(ranges.series.iter().map(|series| &series.labels));
+    for series in &ranges.series {
+        (ev.interrupt)()?;
+        held += series.samples.len();
+        let mut track = Track::new(series.labels.clone(), Vec::with_capacity(steps.count()));
+        for_each_window(&series.samples, &ranges, steps, |step, mut window| {
+            for (slot, values) in window.params.iter_mut().zip(&params) {
+                *slot = values.get(step).copied().unwrap_or(f64::NAN);
+            }
+            let value = if window.samples.is_empty() { None } else { (function.value)(&window) };
+            track.values.push(value.unwrap_or(ABSENT));
+        });
+        if !track.is_present() {
+            continue;
+        }
+        ev.hold(steps.count())?;
+        let name = series.labels.metric_name();
+        if function.for_counters && !name.is_empty() && !is_counter_name(name) {
+            ev.annotations.possible_non_counter(name, arg.span);
+        }
+        track.drop_name = if function.keeps_name { series.drop_name } else { delayed };
+        if !function.keeps_name && !delayed {
+            track.labels = naming::without_metadata(&track.labels);
+        }
+        tracks.push(track);
+    }
+    ev.release(held);
+    if let Some(check) = function.check.filter(|_| !tracks.is_empty()) {
+        check(ev, call, &params)?;
+    }
+    // Unlike for functions of instant vectors, two series of one name are an error even where they never meet.
+    if !one_metric && !delayed && has_duplicates(&tracks) {
+        return Err(EvalError::DuplicateLabels);
+    }
+    Ok(tracks)
+}
+
+/// The range vector of a call, and the argument it comes from.
+pub(super) fn matrix<'a>(ev: &mut Evaluator<'_>, call: &'a Call, steps: Steps) -> Result<(Ranges, &'a Expr), EvalError> {
+    let arg = match matrix_argument(call) {
+        Some(arg) => arg,
+        None => return Err(wrong_type(super::argument(call, 0)?, "an argument", "range vector")),
+    };
+    Ok((ev.ranges(arg, steps)?, arg))
+}
+
+/// Calls `visit` with what each step sees, which may be nothing.
+pub(super) fn for_each_window(samples: &[Sample], ranges: &Ranges, steps: Steps, mut visit: impl FnMut(usize, Window<'_>)) {
+    // The bounds never move back, so both ends only ever move on.
+    let (mut from, mut to) = (0, 0);
+    for (step, at) in steps.times().enumerate() {
+        let (after, until) = ranges.bounds(at);
+        let passed = |place: usize, time: i64| samples.get(place).is_some_and(|sample| sample.at.as_millis() <= time);
+        while passed(from, after) {
+            from += 1;
+        }
+        while passed(to, until) {
+            to += 1;
+        }
+        visit(step, Window { samples: samples.get(from..to).unwrap_or(&[]), after, until, at, params: [f64::NAN; 2] });
+    }
+}
+
+fn has_duplicates(tracks: &[Track]) -> bool {
+    let mut seen = hashbrown::HashSet::with_capacity(tracks.len());
+    !tracks.iter().all(|track| seen.insert(&track.labels))
+}
+
+fn is_counter_name(name: &str) -> bool {
+    ["_total", "_sum", "_count", "_bucket"].iter().any(|ending| name.ends_with(ending))
+}

@@ -1,0 +1,172 @@
+//! Selectors: each reads history once, for all steps.
+
+use crate::model::{Sample, Timestamp, is_stale};
+
+use super::ast::BinaryOp;
+use super::ast::{DurationArg, DurationExpr, DurationKind, MatrixSelector, Subquery, VectorSelector};
+use super::eval::{Evaluator, QueryTimes};
+use super::eval_error::EvalError;
+use super::value::{ABSENT, Evaluated, RangeSeries, Ranges, Steps, Track, is_absent};
+
+/// The value of each series at each step: the newest sample that is younger than the lookback, unless it is a stale
+/// marker. `pick` says what of that sample is wanted.
+pub(super) fn instant(
+    ev: &mut Evaluator<'_>,
+    selector: &VectorSelector,
+    steps: Steps,
+    pick: impl Fn(&Sample) -> f64,
+) -> Result<Vec<Track>, EvalError> {
+    refuse_extension(selector)?;
+    let offset = duration(&selector.offset, ev.times)?;
+    let fixed = ev.at(selector.at);
+    let look = move |at: i64| fixed.unwrap_or(at).saturating_sub(offset);
+    let lookback = ev.config.lookback.as_millis();
+    let (first, last) = (look(steps.first()), look(steps.last()));
+
+    let after = Timestamp::from_millis(first.saturating_sub(lookback));
+    let windows = ev.source.select(&selector.matchers, after, Timestamp::from_millis(last))?;
+    let mut tracks = Vec::with_capacity(windows.len());
+    for window in windows {
+        ev.hold(window.samples.len())?;
+        let mut values = Vec::with_capacity(steps.count());
+        let mut rest = window.samples.as_slice();
+        let mut newest: Option<&Sample> = None;
+        for until in steps.times().map(look) {
+            while let Some((sample, further)) = rest.split_first().filter(|(sample, _)| sample.at.as_millis() <= until) {
+                newest = Some(sample);
+                rest = further;
+            }
+            let seen = newest.filter(|sample| sample.at.as_millis() > until.saturating_sub(lookback) && !is_stale(sample.value));
+            values.push(seen.map_or(ABSENT, &pick));
+        }
+        ev.release(window.samples.len());
+        let track = Track::new(window.labels, values);
+        if track.is_present() {
+            ev.hold(steps.count())?;
+            tracks.push(track);
+        }
+    }
+    Ok(tracks)
+}
+
+/// The samples of a range selector over all steps, without stale markers.
+pub(super) fn ranges(ev: &mut Evaluator<'_>, matrix: &MatrixSelector, steps: Steps) -> Result<Ranges, EvalError> {
+    refuse_extension(&matrix.selector)?;
+    let mut ranges = Ranges {
+        series: Vec::new(),
+        range: range(&matrix.range, ev.times)?,
+        offset: duration(&matrix.selector.offset, ev.times)?,
+        fixed: ev.at(matrix.selector.at),
+    };
+    let (after, _) = ranges.bounds(steps.first());
+    let (_, until) = ranges.bounds(steps.last());
+    let windows = ev.source.select(&matrix.selector.matchers, Timestamp::from_millis(after), Timestamp::from_millis(until))?;
+    ranges.series.reserve(windows.len());
+    for mut window in windows {
+        window.samples.retain(|sample| !is_stale(sample.value));
+        ev.hold(window.samples.len())?;
+        ranges.series.push(RangeSeries { labels: window.labels, drop_name: false, samples: window.samples });
+    }
+    Ok(ranges)
+}
+
+/// An instant expression over a range: evaluated once at all the times that any step sees.
+pub(super) fn subquery(ev: &mut Evaluator<'_>, subquery: &Subquery, steps: Steps) -> Result<Ranges, EvalError> {
+    let mut ranges = Ranges {
+        series: Vec::new(),
+        range: range(&subquery.range, ev.times)?,
+        offset: duration(&subquery.offset, ev.times)?,
+        fixed: ev.at(subquery.at),
+    };
+    let interval = match &subquery.step {
+        Some(step) => range(step, ev.times)?,
+        None => ev.config.subquery_step.as_millis().max(1),
+    };
+    let (after, _) = ranges.bounds(steps.first());
+    let (_, until) = ranges.bounds(steps.last());
+    // Steps are multiples of the interval, whatever the query's times are; the range is open on the left.
+    let mut first = after / interval * interval;
+    if first <= after {
+        first = first.saturating_add(interval);
+    }
+    let inner = Steps::between(first, until, interval);
+    if inner.count() == 0 {
+        return Ok(ranges);
+    }
+    ev.hold(inner.count())?;
+    let Evaluated::Vector(tracks) = eval_as_vector(ev, subquery, inner)? else { return Ok(ranges) };
+    for track in tracks {
+        let present = track.values.iter().zip(inner.times()).filter(|(value, _)| !is_absent(**value));
+        let samples: Vec<Sample> = present.map(|(value, at)| Sample { at: Timestamp::from_millis(at), value: *value }).collect();
+        if !samples.is_empty() {
+            ranges.series.push(RangeSeries { labels: track.labels, drop_name: track.drop_name, samples });
+        }
+    }
+    ev.release(inner.count());
+    Ok(ranges)
+}
+
+/// A scalar counts as one series without labels.
+fn eval_as_vector(ev: &mut Evaluator<'_>, subquery: &Subquery, steps: Steps) -> Result<Evaluated, EvalError> {
+    match ev.eval(&subquery.expr, steps)? {
+        Evaluated::Scalar(values) => Ok(Evaluated::Vector(vec![Track::new(crate::model::Labels::empty(), values)])),
+        other => Ok(other),
+    }
+}
+
+fn refuse_extension(selector: &VectorSelector) -> Result<(), EvalError> {
+    match selector.extension {
+        None => Ok(()),
+        Some(extension) => Err(EvalError::Unsupported(format!("the modifier {}", extension.as_str()))),
+    }
+}
+
+/// A length of time, which has to be positive.
+fn range(arg: &DurationArg, times: QueryTimes) -> Result<i64, EvalError> {
+    match duration(arg, times)? {
+        millis if millis > 0 => Ok(millis),
+        _ => Err(EvalError::InvalidArgument("duration must be greater than 0".to_owned())),
+    }
+}
+
+/// Milliseconds of a duration, worked out if need be.
+pub(super) fn duration(arg: &DurationArg, times: QueryTimes) -> Result<i64, EvalError> {
+    match arg {
+        DurationArg::Millis(millis) => Ok(*millis),
+        DurationArg::Expr(expr) => {
+            let millis = seconds(expr, times)? * 1e3;
+            // 2^63 ns is the longest duration of Prometheus.
+            if millis.is_nan() || millis.abs() > 9_223_372_036_854.0 {
+                return Err(EvalError::InvalidArgument("duration out of range".to_owned()));
+            }
+            #[allow(clippy::cast_possible_truncation)] // within bounds by the check above; parts of a millisecond are dropped
+            Ok(millis as i64)
+        }
+    }
+}
+
+fn seconds(expr: &DurationExpr, times: QueryTimes) -> Result<f64, EvalError> {
+    Ok(match &expr.kind {
+        DurationKind::Number(number) => number.value,
+        DurationKind::Step => times.step as f64 / 1e3,
+        DurationKind::Range => times.end.saturating_sub(times.start) as f64 / 1e3,
+        DurationKind::Min(a, b) => seconds(a, times)?.min(seconds(b, times)?),
+        DurationKind::Max(a, b) => seconds(a, times)?.max(seconds(b, times)?),
+        DurationKind::Negate(inner) => -seconds(inner, times)?,
+        DurationKind::Paren(inner) => seconds(inner, times)?,
+        DurationKind::Binary(op, a, b) => {
+            let (a, b) = (seconds(a, times)?, seconds(b, times)?);
+            match op {
+                BinaryOp::Add => a + b,
+                BinaryOp::Sub => a - b,
+                BinaryOp::Mul => a * b,
+                BinaryOp::Div if b == 0.0 => return Err(EvalError::InvalidArgument("division by zero".to_owned())),
+                BinaryOp::Div => a / b,
+                BinaryOp::Mod if b == 0.0 => return Err(EvalError::InvalidArgument("modulo by zero".to_owned())),
+                BinaryOp::Mod => a % b,
+                BinaryOp::Pow => a.powf(b),
+                _ => return Err(EvalError::Unsupported(format!("the operator {} between durations", op.as_str()))),
+            }
+        }
+    })
+}
