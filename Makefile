@@ -1,0 +1,90 @@
+# What there is to do, each with one word. `make test` is everything that must hold; `make soak` is what takes long.
+#
+# Build output goes to target/; what is downloaded or built once for every run (cargo-deb, the peers of the end-to-end
+# tests) goes to $XDG_CACHE_HOME/sidewatch.
+
+PREFIX  ?= /usr
+DESTDIR ?=
+SYSCONFDIR ?= /etc
+
+CARGO   ?= cargo
+TARGET  := $(or $(CARGO_TARGET_DIR),target)
+BIN     ?= $(TARGET)/release/sidewatch
+CACHE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sidewatch
+
+CARGO_DEB_VERSION := 3.8.0
+CARGO_DEB := $(CACHE)/tools/cargo-deb-$(CARGO_DEB_VERSION)/bin/cargo-deb
+
+INSTALL := install
+UNITDIR := $(PREFIX)/lib/systemd/system
+DOCDIR  := $(PREFIX)/share/doc/sidewatch
+
+.PHONY: help build test lint docs unit e2e soak audit install uninstall deb
+
+help:
+	@echo "make build      the release binary, $(BIN)"
+	@echo "make test       format, lints, docs, unit, property, layer, command line and end-to-end tests"
+	@echo "make lint|docs|unit|e2e   one part of it"
+	@echo "make soak       the long runs at full size, with every figure printed"
+	@echo "make audit      the sandbox score of the unit; licences and advisories of the dependencies (needs cargo-deny)"
+	@echo "make install    into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX); make uninstall takes it away"
+	@echo "make deb        the Debian package, in $(TARGET)/debian"
+
+build:
+	$(CARGO) build --release --locked
+
+test:
+	@tests/run.sh
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test e2e --test soak -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+unit:
+	$(CARGO) test --locked
+
+e2e:
+	@tests/e2e.sh e2e
+
+soak:
+	@tests/e2e.sh soak
+
+audit:
+	systemd-analyze security --offline=true --no-pager --threshold=20 systemd/sidewatch.service
+	$(CARGO) deny --locked check
+
+install:
+	@test -x "$(BIN)" || { echo "no $(BIN): run \`make build\` first"; exit 1; }
+	$(INSTALL) -D -m 0755 "$(BIN)" "$(DESTDIR)$(PREFIX)/bin/sidewatch"
+	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)"
+	for unit in sidewatch.service sidewatch.socket; do \
+	  sed 's|/usr/bin/sidewatch|$(PREFIX)/bin/sidewatch|; s|/usr/share/doc|$(PREFIX)/share/doc|' systemd/$$unit \
+	    > "$(DESTDIR)$(UNITDIR)/$$unit" && chmod 0644 "$(DESTDIR)$(UNITDIR)/$$unit" || exit 1; \
+	done
+	$(INSTALL) -D -m 0644 systemd/sysusers.d/sidewatch.conf "$(DESTDIR)$(PREFIX)/lib/sysusers.d/sidewatch.conf"
+	$(INSTALL) -D -m 0644 systemd/tmpfiles.d/sidewatch.conf "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sidewatch.conf"
+	$(INSTALL) -D -m 0644 systemd/sidewatch.service.d/notify-reload.conf "$(DESTDIR)$(DOCDIR)/notify-reload.conf"
+	$(INSTALL) -D -m 0644 -t "$(DESTDIR)$(DOCDIR)" README.md docs/*.md
+	$(INSTALL) -D -m 0644 -t "$(DESTDIR)$(PREFIX)/share/sidewatch/rules" rules/*.yml
+	$(INSTALL) -D -m 0644 packaging/rules.README "$(DESTDIR)$(SYSCONFDIR)/sidewatch/rules/README"
+	test -e "$(DESTDIR)$(SYSCONFDIR)/sidewatch/sidewatch.yml" || \
+	  $(INSTALL) -D -m 0644 packaging/sidewatch.yml "$(DESTDIR)$(SYSCONFDIR)/sidewatch/sidewatch.yml"
+
+# The configuration, the rules and the state are the user's and stay.
+uninstall:
+	rm -f "$(DESTDIR)$(PREFIX)/bin/sidewatch" \
+	  "$(DESTDIR)$(UNITDIR)/sidewatch.service" "$(DESTDIR)$(UNITDIR)/sidewatch.socket" \
+	  "$(DESTDIR)$(PREFIX)/lib/sysusers.d/sidewatch.conf" "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sidewatch.conf"
+	rm -rf "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(PREFIX)/share/sidewatch"
+
+$(CARGO_DEB):
+	@echo "installing cargo-deb $(CARGO_DEB_VERSION) into $(CACHE)/tools"
+	$(CARGO) install cargo-deb --version $(CARGO_DEB_VERSION) --locked --no-default-features --quiet \
+	  --root "$(CACHE)/tools/cargo-deb-$(CARGO_DEB_VERSION)"
+
+deb: build $(CARGO_DEB)
+	$(CARGO_DEB) --no-build --no-strip --output "$(TARGET)/debian/sidewatch.deb"

@@ -1,0 +1,16 @@
+//! End to end: the installed agent with the real things that it meets. `make e2e` builds, installs and packages it,
+//! gets the peers, and runs this; `cargo test --test e2e` runs it against the debug build with the peers that are there.
+//!
+//! Each scenario has an agent of its own, on loopback, in a folder of its own. What this machine does not permit (mounting,
+//! installing a package, namespaces) is skipped with a printed line that begins with "SKIPPED".
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "this is a test")]
+
+mod activation;
+mod events;
+mod life;
+mod load;
+mod package;
+mod prometheus;
+mod reload;
+mod stage;
+mod unit;

@@ -1,0 +1,91 @@
+//! The Debian package, installed, run and purged under a systemd that is booted for it, on a copy of this machine.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::stage::Exposition;
+
+/// What one run on a copy of this machine left behind: the files that its script wrote.
+struct Copy(TempDir);
+
+impl Copy {
+    /// Runs a script of tests/e2e there, with the package beside it; `None` where that is not permitted.
+    fn run(mode: &str, script: &str) -> Option<Self> {
+        let Some(package) = std::env::var_os("SIDEWATCH_DEB") else {
+            eprintln!("SKIPPED: SIDEWATCH_DEB is not set (`make e2e` sets it)");
+            return None;
+        };
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e");
+        let folder = tempfile::Builder::new().prefix("sidewatch-copy-").tempdir().unwrap();
+        fs::copy(package, folder.path().join("sidewatch.deb")).unwrap();
+        fs::copy(here.join(script), folder.path().join("script.sh")).unwrap();
+        let mut command = if rustix::process::geteuid().is_root() { Command::new("bash") } else { Command::new("sudo") };
+        if !rustix::process::geteuid().is_root() {
+            command.args(["-n", "bash"]);
+        }
+        let Ok(output) = command.arg(here.join("booted.sh")).arg(mode).arg(folder.path()).output() else {
+            eprintln!("SKIPPED: neither root nor sudo");
+            return None;
+        };
+        let copy = Self(folder);
+        if output.status.code() == Some(77) || !output.status.success() && !rustix::process::geteuid().is_root() && copy.read("said").is_empty() {
+            eprintln!("SKIPPED: namespaces are not permitted here: {}", String::from_utf8_lossy(&output.stderr));
+            return None;
+        }
+        assert!(copy.read("done").contains("done"), "the script: {}\nthe console: {}", copy.read("said"), copy.read("console"));
+        Some(copy)
+    }
+
+    /// A file that the script wrote, or nothing.
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.path().join(name)).unwrap_or_default()
+    }
+}
+
+#[test]
+fn under_systemd_the_package_installs_runs_reloads_restarts_and_purges() {
+    let Some(copy) = Copy::run("systemd", "service.sh") else { return };
+    assert_eq!(copy.read("active"), "active\nactive\n");
+    assert_eq!(copy.read("verify"), "", "systemd-analyze verify has something to say");
+    assert_eq!(copy.read("sockets"), "srw-rw---- sidewatch sidewatch events.dgram.sock\nsrw-rw---- sidewatch sidewatch events.sock\n");
+
+    // The sandbox hides nothing of the host from the collectors.
+    let metrics = Exposition::parse(&copy.read("metrics"));
+    for name in [
+        "node_cpu_seconds_total",
+        "node_load1",
+        "node_memory_MemTotal_bytes",
+        "node_filesystem_size_bytes",
+        "node_network_mtu_bytes",
+        "node_boot_time_seconds",
+        "process_resident_memory_bytes",
+    ] {
+        assert!(metrics.sum(name, &[]) > 0.0, "{name} is missing under the sandbox");
+    }
+    for name in ["node_disk_reads_completed_total", "node_network_receive_bytes_total", "node_pressure_cpu_waiting_seconds_total"] {
+        assert!(copy.read("metrics").contains(&format!("\n{name}")), "{name} is missing under the sandbox");
+    }
+    assert_eq!(metrics.sum("node_filesystem_size_bytes", &["mountpoint=\"/home-disk\""]), f64::from(16 << 20));
+    assert_eq!(metrics.sum("node_filesystem_readonly", &["mountpoint=\"/home-disk\""]), 0.0, "read-only is the sandbox, not the disk");
+    assert_eq!(metrics.sum("by_datagram_total", &[]), 1.0);
+
+    assert_eq!(copy.read("reloaded"), "active\n");
+    let restarted = Exposition::parse(&copy.read("metrics-after-restart"));
+    assert_eq!(restarted.sum("while_stopped_total", &[]), 1.0, "what was sent while the agent was down is lost");
+
+    assert_eq!(copy.read("removed"), "inactive\ninactive\n");
+    let kept = copy.read("left-by-remove");
+    assert!(kept.contains("/etc/sidewatch/sidewatch.yml\n") && !kept.contains("/usr/"), "{kept}");
+    assert_eq!(copy.read("left-by-purge"), "", "purging leaves files behind");
+}
+
+#[test]
+fn without_systemd_the_package_installs_and_purges_as_in_a_container() {
+    let Some(copy) = Copy::run("plain", "container.sh") else { return };
+    assert!(copy.read("version").starts_with("sidewatch "), "{}", copy.read("version"));
+    assert!(copy.read("user").starts_with("sidewatch:"), "{}", copy.read("user"));
+    assert_eq!(copy.read("left-by-purge"), "", "purging leaves files behind");
+}

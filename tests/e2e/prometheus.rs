@@ -1,0 +1,72 @@
+//! With Prometheus's own programs: the server that scrapes, and promtool that reads metrics and rules.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::stage::{Prometheus, Setup, promtool, until};
+
+/// What promtool says about names that node_exporter has too, and that sidewatch keeps for that reason.
+const NODE_EXPORTER_NAMES: &[&str] = &["node_filesystem_files", "node_filesystem_files_free", "node_memory_"];
+
+#[test]
+fn a_real_prometheus_scrapes_the_agent_and_answers_what_was_pushed_and_measured() {
+    let agent = Setup::new().start();
+    let prometheus = Prometheus::scraping(agent.setup.http);
+    until("up to be 1", || (prometheus.value("up{job=\"sidewatch\"}") == Some(1.0)).then_some(()));
+
+    agent.send("{\"kind\":\"count\",\"name\":\"orders\",\"value\":3,\"tags\":{\"shop\":\"a\"}}\n");
+    agent.send(
+        "{\"kind\":\"request\",\"service\":\"shop\",\"method\":\"GET\",\"route\":\"/items/{id}\",\"status\":200,\"duration_ms\":12.5}\n",
+    );
+    until("Prometheus to know the order", || {
+        (prometheus.value("orders_total{shop=\"a\",instance!=\"\"}") == Some(3.0)).then_some(())
+    });
+    until("Prometheus to know the request", || {
+        let selector = "{http_route=\"/items/{id}\",http_response_status_code=\"200\",service_name=\"shop\"}";
+        (prometheus.value(&format!("http_server_request_duration_seconds_sum{selector}")) == Some(0.0125)).then_some(())
+    });
+
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
+    let total: f64 = meminfo.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert_eq!(prometheus.value("node_memory_MemTotal_bytes"), Some(total * 1024.0));
+    until("Prometheus to see the CPU at work", || prometheus.value("sum(rate(node_cpu_seconds_total[10s]))").filter(|cores| *cores > 0.5));
+}
+
+#[test]
+fn promtool_complains_about_nothing_but_names_that_node_exporter_has() {
+    let agent = Setup::new().start();
+    agent.send(concat!(
+        "{\"kind\":\"count\",\"name\":\"orders\",\"value\":3,\"tags\":{\"shop\":\"a\"}}\n",
+        "{\"kind\":\"gauge\",\"name\":\"queue_depth\",\"value\":7}\n",
+        "{\"kind\":\"histogram\",\"name\":\"payload\",\"value\":700,\"unit\":\"bytes\"}\n",
+        "{\"kind\":\"request\",\"method\":\"GET\",\"route\":\"/\",\"status\":500,\"duration_ms\":1,\"bytes_out\":10,\"queue_ms\":2}\n",
+    ));
+    until("the events to be exposed", || (agent.metrics().sum("http_server_request_duration_seconds_count", &[]) > 0.0).then_some(()));
+
+    let metrics = agent.metrics();
+    let (_, said) = promtool(&["check", "metrics"], metrics.text());
+    let complaints: BTreeSet<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let ours: Vec<_> = complaints
+        .iter()
+        .filter(|line| !NODE_EXPORTER_NAMES.iter().any(|name| line.split(' ').next().unwrap_or_default().starts_with(name)))
+        .collect();
+    assert!(ours.is_empty(), "{ours:#?}");
+}
+
+#[test]
+fn promtool_accepts_every_pack_and_passes_its_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (folder, words) in [("rules", ["check", "rules"]), ("rules/tests", ["test", "rules"])] {
+        let mut files = 0;
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "yml") {
+                files += 1;
+                let (content, said) = promtool(&[words[0], words[1], path.to_str().unwrap()], "");
+                assert!(content, "{}: {said}", path.display());
+            }
+        }
+        assert!(files >= 2, "{folder}: {files} files");
+    }
+}

@@ -1,0 +1,13 @@
+//! What the scenarios stand on: an agent that is ended when its test ends, its peers, HTTP, and waits that are bounded.
+
+mod agent;
+mod exposition;
+mod http;
+mod peer;
+mod wait;
+
+pub(crate) use agent::{Agent, Setup};
+pub(crate) use exposition::Exposition;
+pub(crate) use http::{Answer, get};
+pub(crate) use peer::{Peer, Prometheus, promtool, python, run};
+pub(crate) use wait::{free_port, until, until_within};

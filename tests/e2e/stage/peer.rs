@@ -1,0 +1,91 @@
+//! The peers: processes that are not ours, ended when the test ends.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use super::agent::escape;
+use super::{free_port, get, until};
+
+/// A child process that does not outlive its test.
+pub(crate) struct Peer(pub(crate) Child);
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A program from the environment that `tests/prepare.sh` prints, else from the path.
+fn program(variable: &str, name: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from)
+}
+
+/// Runs a command to its end and answers everything it said; fails the test when the program is not there.
+pub(crate) fn run(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error} (tests/prepare.sh gets the peers)"))
+}
+
+/// Runs promtool with `input`, and answers whether it was content, and what it said on both of its outputs.
+pub(crate) fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
+    let mut command = Command::new(program("SIDEWATCH_PROMTOOL", "promtool"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("promtool: {error} (tests/prepare.sh gets it)"));
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// A Python program of tests/e2e, with the packages of requirements.txt.
+pub(crate) fn python(script: &str) -> Command {
+    let mut command = Command::new(program("SIDEWATCH_PYTHON", "python3"));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e").join(script));
+    command
+}
+
+/// A real Prometheus that scrapes one address every second.
+pub(crate) struct Prometheus {
+    address: SocketAddr,
+    _folder: TempDir,
+    _peer: Peer,
+}
+
+impl Prometheus {
+    /// Starts it and waits until it answers.
+    pub(crate) fn scraping(target: SocketAddr) -> Self {
+        let folder = tempfile::Builder::new().prefix("sidewatch-prometheus-").tempdir().unwrap();
+        let file = folder.path().join("prometheus.yml");
+        let scrape = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+             scrape_configs:\n  - job_name: sidewatch\n    static_configs: [{{targets: [\"{target}\"]}}]\n"
+        );
+        fs::write(&file, scrape).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let child = Command::new(program("SIDEWATCH_PROMETHEUS", "prometheus"))
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .arg("--log.level=error")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("prometheus: {error} (tests/prepare.sh gets it)"));
+        let peer = Peer(child);
+        until("Prometheus to be ready", || get(address, "/-/ready", "").ok().filter(|answer| answer.status == 200));
+        Self { address, _folder: folder, _peer: peer }
+    }
+
+    /// The value of an expression that answers one sample, or `None` while there is none.
+    pub(crate) fn value(&self, expression: &str) -> Option<f64> {
+        let answer = get(self.address, &format!("/api/v1/query?query={}", escape(expression)), "").unwrap();
+        let answer = answer.json();
+        let result = answer["data"]["result"].as_array()?;
+        assert!(result.len() < 2, "{expression}: more than one sample: {answer}");
+        result.first()?["value"][1].as_str()?.parse().ok()
+    }
+}

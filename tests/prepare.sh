@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Gets what the end-to-end tests meet: Debian's prometheus and promtool, systemd's tools, Python with the client `datadog`
+# from PyPI. What is there already is used as it is; everything else is named before it is fetched. The last lines it
+# prints, behind "export", are the variables that the tests read.
+#
+# prometheus is unpacked, not installed: its package would start a server on this machine.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/sidewatch
+mkdir -p "$cache"
+# Two runs at once must not write the same folders.
+exec 9>"$cache/prepare.lock"
+flock 9
+
+say() { echo "prepare: $*" >&2; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo -n "$@"
+    else say "needs root (or sudo without a password) for: $*"; return 1
+    fi
+}
+
+apt_lists() {
+    # Fresh machines and containers come without package lists.
+    [ -n "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit 2>/dev/null)" ] || as_root apt-get update -q >&2
+}
+
+apt_install() {
+    say "installing Debian's $*"
+    apt_lists
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >&2 ||
+        { as_root apt-get update -q >&2; as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >&2; }
+}
+
+missing=()
+command -v cc >/dev/null || missing+=(gcc libc6-dev)
+command -v make >/dev/null || missing+=(make)
+command -v systemd-analyze >/dev/null && command -v systemd-socket-activate >/dev/null || missing+=(systemd)
+command -v dpkg-shlibdeps >/dev/null || missing+=(dpkg-dev)
+command -v ip >/dev/null || missing+=(iproute2)
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+[ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+
+prometheus=$(command -v prometheus || true)
+promtool=$(command -v promtool || true)
+if [ -z "$prometheus" ] || [ -z "$promtool" ]; then
+    peers=$cache/peers
+    if ! [ -x "$peers/usr/bin/prometheus" ]; then
+        say "unpacking Debian's prometheus into $peers"
+        mkdir -p "$peers/deb"
+        apt_lists
+        (cd "$peers/deb" && apt-get download -q prometheus >&2) || { as_root apt-get update -q >&2; (cd "$peers/deb" && apt-get download -q prometheus >&2); }
+        dpkg-deb --extract "$peers"/deb/prometheus_*.deb "$peers"
+        rm -rf "$peers/deb"
+    fi
+    prometheus=$peers/usr/bin/prometheus
+    promtool=$peers/usr/bin/promtool
+fi
+
+venv=$cache/venv
+if ! cmp --silent e2e/requirements.txt "$venv/installed.txt"; then
+    say "installing $(grep -o '^[a-z][^ ]*' e2e/requirements.txt | paste -sd' ') from PyPI into $venv"
+    rm -rf "$venv"
+    python3 -m venv "$venv" >&2
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-input -r e2e/requirements.txt >&2
+    cp e2e/requirements.txt "$venv/installed.txt"
+fi
+
+echo "export SIDEWATCH_PROMETHEUS='$prometheus'"
+echo "export SIDEWATCH_PROMTOOL='$promtool'"
+echo "export SIDEWATCH_PYTHON='$venv/bin/python'"
