@@ -25,12 +25,15 @@ if [ "${1:-}" != inside ]; then
         [ -n "$(find "$cgroup" -name cgroup.procs -exec cat {} + 2>/dev/null)" ] || break
         sleep 0.1
     done
+    # Under sudo: what was written belongs to whoever has to take it away.
+    chown --recursive "${SUDO_UID:-0}" "$folder"
     exit "$status"
 fi
 
 mode=$2 folder=$3
-# The mount point exists only in this mount namespace's copy of the temporary folder.
-base=$(mktemp -d)
+# The mount is seen in this mount namespace only.
+base=$folder/copy
+mkdir "$base"
 mount -t tmpfs tmpfs "$base"
 mkdir "$base/upper" "$base/work" "$base/root"
 root=$base/root
@@ -49,6 +52,8 @@ ip link set lo up
 # Nothing of what this machine runs is started there.
 units=$root/etc/systemd/system
 rm -rf "$units"/*.wants "$units"/*.requires
+# Images of machines forbid packages to start anything; here that is what is to be seen.
+[ "$mode" = plain ] || rm -f "$root/usr/sbin/policy-rc.d"
 mkdir -p "$units/basic.target.wants"
 for unit in systemd-udevd.service systemd-udev-trigger.service systemd-udevd-kernel.socket systemd-udevd-control.socket \
     systemd-timesyncd.service systemd-remount-fs.service systemd-logind.service systemd-journal-flush.service \
@@ -74,6 +79,8 @@ cd "$root"
 pivot_root . run/old
 cd /
 umount --lazy /run/old
+# As systemd does on a machine: what is mounted later is seen inside the services' sandboxes.
+mount --make-rshared /
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 if [ "$mode" = systemd ]; then
     exec env --ignore-environment container=other PATH="$PATH" /lib/systemd/systemd --system --unit=basic.target --log-target=console --log-level=warning

@@ -70,7 +70,8 @@ fn a_second_agent_is_refused_a_socket_that_is_in_use_and_says_so() {
     let agent = Setup::new().start();
     let mut second = Setup::new();
     second.more.clear();
-    let text = second.configuration().replace(&second.path("events.sock").display().to_string(), &agent.path("events.sock").display().to_string());
+    let text =
+        second.configuration().replace(&second.path("events.sock").display().to_string(), &agent.path("events.sock").display().to_string());
     std::fs::write(second.path("sidewatch.yml"), text).unwrap();
     let mut second = second.spawn();
     let status = second.await_exit(Duration::from_secs(10));

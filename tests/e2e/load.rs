@@ -11,9 +11,7 @@ use crate::stage::{Agent, Peer, Setup, run, until, until_within};
 
 /// Waits until the alert is in this state.
 fn await_state(agent: &Agent, alert: &str, state: &str) {
-    until_within(Duration::from_secs(60), &format!("{alert} to be {state}"), || {
-        (agent.alert_state(alert)? == state).then_some(())
-    });
+    until_within(Duration::from_secs(60), &format!("{alert} to be {state}"), || (agent.alert_state(alert)? == state).then_some(()));
 }
 
 /// The alert's way from pending to firing, and its name among the reasons of the score.

@@ -19,9 +19,7 @@ fn a_real_prometheus_scrapes_the_agent_and_answers_what_was_pushed_and_measured(
     agent.send(
         "{\"kind\":\"request\",\"service\":\"shop\",\"method\":\"GET\",\"route\":\"/items/{id}\",\"status\":200,\"duration_ms\":12.5}\n",
     );
-    until("Prometheus to know the order", || {
-        (prometheus.value("orders_total{shop=\"a\",instance!=\"\"}") == Some(3.0)).then_some(())
-    });
+    until("Prometheus to know the order", || (prometheus.value("orders_total{shop=\"a\",instance!=\"\"}") == Some(3.0)).then_some(()));
     until("Prometheus to know the request", || {
         let selector = "{http_route=\"/items/{id}\",http_response_status_code=\"200\",service_name=\"shop\"}";
         (prometheus.value(&format!("http_server_request_duration_seconds_sum{selector}")) == Some(0.0125)).then_some(())

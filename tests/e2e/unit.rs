@@ -38,7 +38,8 @@ fn systemd_finds_nothing_to_say_about_the_units() {
 
     let root_option = format!("--root={}", root.path().display());
     for unit in ["sidewatch.service", "sidewatch.socket"] {
-        let output = run(Command::new("systemd-analyze").args(["verify", "--man=no", &root_option]).arg(format!("/usr/lib/systemd/system/{unit}")));
+        let output =
+            run(Command::new("systemd-analyze").args(["verify", "--man=no", &root_option]).arg(format!("/usr/lib/systemd/system/{unit}")));
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert!(output.status.success() && said.trim().is_empty(), "{unit}: {said}");
     }
