@@ -9,14 +9,18 @@ import sys
 from datadog.dogstatsd.base import DogStatsd
 
 path, count = sys.argv[1], int(sys.argv[2])
-client = DogStatsd(socket_path=path, constant_tags=["shop:north"], socket_timeout=5, flush_interval=0.05)
+client = DogStatsd(
+    socket_path=path,
+    constant_tags=["shop:north"],
+    disable_buffering=False,  # many lines in one datagram
+    socket_timeout=5,  # waits for a full socket instead of dropping
+    telemetry_min_flush_interval=3600,  # its own count of drops is reset with every flush
+)
 
 for number in range(count):
     client.increment("client.orders", tags=["kind:online"])
     client.histogram("client.size", number % 10)
     client.gauge("client.depth", number)
-client.increment("client.sampled", 3, sample_rate=1)
+client.increment("client.packed", 3)
 client.flush()
-client.wait_for_pending()
-client.stop()
-print("dropped", client.packets_dropped_queue + client.packets_dropped_writer)
+print("dropped", client.packets_dropped)

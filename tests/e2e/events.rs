@@ -19,7 +19,7 @@ fn the_datadog_client_counts_exactly_over_the_datagram_socket() {
     until("every order to be counted", || (agent.metrics().sum("client_orders_total", &labels) >= 5000.0).then_some(()));
     let metrics = agent.metrics();
     assert_eq!(metrics.sum("client_orders_total", &labels), 5000.0);
-    assert_eq!(metrics.sum("client_sampled_total", &["shop=\"north\""]), 3.0);
+    assert_eq!(metrics.sum("client_packed_total", &["shop=\"north\""]), 3.0);
     assert_eq!(metrics.sum("client_depth", &["shop=\"north\""]), 4999.0);
     assert_eq!(metrics.sum("client_size_count", &["shop=\"north\""]), 5000.0);
     assert_eq!(metrics.sum("client_size_sum", &["shop=\"north\""]), 5000.0 * 4.5);
@@ -30,10 +30,10 @@ fn four_processes_that_push_at_once_give_one_right_total() {
     const COUNT: u32 = 5_000;
     let agent = Setup::new().start();
     let mut pushers: Vec<Peer> = (0..4)
-        .map(|number| {
+        .map(|_| {
             let mut command = python("pusher.py");
             command.arg(agent.path("events.sock")).arg(agent.path("events.dgram.sock"));
-            Peer(command.arg(COUNT.to_string()).arg(number.to_string()).stdin(Stdio::null()).spawn().unwrap())
+            Peer(command.arg(COUNT.to_string()).stdin(Stdio::null()).spawn().unwrap())
         })
         .collect();
     for pusher in &mut pushers {

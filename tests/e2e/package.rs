@@ -68,8 +68,15 @@ fn under_systemd_the_package_installs_runs_reloads_restarts_and_purges() {
     for name in ["node_disk_reads_completed_total", "node_network_receive_bytes_total", "node_pressure_cpu_waiting_seconds_total"] {
         assert!(copy.read("metrics").contains(&format!("\n{name}")), "{name} is missing under the sandbox");
     }
-    assert_eq!(metrics.sum("node_filesystem_size_bytes", &["mountpoint=\"/disk\""]), f64::from(16 << 20));
-    assert_eq!(metrics.sum("node_filesystem_readonly", &["mountpoint=\"/disk\""]), 0.0, "read-only is the sandbox, not the disk");
+    // One was mounted before the agent started, and the sandbox makes its mounts read-only; one later.
+    for mountpoint in ["mountpoint=\"/disk\"", "mountpoint=\"/late\""] {
+        assert_eq!(metrics.sum("node_filesystem_size_bytes", &[mountpoint]), f64::from(16 << 20), "{mountpoint}");
+        assert_eq!(metrics.sum("node_filesystem_readonly", &[mountpoint]), 0.0, "read-only is the sandbox, not {mountpoint}");
+    }
+    for folder in ["/tmp", "/var/tmp", "/var/lib/sidewatch", "/run/sidewatch"] {
+        let mountpoint = format!("mountpoint=\"{folder}\"");
+        assert_eq!(metrics.sum("node_filesystem_size_bytes", &[&mountpoint]), 0.0, "{folder} is a mount of the sandbox's making");
+    }
     assert_eq!(metrics.sum("by_datagram_total", &[]), 1.0);
 
     assert_eq!(copy.read("reloaded"), "active\n");

@@ -29,14 +29,15 @@ files() {
 }
 
 files >before
+mkdir /disk /late
+mount -t tmpfs -o size=16m disk /disk
 dpkg -i sidewatch.deb
 sidewatch --version >version
 getent passwd sidewatch >user
 test -d /run/sidewatch
 
 if [ -d /run/systemd/system ]; then
-    mkdir /disk
-    mount -t tmpfs -o size=16m disk /disk
+    mount -t tmpfs -o size=16m late /late
     systemctl is-active sidewatch.socket sidewatch.service >active || true
     systemctl status --no-pager sidewatch.service sidewatch.socket || true
     systemd-analyze verify sidewatch.service sidewatch.socket >verify 2>&1 || true
@@ -44,7 +45,7 @@ if [ -d /run/systemd/system ]; then
 
     datagram 'by_datagram:1|c'
     await 'get /metrics | grep -q "^by_datagram_total"'
-    await 'get /metrics | grep -q "mountpoint=./disk"'
+    await 'get /metrics | grep -q "mountpoint=./late"'
     get /metrics >metrics
     cat "/proc/$(systemctl show -P MainPID sidewatch.service)/mountinfo" >mountinfo
 

@@ -1,4 +1,4 @@
-"""One of several processes that push at once: python pusher.py STREAM_PATH DATAGRAM_PATH COUNT NUMBER.
+"""One of several processes that push at once: python pusher.py STREAM_PATH DATAGRAM_PATH COUNT.
 
 Sends COUNT orders over the stream and COUNT over datagrams, each worth 1, and COUNT requests over the stream.
 """
@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 
-stream_path, datagram_path, count, number = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+stream_path, datagram_path, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 stream.connect(stream_path)
 datagram = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

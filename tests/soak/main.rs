@@ -1,2 +1,9 @@
-//! stub
-fn main() {}
+//! What takes long or needs a machine to itself: the figures that the project promises, and the recorded run of alerts
+//! that come and go under the built-in packs. `make soak` runs these one after the other and prints every figure.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "this is a test")]
+
+mod figures;
+mod recorded_run;
+#[allow(dead_code, unused_imports, reason = "shared with the end-to-end tests")]
+#[path = "../e2e/stage/mod.rs"]
+mod stage;

@@ -48,7 +48,7 @@ impl Setup {
         let Self { http, instance, more, .. } = self;
         format!(
             "instance: {instance}\nstate: {folder}/state\n\
-             ingest:\n  stream: {folder}/events.sock\n  datagram: {folder}/events.dgram.sock\n\
+             ingest:\n  stream: {{path: {folder}/events.sock}}\n  datagram: {{path: {folder}/events.dgram.sock}}\n\
              rules:\n  folder: {folder}/rules\n\
              http:\n  listen: [\"{http}\"]\n{more}"
         )
@@ -117,6 +117,12 @@ impl Agent {
     /// A path in its folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.setup.path(name)
+    }
+
+    /// Its process id.
+    #[allow(dead_code, reason = "the soak tests ask for it")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// `GET path`.

@@ -1,0 +1,112 @@
+//! The built-in packs under a real load: a busy CPU and a small filesystem that fills up. What the agent says meanwhile is
+//! written to docs/recorded-run.md.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::{available_parallelism, sleep};
+use std::time::{Duration, Instant};
+
+use crate::stage::{Agent, Peer, Setup, run};
+
+const PREFACE: &str = "# A recorded run
+
+The CPU is loaded and a small filesystem filled, then both are let go. This is what the agent said, with the built-in packs as
+they are; a line stands where something changed. `make soak` writes this file.
+";
+
+/// The journal of one run.
+struct Journal {
+    begin: Instant,
+    text: String,
+    last: String,
+}
+
+impl Journal {
+    fn note(&mut self, text: &str) {
+        let second = self.begin.elapsed().as_secs();
+        println!("{second:>4} s  {text}");
+        writeln!(self.text, "{second:>4} s  {text}").unwrap();
+    }
+
+    /// Asks for alerts and score, notes what has changed, and answers the alerts with their states.
+    fn look(&mut self, agent: &Agent) -> Vec<(String, String)> {
+        let alerts = agent.get("/api/v1/alerts").json();
+        let mut alerts: Vec<(String, String)> = alerts["data"]["alerts"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|alert| (alert["labels"]["alertname"].as_str().unwrap().to_owned(), alert["state"].as_str().unwrap().to_owned()))
+            .collect();
+        alerts.sort();
+        let health = agent.get("/health");
+        let report = health.json();
+        let mut now = format!("health {} {}, HTTP {}", report["score"], report["state"].as_str().unwrap(), health.status);
+        for (name, state) in &alerts {
+            write!(now, "; {name} {state}").unwrap();
+        }
+        if now != self.last {
+            self.note(&now);
+            self.last = now;
+        }
+        alerts
+    }
+
+    /// Looks every second until the alerts are as `state` wants them.
+    fn watch(&mut self, agent: &Agent, what: &str, limit: Duration, state: impl Fn(&[(String, String)]) -> bool) {
+        let begin = Instant::now();
+        while !state(&self.look(agent)) {
+            assert!(begin.elapsed() < limit, "waited {limit:?} in vain: {what}\n{}", self.text);
+            sleep(Duration::from_secs(1));
+        }
+    }
+}
+
+struct Tmpfs(PathBuf);
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_load_of_cpu_and_filesystem_raises_the_packs_alerts_and_both_recover() {
+    let setup = Setup::new();
+    let small = Tmpfs(setup.path("small"));
+    fs::create_dir(&small.0).unwrap();
+    let mounted = run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "small"]).arg(&small.0)).status.success();
+    assert!(mounted, "this needs root, to mount a small filesystem");
+    let agent = setup.start();
+    let mut journal = Journal { begin: Instant::now(), text: String::new(), last: String::new() };
+    let limit = Duration::from_mins(5);
+    let ours = ["HostCpuCritical", "HostFilesystemSpaceCritical"];
+    let has = |alerts: &[(String, String)], name: &str, state: &str| alerts.iter().any(|alert| alert.0 == name && alert.1 == state);
+
+    journal.watch(&agent, "rest", limit, |alerts| !ours.iter().any(|name| alerts.iter().any(|alert| alert.0 == *name)));
+    sleep(Duration::from_secs(5));
+    let cores = available_parallelism().unwrap().get();
+    journal.note(&format!("-- {cores} busy loops begin on {cores} cores, and 15.5 of 16 MiB are written"));
+    let busy: Vec<Peer> =
+        (0..cores).map(|_| Peer(Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn().unwrap())).collect();
+    fs::write(small.0.join("fill"), vec![1; (31 << 20) / 2]).unwrap();
+    journal.watch(&agent, "both pending", limit, |alerts| ours.iter().all(|name| alerts.iter().any(|alert| alert.0 == *name)));
+    journal.watch(&agent, "both firing", limit, |alerts| ours.iter().all(|name| has(alerts, name, "firing")));
+    let fallen = agent.get("/health").json();
+    let named = fallen["deductions"].to_string();
+    assert!(ours.iter().all(|name| named.contains(name)), "{named}");
+
+    journal.note("-- the loops end, the file is removed");
+    drop(busy);
+    fs::remove_file(small.0.join("fill")).unwrap();
+    journal.watch(&agent, "both gone", limit, |alerts| !ours.iter().any(|name| alerts.iter().any(|alert| alert.0 == *name)));
+    let recovered = agent.get("/health").json();
+    assert!(recovered["score"].as_f64() > fallen["score"].as_f64(), "{recovered}");
+
+    let mut pretty = serde_json::to_string_pretty(&fallen).unwrap();
+    pretty = pretty.replace(&small.0.display().to_string(), "/small");
+    let text =
+        format!("{PREFACE}\n```text\n{}```\n\nThe answer of `/health` while both were firing:\n\n```json\n{pretty}\n```\n", journal.text);
+    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recorded-run.md"), text).unwrap();
+}
