@@ -10,8 +10,8 @@ cd "$(dirname "$0")"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sidewatch
 mkdir -p "$cache"
 # Two runs at once must not write the same folders.
-exec 9>"$cache/prepare.lock"
-flock 9
+exec 8>"$cache/prepare.lock"
+flock 8
 
 say() { echo "prepare: $*" >&2; }
 
