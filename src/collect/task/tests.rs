@@ -137,8 +137,7 @@ async fn the_loop_samples_at_once_takes_a_new_configuration_and_ends_when_draine
     // An interval that this test does not live to see: the first round is the one at the start.
     let slow = Config { interval: crate::model::PromDuration::from_secs(86_400), ..Config::default() };
     let (change, config) = watch::channel(slow.clone());
-    let (shutdown, told) = ShutdownSender::new();
-    let supervisor = Supervisor::new(&scene.telemetry, told);
+    let supervisor = Supervisor::new(&scene.telemetry);
     let statfs = Arc::new(|_: &Path| Ok(super::super::Capacity::default()));
     let sampler = scene.sampler.clone().with_prober(Prober::new(statfs));
     supervisor.spawn(PART, Policy::Critical, move |context| run(sampler.clone(), config.clone(), context));
@@ -146,8 +145,8 @@ async fn the_loop_samples_at_once_takes_a_new_configuration_and_ends_when_draine
     assert!(scene.value("node_load1", "").is_some() && scene.value("node_cpu_seconds_total", "idle").is_some());
     change.send(Config { disabled: vec!["loadavg".into()], ..slow }).unwrap();
     until(|| scene.value("node_load1", "").is_none()).await;
-    shutdown.enter(Stage::Draining);
-    assert!(supervisor.finish(Duration::from_secs(30)).await);
+    supervisor.enter(Stage::Draining);
+    assert!(supervisor.finish(Duration::from_secs(30)).await.is_empty());
 }
 
 static ENTERED: AtomicUsize = AtomicUsize::new(0);

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::*;
 use crate::ingest::Passed;
 use crate::model::Value;
-use crate::runtime::{Policy, ShutdownSender, Supervisor};
+use crate::runtime::{Policy, Supervisor};
 
 struct Agent {
     folder: tempfile::TempDir,
@@ -15,7 +15,6 @@ struct Agent {
     telemetry: Arc<Telemetry>,
     board: Board,
     supervisor: Supervisor,
-    shutdown: ShutdownSender,
 }
 
 /// Starts the task on sockets in a folder of its own.
@@ -25,10 +24,9 @@ fn agent(config: &Config, passed: impl FnOnce(&Path) -> Passed) -> Agent {
     let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
     let sockets = Sockets::open(config, folder.path(), passed(folder.path())).expect("bound");
     let ingest = Ingest::new(config, sockets, Arc::clone(&registry), &telemetry, board.clone());
-    let (shutdown, stage) = ShutdownSender::new();
-    let supervisor = Supervisor::new(&telemetry, stage);
+    let supervisor = Supervisor::new(&telemetry);
     supervisor.spawn("ingest", Policy::Critical, move |context| run(Arc::clone(&ingest), context));
-    Agent { folder, registry, telemetry, board, supervisor, shutdown }
+    Agent { folder, registry, telemetry, board, supervisor }
 }
 
 impl Agent {
@@ -60,8 +58,8 @@ impl Agent {
     }
 
     async fn stop(&self) {
-        self.shutdown.enter(Stage::Draining);
-        assert!(self.supervisor.finish(Duration::from_secs(10)).await, "it ends");
+        self.supervisor.enter(Stage::Draining);
+        assert!(self.supervisor.finish(Duration::from_secs(10)).await.is_empty(), "it ends");
     }
 }
 
