@@ -1,42 +1,23 @@
 //! How full the mounted filesystems are.
-//! Source: proc_pid_mounts(5), statfs(2); node_exporter's collector `filesystem`.
+//! Source: statfs(2); node_exporter's collector `filesystem`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hashbrown::HashSet;
+
 use crate::model::{Condition, Family, Labels, Timestamp};
 
 use super::devices::Filter;
+use super::mounts::{Mount, View};
 use super::prober::{Reading, Target};
 use super::sheet::Sheet;
 use super::{Capacity, CollectError, Collector, Described, HostFs, Kind, Prober};
 
-/// The mounts that the first process sees, else our own: in a sandbox they differ.
-const FILE: &str = "1/mounts";
-const OWN_FILE: &str = "self/mounts";
+const HOST_MOUNTS: &str = "1/mountinfo";
+const OWN_MOUNTS: &str = "self/mountinfo";
 const LABELS: &[&str] = &["device", "fstype", "mountpoint"];
 const STUCK: &str = "sidewatch_collect_filesystem_stuck";
-
-/// Types that are served by another machine or by a program, and so may hang at any time.
-const SUSPECT: [&str; 17] = [
-    "9p",
-    "acfs",
-    "afs",
-    "beegfs",
-    "ceph",
-    "cifs",
-    "coda",
-    "davfs",
-    "gfs2",
-    "glusterfs",
-    "gpfs",
-    "lustre",
-    "nfs",
-    "nfs4",
-    "ocfs2",
-    "smb3",
-    "virtiofs",
-];
 
 pub(super) const KIND: Kind = Kind {
     name: "filesystem",
@@ -51,7 +32,7 @@ pub(super) const KIND: Kind = Kind {
             prober: Arc::clone(parts.prober),
             text: String::new(),
             known: String::new(),
-            mounts: Vec::new(),
+            shown: Vec::new(),
             targets: Vec::new(),
             stuck: Vec::new(),
             sheet: Sheet::new(&FAMILIES),
@@ -82,15 +63,16 @@ struct Filesystem {
     limit: Duration,
     prober: Arc<Mutex<Prober>>,
     text: String,
-    /// The text that `mounts` and `targets` were made of; mounts change seldom.
+    /// The text that `shown` and `targets` were made of; mounts change seldom.
     known: String,
-    mounts: Vec<Mount>,
+    shown: Vec<Shown>,
     targets: Vec<Target>,
     stuck: Vec<String>,
     sheet: Sheet,
 }
 
-struct Mount {
+/// A mount that is shown.
+struct Shown {
     labels: Labels,
     /// The mount point alone, where no other mount has it.
     place: Option<Labels>,
@@ -99,17 +81,18 @@ struct Mount {
 
 impl Collector for Filesystem {
     fn collect(&mut self, host: &mut HostFs, at: Timestamp) -> Result<Vec<Family>, CollectError> {
-        // Only root may read the mounts of process 1.
-        if host.proc(FILE, &mut self.text).is_err() {
-            host.proc(OWN_FILE, &mut self.text)?;
-        }
+        // Only root may read those of process 1.
+        let view = match host.proc(HOST_MOUNTS, &mut self.text) {
+            Ok(()) => View::Host,
+            Err(_) => host.proc(OWN_MOUNTS, &mut self.text).map(|()| View::Own)?,
+        };
         if self.text != self.known {
-            self.read_mounts()?;
+            self.read_mounts(view)?;
         }
         let readings = self.prober.lock().unwrap_or_else(PoisonError::into_inner).probe(&self.targets, at, self.limit);
         self.sheet.begin();
         self.stuck.clear();
-        for (mount, reading) in self.mounts.iter().zip(&readings) {
+        for (mount, reading) in self.shown.iter().zip(&readings) {
             let stuck = *reading == Reading::Stuck;
             self.sheet.row(&mount.labels, row(mount.read_only, reading));
             if let Some(place) = &mount.place {
@@ -129,27 +112,32 @@ impl Collector for Filesystem {
 }
 
 impl Filesystem {
-    fn read_mounts(&mut self) -> Result<(), CollectError> {
+    fn read_mounts(&mut self, view: View) -> Result<(), CollectError> {
         self.known.clear();
-        self.mounts.clear();
+        self.shown.clear();
         self.targets.clear();
-        let (mut seen, mut places) = (hashbrown::HashSet::new(), hashbrown::HashSet::new());
+        let mut mounts: Vec<Mount<'_>> = Vec::new();
+        let (mut seen, mut places) = (HashSet::new(), HashSet::new());
         for line in self.text.lines() {
-            let entry = parse(line)?;
-            let mountpoint = below(&entry.mountpoint, &self.root);
-            if !self.mount_points.passes(mountpoint) || !self.fs_types.passes(entry.fs_type) {
+            let mount = Mount::parse(line, view)?;
+            let mountpoint = below(&mount.mountpoint, &self.root);
+            if !self.mount_points.passes(mountpoint) || !self.fs_types.passes(mount.fs_type) {
                 continue;
             }
-            let labels = Labels::from_pairs([("device", &*entry.device), ("fstype", entry.fs_type), ("mountpoint", mountpoint)]);
+            if view == View::Own && mounts.iter().any(|whole| mount.is_part_of(whole)) {
+                continue;
+            }
+            let labels = Labels::from_pairs([("device", &*mount.device), ("fstype", mount.fs_type), ("mountpoint", mountpoint)]);
             // Mounted twice at the same place: the same series.
             if !seen.insert(labels.clone()) {
                 continue;
             }
-            self.targets.push(Target { path: format!("{}{mountpoint}", self.root).into(), suspect: is_suspect(entry.fs_type) });
+            self.targets.push(Target { path: format!("{}{mountpoint}", self.root).into(), suspect: mount.is_suspect() });
             // One filesystem may hide another at the same place; only the upper one can be asked.
             let place = Labels::from_pairs([("mountpoint", mountpoint)]);
             let place = places.insert(place.clone()).then_some(place);
-            self.mounts.push(Mount { labels, place, read_only: entry.read_only });
+            self.shown.push(Shown { labels, place, read_only: mount.read_only });
+            mounts.push(mount);
         }
         self.known.clone_from(&self.text);
         Ok(())
@@ -172,41 +160,6 @@ fn row(read_only: bool, reading: &Reading) -> [Option<f64>; 7] {
     }
 }
 
-struct Entry<'a> {
-    device: String,
-    mountpoint: String,
-    fs_type: &'a str,
-    read_only: bool,
-}
-
-/// `/dev/vda1 /mnt/with\040space ext4 rw,relatime 0 0`
-fn parse(line: &str) -> Result<Entry<'_>, CollectError> {
-    let mut fields = line.split(' ');
-    match (fields.next(), fields.next(), fields.next(), fields.next()) {
-        (Some(device), Some(mountpoint), Some(fs_type), Some(options)) => Ok(Entry {
-            device: unescape(device),
-            mountpoint: unescape(mountpoint),
-            fs_type,
-            read_only: options.split(',').any(|option| option == "ro"),
-        }),
-        _ => Err(CollectError::malformed(FILE, "a mount", line)),
-    }
-}
-
-/// The kernel writes space, tab, newline, backslash and `#` as `\` and three octal digits.
-fn unescape(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\\') {
-        plain.push_str(before);
-        let code = after.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(u8::is_ascii);
-        plain.push(code.map_or('\\', char::from));
-        rest = if code.is_some() { after.get(3..).unwrap_or_default() } else { after };
-    }
-    plain.push_str(rest);
-    plain
-}
-
 /// A mount point as the host sees it: the host's own process 1 names it so already, we see it below the host's root.
 fn below<'a>(mountpoint: &'a str, root: &str) -> &'a str {
     match mountpoint.strip_prefix(root) {
@@ -216,20 +169,12 @@ fn below<'a>(mountpoint: &'a str, root: &str) -> &'a str {
     }
 }
 
-fn is_suspect(fs_type: &str) -> bool {
-    fs_type == "fuse" || fs_type.starts_with("fuse.") || SUSPECT.contains(&fs_type)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::model::Value;
 
-    #[test]
-    fn escapes_are_undone() {
-        assert_eq!(unescape(r"/mnt/with\040space\134and\011tab"), "/mnt/with space\\and\ttab");
-        assert_eq!(unescape(r"/odd\9\04"), r"/odd\9\04");
-        assert_eq!(unescape("/ünïcode\\0"), "/ünïcode\\0");
-    }
+    use super::super::{Config, Parts};
+    use super::*;
 
     #[test]
     fn the_hosts_root_is_taken_off() {
@@ -241,13 +186,6 @@ mod tests {
     }
 
     #[test]
-    fn read_only_is_an_option_of_its_own() {
-        assert!(parse("a /b ext4 ro,relatime 0 0").unwrap().read_only);
-        assert!(!parse("a /b ext4 rw,errors=remount-ro 0 0").unwrap().read_only);
-        assert!(parse("a /b").is_err());
-    }
-
-    #[test]
     fn a_filesystem_that_fails_shows_no_size() {
         assert_eq!(row(true, &Reading::Stuck), [Some(1.0), Some(1.0), None, None, None, None, None]);
         let capacity = Capacity { block_size: 4096, blocks: 10, blocks_free: 5, blocks_available: 4, files: 3, files_free: 2 };
@@ -255,10 +193,60 @@ mod tests {
         assert_eq!(row(false, &Reading::Capacity(capacity)), expected);
     }
 
+    /// The mount points shown, in order, with whether they are read-only.
+    fn shown(filesystem: &mut dyn Collector, host: &mut HostFs) -> Vec<(String, bool)> {
+        let until = crate::clock::monotonic() + Duration::from_secs(30);
+        loop {
+            let families = filesystem.collect(host, Timestamp::default()).unwrap();
+            let series = |name: &str| families.iter().find(|family| *family.name == *name).map_or(&[][..], |family| &family.series);
+            let read_only = series("node_filesystem_readonly");
+            if read_only.len() == series(STUCK).len() {
+                let text = |labels: &Labels| labels.get("mountpoint").unwrap_or_default().to_owned();
+                return read_only.iter().map(|series| (text(&series.labels), series.value == Value::Number(1.0))).collect();
+            }
+            assert!(crate::clock::monotonic() < until, "no answer");
+        }
+    }
+
     #[test]
-    fn programs_and_servers_are_suspect() {
-        assert!(is_suspect("nfs4") && is_suspect("fuse.sshfs") && is_suspect("cifs"));
-        assert!(!is_suspect("ext4") && !is_suspect("tmpfs") && !is_suspect("fuseblk"));
-        assert!(SUSPECT.is_sorted());
+    fn mounts_that_change_are_read_anew_and_our_own_view_is_cleared_of_the_sandbox() {
+        let root = tempfile::tempdir().unwrap();
+        for process in ["1", "self"] {
+            std::fs::create_dir(root.path().join(process)).unwrap();
+        }
+        let config = Config::default();
+        let prober = Arc::new(Mutex::new(Prober::new(Arc::new(|_| Ok(Capacity::default())))));
+        let mut filesystem = (KIND.make)(&Parts { config: &config, prober: &prober }).unwrap();
+        let mut host = HostFs::new(root.path(), root.path());
+        let sandbox = "1 0 8:1 / / ro - ext4 /dev/sda1 rw\n2 1 8:1 /tmp/private /tmp rw - ext4 /dev/sda1 rw\n";
+        std::fs::write(root.path().join("self/mountinfo"), sandbox).unwrap();
+        assert_eq!(shown(&mut *filesystem, &mut host), [("/".to_owned(), false)]);
+        let more = format!("{sandbox}3 1 8:2 / /data rw - ext4 /dev/sdb1 ro\n");
+        std::fs::write(root.path().join("self/mountinfo"), more).unwrap();
+        assert_eq!(shown(&mut *filesystem, &mut host), [("/".to_owned(), false), ("/data".to_owned(), true)]);
+        // What process 1 sees counts as it stands.
+        std::fs::write(root.path().join("1/mountinfo"), sandbox).unwrap();
+        assert_eq!(shown(&mut *filesystem, &mut host), [("/".to_owned(), true), ("/tmp".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_stuck_filesystem_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("1")).unwrap();
+        std::fs::write(root.path().join("1/mountinfo"), "1 0 0:9 / /mnt/gone rw - nfs4 server:/ rw\n").unwrap();
+        let (_over, gone) = std::sync::mpsc::sync_channel::<()>(1);
+        let gone = Mutex::new(gone);
+        let hang = move |_: &std::path::Path| {
+            let _ = gone.lock().unwrap().recv();
+            Ok(Capacity::default())
+        };
+        let prober = Arc::new(Mutex::new(Prober::new(Arc::new(hang))));
+        let config = Config::default();
+        let mut filesystem = (KIND.make)(&Parts { config: &config, prober: &prober }).unwrap();
+        let mut host = HostFs::new(root.path(), root.path());
+        filesystem.collect(&mut host, Timestamp::from_seconds(1.0)).unwrap();
+        assert_eq!(filesystem.condition(), (Condition::Ok, String::new()));
+        filesystem.collect(&mut host, Timestamp::from_seconds(6.0)).unwrap();
+        assert_eq!(filesystem.condition(), (Condition::Degraded, "no answer from /mnt/gone".to_owned()));
     }
 }

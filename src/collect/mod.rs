@@ -15,6 +15,7 @@ mod filesystem;
 mod hostfs;
 mod loadavg;
 mod memory;
+mod mounts;
 mod network;
 mod pressure;
 mod prober;

@@ -61,3 +61,41 @@ fn row(process: &Process) -> [Option<f64>; FAMILIES.len()] {
         process.tasks().map(HashSet::len).map(|others| others as f64 + 1.0),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::clock;
+    use crate::model::Value;
+
+    use super::super::{Config, Parts};
+    use super::*;
+
+    #[test]
+    fn the_agent_sees_itself() {
+        let (config, prober) = (Config::default(), Default::default());
+        let mut own = (KIND.make)(&Parts { config: &config, prober: &prober }).unwrap();
+        let mut host = HostFs::new("/none".as_ref(), "/none".as_ref());
+        let until = clock::monotonic() + Duration::from_secs(30);
+        loop {
+            let families = own.collect(&mut host, Timestamp::default()).unwrap();
+            assert!(families.iter().all(|family| family.origin == crate::model::Origin::Agent));
+            let value = |name: &str| match families.iter().find(|family| &*family.name == name).map(|family| &family.series[0].value) {
+                Some(Value::Number(number)) => *number,
+                other => panic!("{name} is {other:?}"),
+            };
+            assert!(value("process_virtual_memory_bytes") > value("process_resident_memory_bytes"));
+            assert!(value("process_resident_memory_bytes") > 1e5 && value("process_cpu_seconds_total") < 1e5);
+            assert!(value("process_open_fds") >= 3.0 && value("process_max_fds") > value("process_open_fds"));
+            let age = clock::now().as_seconds() - value("process_start_time_seconds");
+            assert!((-2.0..86_400.0).contains(&age), "started {age} s ago");
+            // Other tests start and end threads meanwhile.
+            let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
+            if value("process_threads") == threads as f64 {
+                return;
+            }
+            assert!(clock::monotonic() < until, "{threads} threads, but {}", value("process_threads"));
+        }
+    }
+}
