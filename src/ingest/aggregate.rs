@@ -147,12 +147,25 @@ impl Table {
             }
         }
         if self.is_full() {
-            self.known = HashMap::new();
-            self.known_bytes = 0;
-            self.slots = Vec::new();
-            self.by_series = HashMap::new();
+            self.forget();
         }
         (batch, events)
+    }
+
+    /// Takes a new configuration. The table must have been emptied; requests that are open stay open.
+    pub(super) fn reconfigure(&mut self, config: &Config) {
+        self.naming = Naming::new(config);
+        self.series_max = config.flush_series.max(1);
+        self.open.limit(config.open_requests_max, config.open_request_timeout.as_millis());
+        self.forget();
+    }
+
+    /// Forgets what names have been made. Only for an empty table.
+    fn forget(&mut self) {
+        self.known = HashMap::new();
+        self.known_bytes = 0;
+        self.slots = Vec::new();
+        self.by_series = HashMap::new();
     }
 
     fn add_request(&mut self, event: &RequestEvent<'_>, at: Timestamp) -> Result<(), Refusal> {

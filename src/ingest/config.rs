@@ -21,9 +21,9 @@ pub struct Config {
     /// Keys of `tags` that become labels of `http_server_request_duration_seconds` and the body sizes; others are
     /// passed over there. (On `count`, `gauge`, `histogram` and StatsD lines every tag is a label.)
     pub request_tags: Vec<String>,
-    /// The most bytes of a line, a length-prefixed frame or a datagram.
+    /// The most bytes of a line, a length-prefixed frame or a datagram. A change reaches new connections.
     pub frame_bytes_max: FrameBytes,
-    /// The most stream connections at a time; more wait in the kernel's queue.
+    /// The most stream connections at a time; more wait in the kernel's queue. A change takes effect at the next start.
     pub connections_max: usize,
     /// The most labels of a series.
     pub labels_max: usize,
@@ -61,7 +61,7 @@ impl Default for Config {
     }
 }
 
-/// One Unix socket. Where systemd passes a socket of this kind, all of this is systemd's to say, and has no effect.
+/// One Unix socket. A change takes effect at the next start. Where systemd passes a socket of this kind, all of this is systemd's to say, and has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SocketConfig {

@@ -1,8 +1,8 @@
 //! One sender's way from payloads to the registry: lines are told apart, decoded, added to the table, and the table is
 //! handed over as a batch. Pure but for the counting: when to hand over is the session's decision.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::aggregate::Table;
 use super::metrics::{Metrics, Tally};
@@ -14,23 +14,37 @@ use crate::telemetry::Telemetry;
 /// What all senders have in common.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) config: Config,
     pub(super) metrics: Metrics,
+    config: Mutex<Arc<Config>>,
+    /// How many configurations there have been: a cheap way for every intake to notice a new one.
+    generation: AtomicU64,
     registry: Arc<Registry>,
     senders: AtomicU64,
 }
 
 impl Shared {
     pub(super) fn new(config: &Config, registry: Arc<Registry>, telemetry: &Telemetry) -> Arc<Self> {
-        let metrics = Metrics::new(telemetry);
-        Arc::new(Self { config: config.clone(), metrics, registry, senders: AtomicU64::new(0) })
+        let (config, metrics) = (Mutex::new(Arc::new(config.clone())), Metrics::new(telemetry));
+        Arc::new(Self { metrics, config, generation: AtomicU64::new(0), registry, senders: AtomicU64::new(0) })
+    }
+
+    /// The configuration now.
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the configuration.
+    pub(super) fn reconfigure(&self, config: &Config) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config.clone());
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// The intake of a new sender.
     pub(super) fn intake(self: &Arc<Self>) -> Intake {
         let sender = self.senders.fetch_add(1, Ordering::Relaxed);
-        let table = Table::new(&self.config, Arc::clone(&self.registry));
-        Intake { shared: Arc::clone(self), sender, table, tally: Tally::default() }
+        let generation = self.generation.load(Ordering::Acquire);
+        let table = Table::new(&self.config(), Arc::clone(&self.registry));
+        Intake { shared: Arc::clone(self), sender, generation, table, tally: Tally::default() }
     }
 }
 
@@ -44,6 +58,7 @@ pub(super) trait Witness {
 pub(super) struct Intake {
     shared: Arc<Shared>,
     sender: u64,
+    generation: u64,
     table: Table,
     tally: Tally,
 }
@@ -57,6 +72,12 @@ impl Intake {
     /// Takes a payload: one line or several, of either language.
     pub(super) fn take(&mut self, payload: &[u8], at: Timestamp, witness: &impl Witness) {
         self.tally.frames += 1;
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        if generation != self.generation {
+            self.flush(at, witness);
+            self.table.reconfigure(&self.shared.config());
+            self.generation = generation;
+        }
         for line in payload.split(|byte| *byte == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.is_empty() {

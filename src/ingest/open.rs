@@ -30,6 +30,12 @@ impl OpenRequests {
         Self { open: HashMap::new(), order: VecDeque::new(), max, timeout_millis }
     }
 
+    /// Takes new limits; what is open stays open.
+    pub(super) fn limit(&mut self, max: usize, timeout_millis: i64) {
+        self.max = max;
+        self.timeout_millis = timeout_millis;
+    }
+
     /// True when no request is open.
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()

@@ -35,7 +35,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(shared: &Arc<Shared>, log: &Arc<Log>) -> Self {
-        let interval = shared.config.flush_interval.get();
+        let interval = shared.config().flush_interval.get();
         Self { intake: shared.intake(), log: Arc::clone(log), interval, due: Instant::now() + IDLE }
     }
 
@@ -79,7 +79,7 @@ impl Session {
 /// Serves one connection until it ends, or until the agent drains and the connection has nothing more to say.
 pub(super) async fn serve(mut reader: impl AsyncRead + Unpin, shared: &Arc<Shared>, log: &Arc<Log>, mut shutdown: Shutdown) {
     let mut session = Session::new(shared, log);
-    let limit = shared.config.frame_bytes_max.get();
+    let limit = shared.config().frame_bytes_max.get();
     let mut frames = Frames::new(limit);
     let mut buffer = Buffer::new(Frames::capacity(limit).max(READ_BYTES));
     loop {

@@ -50,6 +50,12 @@ impl Ingest {
         Arc::new(Self { sockets, shared, log: Arc::new(Log::new()), board })
     }
 
+    /// Takes a new configuration: open sessions use it from their next payload on. The sockets themselves, the number of
+    /// connections and the frame limit of what is open stay as they were.
+    pub fn reconfigure(&self, config: &Config) {
+        self.shared.reconfigure(config);
+    }
+
     fn report(&self, name: &str, condition: Condition, detail: &str) {
         self.board.report(name, condition, detail, clock::now());
     }
@@ -89,7 +95,7 @@ async fn listen(ingest: &Ingest, mut context: TaskContext) -> std::io::Result<()
     let Some(socket) = &ingest.sockets.stream else { return Ok(()) };
     let listener = tokio_listener(socket)?;
     let detail = socket.detail();
-    let most = ingest.shared.config.connections_max.clamp(1, Semaphore::MAX_PERMITS);
+    let most = ingest.shared.config().connections_max.clamp(1, Semaphore::MAX_PERMITS);
     let permits = Arc::new(Semaphore::new(most));
     loop {
         if permits.available_permits() == 0 {
@@ -197,7 +203,7 @@ struct Datagrams {
 
 impl Datagrams {
     fn new(ingest: &Ingest) -> Self {
-        let buffer = vec![0; ingest.shared.config.frame_bytes_max.get() + 1];
+        let buffer = vec![0; ingest.shared.config().frame_bytes_max.get() + 1];
         Self { session: Session::new(&ingest.shared, &ingest.log), buffer }
     }
 

@@ -14,6 +14,7 @@ struct Agent {
     registry: Arc<Registry>,
     telemetry: Arc<Telemetry>,
     board: Board,
+    ingest: Arc<Ingest>,
     supervisor: Supervisor,
 }
 
@@ -25,8 +26,9 @@ fn agent(config: &Config, passed: impl FnOnce(&Path) -> Passed) -> Agent {
     let sockets = Sockets::open(config, folder.path(), passed(folder.path())).expect("bound");
     let ingest = Ingest::new(config, sockets, Arc::clone(&registry), &telemetry, board.clone());
     let supervisor = Supervisor::new(&telemetry);
-    supervisor.spawn("ingest", Policy::Critical, move |context| run(Arc::clone(&ingest), context));
-    Agent { folder, registry, telemetry, board, supervisor }
+    let served = Arc::clone(&ingest);
+    supervisor.spawn("ingest", Policy::Critical, move |context| run(Arc::clone(&served), context));
+    Agent { folder, registry, telemetry, board, ingest, supervisor }
 }
 
 impl Agent {
@@ -184,5 +186,20 @@ async fn connections_beyond_the_limit_wait_their_turn() {
     assert_eq!(agent.total("a_total"), 1.0);
     drop(first);
     agent.until("the second", |agent| agent.total("a_total") == 2.0).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_configuration_reaches_open_sessions() {
+    let agent = agent(&Config::default(), |_| Passed::default());
+    let mut stream = agent.stream();
+    writeln!(stream, "a:1|c\n{}", r#"{"kind":"request","phase":"begin","request_id":"r"}"#).expect("sent");
+    agent.until("the first", |agent| agent.total("http_server_active_requests") == 1.0).await;
+    agent.ingest.reconfigure(&Config { service: "shop".into(), ..Config::default() });
+    writeln!(stream, "a:1|c\n{}", r#"{"kind":"request","request_id":"r","duration_s":1}"#).expect("sent");
+    agent.until("the second", |agent| agent.total("a_total") == 2.0).await;
+    let labels: Vec<String> = agent.registry.families()[0].series.iter().map(|series| series.labels.to_string()).collect();
+    assert_eq!(labels, ["{}", r#"{service_name="shop"}"#]);
+    assert_eq!(agent.total("http_server_active_requests"), 0.0, "the open request is still known");
     agent.stop().await;
 }
