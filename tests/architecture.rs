@@ -22,7 +22,8 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Rooms, and files of other rooms, that do I/O or wait. Everything else gets the time as an argument and opens nothing.
-const IMPURE: &[&str] = &["clock/", "telemetry/", "runtime/", "app/", "cli/", "/task.rs"];
+const IMPURE: &[&str] =
+    &["clock/", "telemetry/", "runtime/", "app/", "cli/", "/task.rs", "http/listen.rs", "http/patient.rs", "http/serve.rs"];
 
 /// What a pure file does not name.
 const FORBIDDEN: &[&str] = &["tokio", "SystemTime", "Instant"];

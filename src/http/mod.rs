@@ -1,1 +1,36 @@
-//! The HTTP interface: metrics, health, query API.
+//! The HTTP interface: metrics, health, and Prometheus's query API. It only reads.
+//!
+//! An endpoint is a line in `router::ALL` and a function from a call and the [`State`] to a reply, without I/O and
+//! without waiting; what is expensive is made on a blocking thread, few at a time, so that probes never wait.
+#![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
+
+mod address;
+mod api;
+mod config;
+mod encoding;
+mod guard;
+mod health;
+mod index;
+mod instruments;
+mod json;
+mod labels;
+mod listen;
+mod metadata;
+mod metrics;
+mod params;
+mod patient;
+mod query;
+mod reply;
+mod router;
+mod rules;
+mod serve;
+mod task;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::{Address, AddressError};
+pub use config::Config;
+pub use listen::{BindError, Bound};
+pub use serve::{Server, State};
+pub use task::run;

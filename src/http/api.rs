@@ -1,0 +1,180 @@
+//! The envelope of Prometheus's HTTP API, its errors, and how it writes times and durations in parameters.
+//! Source: Prometheus documentation "HTTP API", prometheus/prometheus `web/api/v1/api.go`.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+
+use super::params::Params;
+use super::reply::{JSON, Reply};
+use crate::model::{Timestamp, parse_millis};
+
+/// Why the API cannot answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Error {
+    /// A parameter is missing or wrong.
+    BadData(String),
+    /// The query cannot be evaluated.
+    Execution(String),
+    /// It took too long.
+    Timeout(String),
+    /// What it needs is not there now.
+    Unavailable(String),
+    /// A mistake in the agent.
+    Internal(String),
+}
+
+impl Error {
+    /// A parameter that cannot be used.
+    pub(super) fn parameter(name: &str, problem: impl std::fmt::Display) -> Self {
+        Self::BadData(format!("invalid parameter {name:?}: {problem}"))
+    }
+
+    pub(super) fn reply(&self) -> Reply {
+        let (status, kind, message) = match self {
+            Self::BadData(message) => (StatusCode::BAD_REQUEST, "bad_data", message),
+            Self::Execution(message) => (StatusCode::UNPROCESSABLE_ENTITY, "execution", message),
+            Self::Timeout(message) => (StatusCode::SERVICE_UNAVAILABLE, "timeout", message),
+            Self::Unavailable(message) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", message),
+            Self::Internal(message) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", message),
+        };
+        let body = serde_json::json!({"status": "error", "errorType": kind, "error": message});
+        Reply::new(status, JSON, body.to_string())
+    }
+}
+
+impl From<crate::history::QueryError> for Error {
+    fn from(error: crate::history::QueryError) -> Self {
+        Self::Unavailable(crate::telemetry::chain(&error))
+    }
+}
+
+/// What an endpoint of the API finds: its data as JSON, and what the asker should know of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Success {
+    pub(super) data: Vec<u8>,
+    pub(super) warnings: Vec<String>,
+    pub(super) infos: Vec<String>,
+}
+
+impl Success {
+    pub(super) fn new<T: serde::Serialize>(data: &T) -> Self {
+        // Plain data with text keys: it cannot fail.
+        Self { data: serde_json::to_vec(data).unwrap_or_else(|_| b"null".to_vec()), ..Self::default() }
+    }
+
+    /// A list cut to the asked number, with a warning where something is missing then.
+    pub(super) fn limited<T: serde::Serialize>(mut list: Vec<T>, limit: usize) -> Self {
+        let truncated = truncate(&mut list, limit);
+        Self { warnings: truncated.into_iter().collect(), ..Self::new(&list) }
+    }
+}
+
+/// Cuts a list to `limit` (0 is no limit) and says so.
+pub(super) fn truncate<T>(list: &mut Vec<T>, limit: usize) -> Option<String> {
+    let cut = limit > 0 && list.len() > limit;
+    if cut {
+        list.truncate(limit);
+    }
+    cut.then(|| "results truncated due to limit".to_owned())
+}
+
+/// Wraps an outcome in the envelope.
+pub(super) fn reply(outcome: Result<Success, Error>) -> Reply {
+    let success = match outcome {
+        Ok(success) => success,
+        Err(error) => return error.reply(),
+    };
+    let mut body = Vec::with_capacity(success.data.len() + 64);
+    body.extend_from_slice(b"{\"status\":\"success\",\"data\":");
+    body.extend_from_slice(&success.data);
+    for (name, notes) in [("warnings", success.warnings), ("infos", success.infos)] {
+        if !notes.is_empty() {
+            body.extend_from_slice(format!(",\"{name}\":{}", serde_json::json!(notes)).as_bytes());
+        }
+    }
+    body.push(b'}');
+    Reply::new(StatusCode::OK, JSON, body)
+}
+
+/// A time parameter: Unix seconds with decimals, or RFC 3339.
+pub(super) fn time(params: &Params, name: &str) -> Result<Option<Timestamp>, Error> {
+    let Some(text) = params.get(name) else { return Ok(None) };
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(Timestamp::from_seconds);
+    let parsed = seconds.or_else(|| text.parse::<jiff::Timestamp>().ok().map(|time| Timestamp::from_millis(time.as_millisecond())));
+    parsed.map(Some).ok_or_else(|| Error::parameter(name, format!("cannot parse {text:?} to a valid timestamp")))
+}
+
+/// A duration parameter in milliseconds: seconds with decimals, or Prometheus's form.
+pub(super) fn duration_millis(params: &Params, name: &str) -> Result<Option<i64>, Error> {
+    let Some(text) = params.get(name) else { return Ok(None) };
+    let seconds =
+        text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(|seconds| Timestamp::from_seconds(seconds).as_millis());
+    let parsed = seconds.or_else(|| parse_millis(text).ok());
+    parsed.map(Some).ok_or_else(|| Error::parameter(name, format!("cannot parse {text:?} to a valid duration")))
+}
+
+/// How long the asker wants to wait; a text that is no duration is left for the endpoint to complain about.
+pub(super) fn timeout(params: &Params) -> Option<Duration> {
+    let millis = duration_millis(params, "timeout").ok().flatten()?;
+    u64::try_from(millis).ok().map(Duration::from_millis)
+}
+
+/// The `limit` parameter; 0 is no limit.
+pub(super) fn limit(params: &Params) -> Result<usize, Error> {
+    let Some(text) = params.get("limit") else { return Ok(0) };
+    text.parse().map_err(|_| Error::parameter("limit", format!("cannot parse {text:?} to a number that is not negative")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(reply: &Reply) -> &str {
+        std::str::from_utf8(&reply.body).expect("UTF-8")
+    }
+
+    #[test]
+    fn success_and_errors_have_their_envelopes() {
+        let noted = Success { warnings: vec!["a \"b\"".into()], ..Success::new(&["x"]) };
+        assert_eq!(body(&reply(Ok(noted))), r#"{"status":"success","data":["x"],"warnings":["a \"b\""]}"#);
+        let error = reply(Err(Error::parameter("step", "no")));
+        let error: serde_json::Value = serde_json::from_slice(&error.body).expect("JSON");
+        assert_eq!(error, serde_json::json!({"status": "error", "errorType": "bad_data", "error": "invalid parameter \"step\": no"}));
+        let statuses =
+            [Error::Execution("".into()), Error::Timeout("".into()), Error::Internal("".into())].map(|e| e.reply().status.as_u16());
+        assert_eq!(statuses, [422, 503, 500]);
+    }
+
+    #[test]
+    fn times_are_unix_seconds_or_rfc_3339() {
+        for (text, millis) in
+            [("4", 4_000), ("1435781430.781", 1_435_781_430_781), ("-1", -1_000), ("2015-07-01T20:10:51.781Z", 1_435_781_451_781)]
+        {
+            assert_eq!(
+                time(&Params::parse("", format!("time={text}").as_bytes()), "time"),
+                Ok(Some(Timestamp::from_millis(millis))),
+                "{text}"
+            );
+        }
+        assert_eq!(time(&Params::default(), "time"), Ok(None));
+        for text in ["now", "NaN", "inf", "2015-07-01"] {
+            assert!(matches!(time(&Params::parse(&format!("time={text}"), b""), "time"), Err(Error::BadData(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_seconds_or_prometheus_form() {
+        for (text, millis) in [("15", 15_000), ("0.5", 500), ("1h30m", 5_400_000)] {
+            assert_eq!(duration_millis(&Params::parse(&format!("step={text}"), b""), "step"), Ok(Some(millis)), "{text}");
+        }
+        assert!(duration_millis(&Params::parse("step=soon", b""), "step").is_err());
+    }
+
+    #[test]
+    fn a_cut_list_says_so() {
+        assert_eq!(Success::limited(vec![1, 2, 3], 2).data, b"[1,2]");
+        assert_eq!(Success::limited(vec![1, 2, 3], 2).warnings, ["results truncated due to limit"]);
+        assert_eq!(Success::limited(vec![1, 2], 2).warnings.len() + Success::limited(vec![1, 2], 0).warnings.len(), 0);
+    }
+}

@@ -1,0 +1,107 @@
+//! `/api/v1/series`, `/api/v1/labels` and `/api/v1/label/{name}/values`: which series history holds.
+
+use std::collections::BTreeSet;
+
+use super::State;
+use super::api::{self, Error, Success, limit, time};
+use super::reply::Reply;
+use super::router::Call;
+use crate::model::{Labels, Matcher, Timestamp};
+use crate::promql::parse_selector;
+
+/// The label sets of the series that satisfy one of the selectors.
+pub(super) fn series(call: &Call, state: &State) -> Reply {
+    api::reply(Asked::read(call).and_then(|asked| {
+        if asked.selectors.is_empty() {
+            return Err(Error::BadData("no match[] parameter provided".to_owned()));
+        }
+        let mut found: BTreeSet<Labels> = BTreeSet::new();
+        for matchers in &asked.selectors {
+            found.extend(state.history.series(matchers, asked.after, asked.until)?);
+        }
+        Ok(Success::limited(found.into_iter().collect(), asked.limit))
+    }))
+}
+
+/// Their label names; those of all series without a selector.
+pub(super) fn names(call: &Call, state: &State) -> Reply {
+    texts(call, |matchers, asked| Ok(state.history.label_names(matchers, asked.after, asked.until)?))
+}
+
+/// The values of one label.
+pub(super) fn values(call: &Call, state: &State) -> Reply {
+    let name = unescape(&call.segment);
+    texts(call, |matchers, asked| Ok(state.history.label_values(&name, matchers, asked.after, asked.until)?))
+}
+
+fn texts(call: &Call, ask: impl Fn(&[Matcher], &Asked) -> Result<Vec<String>, Error>) -> Reply {
+    api::reply(Asked::read(call).and_then(|asked| {
+        let mut found: BTreeSet<String> = BTreeSet::new();
+        let all = [Vec::new()];
+        let selectors = if asked.selectors.is_empty() { all.as_slice() } else { &asked.selectors };
+        for matchers in selectors {
+            found.extend(ask(matchers, &asked)?);
+        }
+        Ok(Success::limited(found.into_iter().collect(), asked.limit))
+    }))
+}
+
+/// What all three are asked.
+struct Asked {
+    selectors: Vec<Vec<Matcher>>,
+    /// Exclusive, as history counts.
+    after: Timestamp,
+    until: Timestamp,
+    limit: usize,
+}
+
+impl Asked {
+    fn read(call: &Call) -> Result<Self, Error> {
+        let start = time(&call.params, "start")?.unwrap_or(Timestamp::MIN);
+        let until = time(&call.params, "end")?.unwrap_or(Timestamp::MAX);
+        if until < start {
+            return Err(Error::parameter("end", "end timestamp must not be before start time"));
+        }
+        let selectors = call
+            .params
+            .all("match[]")
+            .map(|text| parse_selector(text).map_err(|error| Error::parameter("match[]", error)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { selectors, after: start.plus_millis(-1), until, limit: limit(&call.params)? })
+    }
+}
+
+/// A label name in the `values` escaping scheme (`U__` in front, `_` doubled, other characters in hex between `_`), as
+/// Grafana sends names that may hold any character. Source: Prometheus documentation "Escaping schemes".
+fn unescape(name: &str) -> String {
+    let Some(mut rest) = name.strip_prefix("U__") else { return name.to_owned() };
+    let mut plain = String::new();
+    while let Some((before, behind)) = rest.split_once('_') {
+        plain.push_str(before);
+        if let Some(tail) = behind.strip_prefix('_') {
+            plain.push('_');
+            rest = tail;
+            continue;
+        }
+        let code = behind.split_once('_').and_then(|(hex, tail)| Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, tail)));
+        let Some((character, tail)) = code else { return name.to_owned() };
+        plain.push(character);
+        rest = tail;
+    }
+    plain.push_str(rest);
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_names_are_read() {
+        for (escaped, plain) in
+            [("U__http_2e_method", "http.method"), ("U____name__", "_name_"), ("U__a__b", "a_b"), ("job", "job"), ("U___zz_", "U___zz_")]
+        {
+            assert_eq!(unescape(escaped), plain, "{escaped}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `/api/v1/metadata` and `/api/v1/status/buildinfo`: what a client wants to know before it asks.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::State;
+use super::api::{self, Success, limit};
+use super::metrics::families;
+use super::reply::Reply;
+use super::router::Call;
+
+/// The version of Prometheus whose interface this resembles: clients look at it to learn which parameters they may use.
+const PROMETHEUS_VERSION: &str = "3.5.0";
+
+#[derive(Serialize)]
+struct Metadata {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    help: String,
+    unit: &'static str,
+}
+
+/// Type, help and unit of every metric.
+pub(super) fn metadata(call: &Call, state: &State) -> Reply {
+    let answer = limit(&call.params).map(|limit| {
+        let wanted = call.params.get("metric");
+        let families = families(state).into_iter().filter(|family| wanted.is_none_or(|name| *family.name == *name));
+        let found: BTreeMap<String, [Metadata; 1]> = families
+            .take(if limit == 0 { usize::MAX } else { limit })
+            .map(|family| {
+                let unit = family.unit.map_or("", |unit| unit.as_str());
+                (family.name.to_string(), [Metadata { kind: family.kind.as_str(), help: family.help.to_string(), unit }])
+            })
+            .collect();
+        Success::new(&found)
+    });
+    api::reply(answer)
+}
+
+/// Which Prometheus this resembles. There is no `features` member: its presence means Mimir to Grafana.
+pub(super) fn build_info(_: &Call, _: &State) -> Reply {
+    let version = concat!("sidewatch ", env!("CARGO_PKG_VERSION"));
+    let info = serde_json::json!({
+        "version": PROMETHEUS_VERSION, "revision": version, "branch": "", "buildUser": "", "buildDate": "", "goVersion": "",
+    });
+    api::reply(Ok(Success::new(&info)))
+}

@@ -1,0 +1,203 @@
+//! From a request to a response: guard, route, parameters, a turn in a lane, a deadline.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use super::guard::{Foreign, Guard};
+use super::instruments::Metrics;
+use super::params::Params;
+use super::reply::Reply;
+use super::router::{Call, Found, Lane, Route, find, not_allowed, not_found};
+use super::{Config, api};
+use crate::clock;
+use crate::health::Report;
+use crate::history::Query;
+use crate::model::RulesSnapshot;
+use crate::promql::Engine;
+use crate::registry::Registry;
+use crate::runtime::{Board, Shutdown, blocking};
+use crate::telemetry::{Telemetry, Throttle};
+
+/// What the interface reads; cloning it is cheap.
+#[derive(Clone)]
+pub struct State {
+    /// The live values.
+    pub registry: Arc<Registry>,
+    /// The agent's own metrics.
+    pub telemetry: Arc<Telemetry>,
+    /// The recent past.
+    pub history: Arc<dyn Query>,
+    /// What evaluates queries over it.
+    pub engine: Arc<Engine>,
+    /// Rules and alerts as of their last evaluation.
+    pub rules: watch::Receiver<Arc<RulesSnapshot>>,
+    /// The score as of its last evaluation.
+    pub health: watch::Receiver<Arc<Report>>,
+    /// The condition of every part of the agent.
+    pub board: Board,
+}
+
+/// Answers requests; shared by all connections.
+pub struct Server {
+    pub(super) config: Config,
+    pub(super) state: State,
+    pub(super) metrics: Metrics,
+    guard: Guard,
+    queries: Arc<Semaphore>,
+    scrapes: Arc<Semaphore>,
+    /// A page or a scraper that is refused asks again and again.
+    warnings: Mutex<Throttle>,
+}
+
+impl Server {
+    /// Registers its metrics, so there can be one only; for a changed configuration see [`Server::reconfigured`].
+    #[must_use]
+    pub fn new(config: &Config, state: State) -> Arc<Self> {
+        let metrics = Metrics::new(&state.telemetry);
+        Arc::new(Self::with(config, state, metrics))
+    }
+
+    /// A server with another configuration and the same state and metrics.
+    #[must_use]
+    pub fn reconfigured(&self, config: &Config) -> Arc<Self> {
+        Arc::new(Self::with(config, self.state.clone(), self.metrics.clone()))
+    }
+
+    fn with(config: &Config, state: State, metrics: Metrics) -> Self {
+        Self {
+            config: config.clone(),
+            metrics,
+            guard: Guard::new(config),
+            queries: turns(config.query_concurrency),
+            scrapes: turns(config.metrics_concurrency),
+            warnings: Mutex::new(Throttle::new(1, Duration::from_secs(60))),
+            state,
+        }
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>, tcp: bool, shutdown: Shutdown) -> Response<Full<Bytes>> {
+        let started = clock::monotonic();
+        let (handler, reply) = self.reply(request, tcp, &shutdown).await;
+        self.metrics.answered(handler, reply.status.as_str(), clock::monotonic().duration_since(started).as_secs_f64());
+        reply.into_response()
+    }
+
+    async fn reply(&self, request: Request<Incoming>, tcp: bool, shutdown: &Shutdown) -> (&'static str, Reply) {
+        let (head, body) = request.into_parts();
+        let found = find(&head.method, head.uri.path());
+        let handler = found.handler();
+        if tcp && let Err(foreign) = self.guard.check(head.uri.authority(), &head.headers) {
+            return (handler, self.refuse(handler, &foreign));
+        }
+        let (route, segment) = match found {
+            Found::Route(route, segment) => (route, segment),
+            Found::Method(route) => return (handler, not_allowed(route)),
+            Found::Nothing => return (handler, not_found(head.uri.path())),
+        };
+        let query = head.uri.query().unwrap_or("");
+        let longest = self.config.request_timeout.get();
+        let work = async {
+            let form = if head.method == Method::POST { self.form(&head.headers, body).await? } else { Bytes::new() };
+            let params = Params::parse(query, &form);
+            let accept = header(&head.headers, &ACCEPT).map(str::to_owned);
+            let call = Call { params, segment, accept, at: clock::now(), stage: shutdown.stage(), given_up: Arc::default() };
+            let accept_encoding = header(&head.headers, &ACCEPT_ENCODING).map(str::to_owned);
+            let limit = api::timeout(&call.params).map_or(longest, |asked| asked.min(longest));
+            match timeout(limit, self.take_turn(route, call, accept_encoding)).await {
+                Ok(reply) => Ok(reply),
+                Err(_elapsed) => Err(self.too_late(limit)),
+            }
+        };
+        // The outer limit is for a body that never comes.
+        let reply = timeout(longest, work).await.unwrap_or_else(|_elapsed| Err(self.too_late(longest)));
+        (handler, reply.unwrap_or_else(|refusal| refusal))
+    }
+
+    fn refuse(&self, handler: &str, foreign: &Foreign) -> Reply {
+        self.metrics.refuse(foreign.reason());
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(suppressed) = warnings.pass(clock::monotonic()) {
+            tracing::warn!(handler, suppressed, "a request was refused: {foreign}");
+        }
+        Reply::text(StatusCode::FORBIDDEN, &foreign.to_string())
+    }
+
+    fn too_late(&self, limit: Duration) -> Reply {
+        self.metrics.refuse("timeout");
+        api::Error::Timeout(format!("no answer within {limit:?}; http.request_timeout is the most there is")).reply()
+    }
+
+    /// Reads a form. Another type of body has nothing to say here and counts as empty.
+    async fn form(&self, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Reply> {
+        let is_form = header(headers, &CONTENT_TYPE)
+            .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
+        let max = self.config.body_bytes_max;
+        match Limited::new(body, max).collect().await {
+            Ok(body) if is_form => Ok(body.to_bytes()),
+            Ok(_) => Ok(Bytes::new()),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                self.metrics.refuse("body_too_large");
+                Err(Reply::text(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {max} bytes (http.body_bytes_max)")))
+            }
+            Err(error) => {
+                self.metrics.refuse("malformed");
+                Err(Reply::text(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")))
+            }
+        }
+    }
+
+    /// Makes the answer where the route wants it made. A turn ends when the work does, not when nobody waits any more.
+    pub(super) async fn take_turn(&self, route: &'static Route, call: Call, accept_encoding: Option<String>) -> Reply {
+        let turns = match route.lane {
+            Lane::Probe => return (route.answer)(&call, &self.state).compress(accept_encoding.as_deref()),
+            Lane::Metrics => &self.scrapes,
+            Lane::Query => &self.queries,
+        };
+        // Never closed, so there is always a turn to come.
+        let turn = Arc::clone(turns).acquire_owned().await;
+        let state = self.state.clone();
+        let _waiting = Waiting(Arc::clone(&call.given_up));
+        let made = blocking(move || {
+            let _turn = turn;
+            (route.answer)(&call, &state).compress(accept_encoding.as_deref())
+        });
+        made.await.unwrap_or_else(|panicked| {
+            tracing::error!(handler = route.path, "an answer could not be made: {panicked}");
+            api::Error::Internal("the answer could not be made; the agent's log tells why".to_owned()).reply()
+        })
+    }
+}
+
+/// Says that the answer is given up when it is dropped before there is one: by a timeout or a client that has gone.
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Room for so many at a time, but for one at least: with none nothing would ever be answered.
+pub(super) fn turns(count: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)))
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

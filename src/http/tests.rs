@@ -1,0 +1,542 @@
+//! The interface over real sockets, asked in raw bytes.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::listen::Stream;
+use super::params::Params;
+use super::router::{Call, Found, find};
+use super::{Address, Bound, Config, Server, State, run};
+use crate::clock;
+use crate::health::{HealthState, Report};
+use crate::history::{Append, History, Query, QueryError, Window};
+use crate::model::{Condition, Family, Labels, Matcher, MetricType, Origin, PromDuration, RulesSnapshot, Timestamp, Value};
+use crate::promql::{Engine, EngineConfig};
+use crate::registry::Registry;
+use crate::runtime::{Board, Policy, Stage, Supervisor};
+use crate::telemetry::Telemetry;
+
+/// Longer than anything here takes; a test that waits for it has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A served agent with one metric, one series in history and nothing else.
+struct Agent {
+    server: Arc<Server>,
+    telemetry: Arc<Telemetry>,
+    board: Board,
+    supervisor: Supervisor,
+    addresses: Vec<Address>,
+    _senders: (watch::Sender<Arc<RulesSnapshot>>, watch::Sender<Arc<Report>>),
+}
+
+fn config() -> Config {
+    Config { listen: vec!["127.0.0.1:0".parse().expect("an address")], ..Config::default() }
+}
+
+fn report() -> Report {
+    Report {
+        score: 40.0,
+        state: HealthState::Critical,
+        at: clock::now(),
+        deductions: Vec::new(),
+        pending: Vec::new(),
+        blind: Vec::new(),
+        parts: Vec::new(),
+        http_status: 418,
+    }
+}
+
+fn millis(millis: u64) -> PromDuration {
+    PromDuration::from_millis(millis)
+}
+
+impl Agent {
+    async fn start(config: Config) -> Self {
+        let telemetry = Telemetry::new();
+        let history = History::new(&crate::history::Config::default(), &telemetry);
+        let labels = Labels::from_pairs([("__name__", "up"), ("job", "node")]);
+        history.append(clock::now().plus_millis(-1000), &[(labels, 1.0)]);
+        Self::over(config, telemetry, Arc::new(history)).await
+    }
+
+    async fn over(config: Config, telemetry: Arc<Telemetry>, history: Arc<dyn Query>) -> Self {
+        let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
+        let load = Family::new("node_load1", MetricType::Gauge, "Load.", Origin::Host).with(Labels::empty(), 0.25);
+        let cpu = Labels::from_pairs([("cpu", "0")]);
+        let cpu = Family::new("node_cpu_seconds_total", MetricType::Counter, "CPU.", Origin::Host).with(cpu, 12.0);
+        registry.publish("test", vec![cpu, load]);
+        let (rules_sender, rules) = watch::channel(Arc::default());
+        let (health_sender, health) = watch::channel(Arc::new(report()));
+        let board = Board::new();
+        let engine = Arc::new(Engine::new(Arc::clone(&history), EngineConfig::default()));
+        let state = State { registry, telemetry: Arc::clone(&telemetry), history, engine, rules, health, board: board.clone() };
+        let supervisor = Supervisor::new(&telemetry);
+        let bound = Arc::new(Bound::new(&config.listen).await.expect("bound"));
+        let addresses = bound.addresses().cloned().collect();
+        let server = Server::new(&config, state);
+        let serving = Arc::clone(&server);
+        supervisor.spawn("http", Policy::Critical, move |context| run(Arc::clone(&serving), Arc::clone(&bound), context));
+        Self { server, telemetry, board, supervisor, addresses, _senders: (rules_sender, health_sender) }
+    }
+
+    async fn connect(&self) -> Box<dyn Stream> {
+        match &self.addresses[0] {
+            Address::Tcp { host, port } => Box::new(TcpStream::connect((host.as_str(), *port)).await.expect("connected")),
+            Address::Unix(path) => Box::new(UnixStream::connect(path).await.expect("connected")),
+        }
+    }
+
+    /// Sends a request and reads until the agent closes the connection.
+    async fn ask(&self, request: &str) -> Answer {
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        Answer::read(&mut stream).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await
+    }
+
+    async fn get_with(&self, path: &str, header: &str) -> Answer {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n\r\n")).await
+    }
+
+    /// One of the agent's own numbers.
+    fn number(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let labels = Labels::from_pairs(labels.iter().copied());
+        let families = self.telemetry.families();
+        let series = families.iter().filter(|family| &*family.name == name).flat_map(|family| &family.series);
+        match series.filter(|series| series.labels == labels).map(|series| &series.value).next() {
+            Some(Value::Number(number)) => *number,
+            other => panic!("{name}{labels}: {other:?}"),
+        }
+    }
+
+    fn refused(&self, reason: &str) -> f64 {
+        self.number("sidewatch_http_refused_total", &[("reason", reason)])
+    }
+
+    /// Waits until a refusal was counted: that happens just after the connection is closed.
+    async fn has_refused(&self, reason: &str) {
+        until(|| self.refused(reason) > 0.0).await;
+    }
+
+    /// Waits until the agent is done with every connection.
+    async fn has_no_connection(&self) {
+        until(|| self.number("sidewatch_http_connections", &[]) == 0.0).await;
+    }
+}
+
+async fn until(mut reached: impl FnMut() -> bool) {
+    let reached = async {
+        while !reached() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, reached).await.expect("reached");
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    async fn read(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Self {
+        let mut bytes = Vec::new();
+        // A reset after the answer is as good an end as any.
+        let _ended = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer");
+        let end = memchr::memmem::find(&bytes, b"\r\n\r\n").expect("a head");
+        let head = String::from_utf8(bytes[..end].to_vec()).expect("text");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        Self { status, head: head.to_ascii_lowercase(), body: bytes[end + 4..].to_vec() }
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("UTF-8")
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    fn has(&self, header: &str) -> bool {
+        self.head.lines().any(|line| line == header)
+    }
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_format_that_is_asked_for() {
+    let agent = Agent::start(config()).await;
+    let text = agent.get("/metrics").await;
+    assert!(text.has("content-type: text/plain; version=0.0.4; charset=utf-8"), "{}", text.head);
+    assert!(text.text().contains("# TYPE node_cpu_seconds_total counter\nnode_cpu_seconds_total{cpu=\"0\"} 12\n"), "{}", text.text());
+    assert!(text.text().contains("\nsidewatch_http_connections 1\n"));
+
+    let open = agent.get_with("/metrics", "Accept: application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.8,*/*;q=0.1").await;
+    assert!(open.has("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"), "{}", open.head);
+    assert!(open.text().contains("# TYPE node_cpu_seconds counter\n") && open.text().ends_with("# EOF\n"));
+
+    let gzip = agent.get_with("/metrics", "Accept-Encoding: gzip").await;
+    assert!(gzip.has("content-encoding: gzip"));
+    let mut plain = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(gzip.body.as_slice()), &mut plain).expect("gzip");
+    assert!(plain.contains("\nnode_load1 0.25\n"));
+    assert_eq!(agent.number("sidewatch_http_requests_total", &[("handler", "/metrics"), ("code", "200")]), 3.0);
+}
+
+#[tokio::test]
+async fn every_endpoint_answers() {
+    let agent = Agent::start(config()).await;
+    for route in &super::router::ALL {
+        let answer = agent.get(&route.path.replace("{name}", "job")).await;
+        // Without parameters these two say what is missing.
+        let expected = match route.path {
+            "/favicon.ico" => 204,
+            "/health" => 418,
+            "/api/v1/query" | "/api/v1/query_range" | "/api/v1/series" => 400,
+            _ => 200,
+        };
+        assert_eq!(answer.status, expected, "{}: {}", route.path, answer.text());
+        assert!(answer.has("x-content-type-options: nosniff"));
+    }
+    assert_eq!(
+        (agent.get("/health").await.json()["score"].as_f64(), agent.get("/health").await.json()["state"].as_str()),
+        (Some(40.0), Some("critical"))
+    );
+    assert_eq!(agent.get("/api/v1/alerts").await.text(), r#"{"status":"success","data":{"alerts":[]}}"#);
+    assert_eq!(agent.get("/api/v1/status/buildinfo").await.json()["data"]["features"], serde_json::Value::Null);
+    let load = serde_json::json!([{"type": "gauge", "help": "Load.", "unit": ""}]);
+    assert_eq!(agent.get("/api/v1/metadata?metric=node_load1").await.json()["data"], serde_json::json!({ "node_load1": load }));
+}
+
+#[tokio::test]
+async fn wrong_paths_and_methods_are_told_what_is_right() {
+    let agent = Agent::start(config()).await;
+    let missing = agent.get("/metric").await;
+    assert_eq!(missing.status, 404);
+    assert!(missing.text().contains("/metrics "));
+    let wrong = agent.ask("DELETE /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(wrong.status, 405);
+    assert!(wrong.has("allow: get, head"), "{}", wrong.head);
+    let head = agent.ask("HEAD /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert!(head.has("content-length: 3"), "{}", head.head);
+    assert_eq!(agent.number("sidewatch_http_requests_total", &[("handler", "none"), ("code", "404")]), 1.0);
+}
+
+#[tokio::test]
+async fn queries_are_answered_as_prometheus_does() {
+    let agent = Agent::start(config()).await;
+    assert_eq!(
+        agent.get("/api/v1/query?query=1%2B1&time=4").await.text(),
+        r#"{"status":"success","data":{"resultType":"scalar","result":[4,"2"]}}"#
+    );
+    let form = "query=up";
+    let posted = agent
+        .ask(&format!(
+            "POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n{form}",
+            form.len()
+        ))
+        .await;
+    assert_eq!(posted.json()["data"]["result"][0]["metric"], serde_json::json!({"__name__": "up", "job": "node"}));
+    assert_eq!(posted.json()["data"]["result"][0]["value"][1], "1");
+    let json = agent
+        .ask("POST /api/v1/query HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\nquery=1")
+        .await;
+    assert_eq!(json.status, 400, "only a form is read as one");
+    let now = clock::now().as_seconds();
+    let range = agent.get(&format!("/api/v1/query_range?query=up&start={}&end={now}&step=15", now - 60.0)).await;
+    assert_eq!(range.json()["data"]["resultType"], "matrix", "{}", range.text());
+    let up = agent.get(&format!("/api/v1/query?query=up[1m]&time={}", now + 1.0)).await;
+    assert_eq!(up.json()["data"]["result"][0]["values"][0][1], "1", "{}", up.text());
+    let cut = agent.get("/api/v1/query?query=vector(1)%20or%20up&limit=1").await;
+    assert_eq!(cut.json()["warnings"], serde_json::json!(["results truncated due to limit"]), "{}", cut.text());
+
+    for (path, data) in [
+        ("/api/v1/labels", r#"["__name__","job"]"#),
+        ("/api/v1/label/job/values", r#"["node"]"#),
+        ("/api/v1/label/job/values?match[]=down", "[]"),
+        ("/api/v1/label/U__job/values", r#"["node"]"#),
+        ("/api/v1/series?match[]=up&match[]=up", r#"[{"__name__":"up","job":"node"}]"#),
+        ("/api/v1/series?match[]=up&end=4", "[]"),
+    ] {
+        assert_eq!(agent.get(path).await.text(), format!(r#"{{"status":"success","data":{data}}}"#), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_question_is_told_what_is_wrong() {
+    let agent = Agent::start(config()).await;
+    for (path, status, kind, message) in [
+        ("query", 400, "bad_data", "invalid parameter \"query\": "),
+        ("query?query=up%7B", 400, "bad_data", "parse error: "),
+        ("query?query=up&time=now", 400, "bad_data", "invalid parameter \"time\": cannot parse \"now\" to a valid timestamp"),
+        ("query?query=up&timeout=soon", 400, "bad_data", "\"timeout\""),
+        ("query?query=up&limit=-1", 400, "bad_data", "\"limit\""),
+        ("query_range?query=up&end=1&step=1", 400, "bad_data", "\"start\""),
+        ("query_range?query=up&start=1&step=1", 400, "bad_data", "\"end\""),
+        ("query_range?query=up&start=1&end=2", 400, "bad_data", "\"step\""),
+        ("query_range?query=up&start=2&end=1&step=1", 400, "bad_data", "end timestamp must not be before start time"),
+        ("query_range?query=up&start=1&end=2&step=0", 400, "bad_data", "zero or negative"),
+        ("query_range?query=up&start=1&end=20000&step=1", 400, "bad_data", "exceeded maximum resolution of 11,000 points"),
+        ("query_range?query=up&start=-1e300&end=1e300&step=1", 400, "bad_data", "exceeded maximum resolution"),
+        ("query_range?query=up[5m]&start=1&end=2&step=1", 400, "bad_data", "invalid expression type \"range vector\" for range query"),
+        ("query?query=up%20%2B%20on(job)%20(up%20or%20vector(1))%20%2B%20foo%5B5m%5D", 400, "bad_data", "parse error"),
+        ("query?query=vector(1)%20%2B%20on()%20(up%20or%20vector(2))", 422, "execution", "match"),
+        ("series", 400, "bad_data", "no match[] parameter provided"),
+        ("series?match[]=1%2B1", 400, "bad_data", "invalid parameter \"match[]\": "),
+        ("labels?start=2&end=1", 400, "bad_data", "\"end\""),
+    ] {
+        let answer = agent.get(&format!("/api/v1/{path}")).await;
+        let json = answer.json();
+        assert_eq!((answer.status, json["errorType"].as_str()), (status, Some(kind)), "{path}: {}", answer.text());
+        assert!(json["error"].as_str().is_some_and(|error| error.contains(message)), "{path}: {}", answer.text());
+    }
+    // As far as time goes, and beyond.
+    for path in [
+        "query?query=up&time=-1e300",
+        "query?query=up+offset+1y&time=1e300",
+        "query_range?query=rate(up[1y])&start=-1e300&end=1e300&step=1e300",
+        "series?match[]=up&start=-1e300&end=1e300",
+    ] {
+        let answer = agent.get(&format!("/api/v1/{path}")).await;
+        assert!(matches!(answer.status, 200 | 400 | 422), "{path}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_unix_socket_serves_too_and_any_host_may_be_named_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path: PathBuf = folder.path().join("http.sock");
+    let agent = Agent::start(Config { listen: vec![Address::Unix(path.clone())], ..Config::default() }).await;
+    let answer = agent.ask("GET /livez HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((answer.status, answer.text()), (200, "ok\n"));
+    agent.supervisor.enter(Stage::Stopping);
+    assert!(agent.supervisor.finish(PATIENCE).await.is_empty());
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn several_listeners_share_one_agent_and_a_connection_several_requests() {
+    let listen = vec!["127.0.0.1:0".parse().expect("an address"); 2];
+    let mut agent = Agent::start(Config { listen, connections_max: 1, ..Config::default() }).await;
+    for _ in 0..4 {
+        // The second request closes the connection. Its answer stands in the body of what was read.
+        assert_eq!(agent.ask("GET /livez HTTP/1.1\r\n\r\nGET /livez HTTP/1.0\r\n\r\n").await.text().matches("200 OK").count(), 1);
+        agent.addresses.rotate_left(1);
+    }
+}
+
+#[tokio::test]
+async fn web_pages_from_elsewhere_are_refused() {
+    let agent = Agent::start(config()).await;
+    let rebound = agent.ask("GET /metrics HTTP/1.1\r\nHost: evil.example:10842\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(rebound.status, 403);
+    assert!(rebound.text().contains("http.allowed_hosts"));
+    assert_eq!(agent.get_with("/health", "Origin: http://evil.example").await.status, 403);
+    assert_eq!(agent.get_with("/nothing", "Origin: null").await.status, 403);
+    assert_eq!((agent.refused("host"), agent.refused("origin")), (1.0, 2.0));
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let agent = Agent::start(Config { header_bytes_max: 2000, ..config() }).await;
+    assert_eq!(agent.get_with("/livez", &format!("X: {}", "x".repeat(1500))).await.status, 200);
+    assert_eq!(agent.get_with("/livez", &format!("X: {}", "x".repeat(3000))).await.status, 431);
+    agent.has_refused("header_too_large").await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused() {
+    let agent = Agent::start(Config { body_bytes_max: 10, ..config() }).await;
+    let head = "POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+    assert_eq!(agent.ask(&format!("{head}Content-Length: 10\r\n\r\nquery=1234")).await.status, 200);
+    assert_eq!(agent.ask(&format!("{head}Content-Length: 11\r\n\r\nquery=12345")).await.status, 413);
+    assert_eq!(agent.refused("body_too_large"), 1.0);
+}
+
+#[tokio::test]
+async fn a_slow_head_is_cut_off_and_an_idle_connection_closed_without_blame() {
+    let agent = Agent::start(Config { header_timeout: millis(50), ..config() }).await;
+    let mut idle = agent.connect().await;
+    idle.write_all(b"GET /livez HTTP/1.1\r\n\r\n").await.expect("sent");
+    assert_eq!(Answer::read(&mut idle).await.status, 200);
+    agent.has_no_connection().await;
+    assert_eq!(agent.refused("header_timeout"), 0.0);
+
+    let mut slow = agent.connect().await;
+    slow.write_all(b"GET /livez HT").await.expect("sent");
+    let mut rest = Vec::new();
+    timeout(PATIENCE, slow.read_to_end(&mut rest)).await.expect("closed").expect("without a reset");
+    agent.has_refused("header_timeout").await;
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let agent = Agent::start(Config { request_timeout: millis(50), ..config() }).await;
+    let answer = agent
+        .ask("POST /api/v1/query HTTP/1.1\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\nquery=")
+        .await;
+    assert_eq!((answer.status, answer.json()["errorType"].as_str()), (503, Some("timeout")));
+}
+
+#[tokio::test]
+async fn garbage_is_counted_and_leaves_the_agent_serving() {
+    let agent = Agent::start(config()).await;
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+    for _ in 0..20 {
+        let garbage: Vec<u8> = (0..10_000)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state.to_be_bytes()[0]
+            })
+            .collect();
+        let mut stream = agent.connect().await;
+        // The agent may close while this is being sent.
+        let _sent = stream.write_all(&garbage).await;
+        let _closed = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await.expect("closed");
+    }
+    assert_eq!(agent.get("/livez").await.status, 200);
+    agent.has_refused("malformed").await;
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_room() {
+    let agent = Agent::start(Config { connections_max: 1, ..config() }).await;
+    let mut first = agent.connect().await;
+    first.write_all(b"GET /livez HTTP/1.1\r\n\r\n").await.expect("sent");
+    let mut some = [0; 12];
+    first.read_exact(&mut some).await.expect("an answer");
+    let second = agent.get("/livez");
+    tokio::pin!(second);
+    assert!(timeout(Duration::from_millis(50), second.as_mut()).await.is_err(), "served beyond the limit");
+    drop(first);
+    assert_eq!(second.await.status, 200);
+}
+
+/// A history that answers only once it is let go, and panics when asked for label names.
+#[derive(Default)]
+struct Stuck {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Stuck {
+    fn wait(&self) {
+        let open = self.open.lock().expect("unpoisoned");
+        drop(self.opened.wait_timeout_while(open, PATIENCE, |open| !*open).expect("unpoisoned"));
+    }
+
+    fn release(&self) {
+        *self.open.lock().expect("unpoisoned") = true;
+        self.opened.notify_all();
+    }
+}
+
+impl Query for Stuck {
+    fn select(&self, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<Window>, QueryError> {
+        Ok(Vec::new())
+    }
+    fn series(&self, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<Labels>, QueryError> {
+        self.wait();
+        Ok(Vec::new())
+    }
+    fn label_names(&self, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<String>, QueryError> {
+        panic!("on purpose")
+    }
+    fn label_values(&self, _: &str, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<String>, QueryError> {
+        Err(QueryError::Unavailable { reason: "the disk is gone".into() })
+    }
+}
+
+#[tokio::test]
+async fn a_stuck_query_times_out_keeps_its_turn_and_holds_up_nobody_else() {
+    let stuck = Arc::new(Stuck::default());
+    let config = Config { request_timeout: millis(100), query_concurrency: 1, ..config() };
+    let agent = Agent::over(config, Telemetry::new(), Arc::clone(&stuck) as Arc<dyn Query>).await;
+    for _ in 0..2 {
+        let late = agent.get("/api/v1/series?match[]=up").await;
+        assert_eq!((late.status, late.json()["errorType"].as_str()), (503, Some("timeout")));
+    }
+    assert_eq!(agent.get("/api/v1/query?query=1").await.status, 503, "the only turn is taken");
+    assert_eq!(agent.get("/livez").await.status, 200);
+    assert_eq!(agent.get("/metrics").await.status, 200);
+    assert_eq!(agent.refused("timeout"), 3.0);
+    stuck.release();
+    let freed = async { while agent.get("/api/v1/query?query=1").await.status != 200 {} };
+    timeout(PATIENCE, freed).await.expect("the turn is given back");
+}
+
+#[tokio::test]
+async fn an_asker_may_wait_less_and_what_nobody_waits_for_is_given_up() {
+    let stuck = Arc::new(Stuck::default());
+    let agent = Agent::over(config(), Telemetry::new(), Arc::clone(&stuck) as Arc<dyn Query>).await;
+    assert_eq!(agent.get("/api/v1/series?match[]=up&timeout=50ms").await.status, 503);
+
+    let Found::Route(route, segment) = find(&hyper::Method::GET, "/api/v1/series") else { panic!("a route") };
+    let params = Params::parse("match[]=up", b"");
+    let call = Call { params, segment, accept: None, at: clock::now(), stage: Stage::Running, given_up: Arc::default() };
+    let given_up = Arc::clone(&call.given_up);
+    assert!(timeout(Duration::ZERO, agent.server.take_turn(route, call, None)).await.is_err());
+    assert!(given_up.load(Ordering::Relaxed));
+    stuck.release();
+}
+
+#[tokio::test]
+async fn a_panic_or_an_error_of_history_is_an_answer() {
+    let agent = Agent::over(config(), Telemetry::new(), Arc::new(Stuck::default())).await;
+    let panicked = agent.get("/api/v1/labels").await;
+    assert_eq!((panicked.status, panicked.json()["errorType"].as_str()), (500, Some("internal")));
+    let unavailable = agent.get("/api/v1/label/job/values").await;
+    assert_eq!(unavailable.status, 503);
+    assert!(unavailable.text().contains("the disk is gone"));
+}
+
+#[tokio::test]
+async fn readiness_follows_the_board() {
+    let agent = Agent::start(config()).await;
+    agent.board.require("rules");
+    let waiting = agent.get("/readyz").await;
+    assert_eq!((waiting.status, waiting.text()), (503, "not ready\n[-] rules starting\n"));
+    agent.board.report("rules", Condition::Ok, "8 groups", clock::now());
+    let ready = agent.get("/readyz?verbose").await;
+    assert_eq!(ready.status, 200);
+    assert!(ready.text().contains(&format!("\n[+] http ok: {} ", agent.addresses[0])), "{}", ready.text());
+    assert!(ready.text().contains("\n[+] rules ok: 8 groups\n"), "{}", ready.text());
+}
+
+#[tokio::test]
+async fn it_says_stopping_while_others_drain_and_finishes_what_it_has_begun() {
+    let agent = Agent::start(config()).await;
+    agent.supervisor.enter(Stage::Draining);
+    let answer = agent.get("/-/ready").await;
+    assert_eq!((answer.status, answer.text()), (503, "stopping\n"));
+
+    let mut begun = agent.connect().await;
+    begun
+        .write_all(b"POST /api/v1/query HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: 7\r\n\r\n")
+        .await
+        .expect("sent");
+    // The agent asks for the body once it is waiting for it: the request has begun.
+    let mut interim = [0; 25];
+    begun.read_exact(&mut interim).await.expect("100 Continue");
+    agent.supervisor.enter(Stage::Stopping);
+    let Address::Tcp { host, port } = &agent.addresses[0] else { panic!("TCP") };
+    begun.write_all(b"query=1").await.expect("sent");
+    let finished = Answer::read(&mut begun).await;
+    assert_eq!(finished.status, 200);
+    assert!(finished.has("connection: close"), "{}", finished.head);
+    assert!(agent.supervisor.finish(PATIENCE).await.is_empty());
+    assert!(TcpStream::connect((host.as_str(), *port)).await.is_err(), "still listening");
+    assert_eq!(agent.number("sidewatch_http_connections", &[]), 0.0);
+}
