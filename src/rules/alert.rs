@@ -204,9 +204,9 @@ mod tests {
     fn states(timing: Timing, holds: &str) -> String {
         let mut alerts = Alerts::default();
         let mut shown = String::new();
-        for (minute, hold) in holds.chars().enumerate() {
+        for (minute, hold) in (0..).zip(holds.chars()) {
             let results = if hold == '1' { vec![observed("a", 1.0)] } else { Vec::new() };
-            alerts.step(at(minute as i64), timing, 0, results).expect("one alert");
+            alerts.step(at(minute), timing, 0, results).expect("one alert");
             shown.push(match alerts.0.values().next().map(|alert| alert.state) {
                 None => '-',
                 Some(AlertState::Inactive) => 'i',

@@ -1,6 +1,29 @@
 //! Rule files, the alert state machine, templates, and the loop that evaluates them.
+//!
+//! A rule file's text becomes groups in `file`; `set` puts the files and the built-in packs together; `group` evaluates
+//! rules, `alert` is the life of an alert, `series` what rules write to history; `roster` decides what a reload changes;
+//! `task` runs all of it. Only `load` reads from disk.
+
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 mod alert;
+mod config;
+mod file;
+mod group;
+mod load;
+mod metrics;
+mod pack;
+mod roster;
+mod rule;
+mod scalar;
 mod series;
+mod set;
+mod task;
 mod template;
+
+pub use config::{Config, Packs};
+pub use load::load;
+pub use pack::{PACKS, Pack};
+pub use rule::{Externals, GroupSpec, RuleView};
+pub use set::RuleSet;
+pub use task::{Handle, Needs, ReloadError, Reloaded, Service, new, run};

@@ -60,7 +60,7 @@ pub(super) fn timestamp(seconds: f64) -> Result<String, String> {
     }
     let overflow = || format!("{seconds} cannot be represented as a nanoseconds timestamp since it overflows int64");
     // Go goes through nanoseconds in an int64, then through Prometheus's milliseconds.
-    if (seconds * 1e9).abs() >= 9.223_372_036_854_775_8e18 {
+    if (seconds * 1e9).abs() >= 9.223_372_036_854_776e18 {
         return Err(overflow());
     }
     #[allow(clippy::cast_possible_truncation)] // checked above
@@ -97,7 +97,7 @@ fn small(mut value: f64) -> String {
 /// prints nonsense there, and the same text here.
 fn go_int64(value: f64) -> i64 {
     #[allow(clippy::cast_possible_truncation)] // in range by the condition
-    if value < 9.223_372_036_854_775_8e18 { value as i64 } else { i64::MIN }
+    if value < 9.223_372_036_854_776e18 { value as i64 } else { i64::MIN }
 }
 
 #[cfg(test)]

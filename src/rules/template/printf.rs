@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn a_map_prints_sorted() {
         let map = Value::Map(crate::model::Labels::from_pairs([("b", "2"), ("a", "1")]));
-        assert_eq!(sprintf("%v", &[map.clone()]), "map[a:1 b:2]");
+        assert_eq!(sprintf("%v", std::slice::from_ref(&map)), "map[a:1 b:2]");
         assert_eq!(sprintf("%s", &[map]), "map[a:1 b:2]");
     }
 

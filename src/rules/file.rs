@@ -1,0 +1,213 @@
+//! A rule file's text to typed groups, with everything that is wrong in it, at its place.
+//!
+//! The format is Prometheus's (prometheus/prometheus `model/rulefmt/rulefmt.go`), strictly: what it refuses is refused
+//! here, with its words, so that one file serves both.
+
+mod raw;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use raw::{RawFile, RawGroup, RawRule, strings};
+
+use super::alert::Timing;
+use super::rule::{GroupSpec, Rule, RuleText};
+use super::scalar::position_in_scalar;
+use super::template::Template;
+use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml};
+use crate::model::{METRIC_NAME, is_label_name, is_metric_name, parse_millis};
+use crate::promql::{self, Expr};
+
+/// What a rule file's text amounts to.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    /// Its groups; complete only where there are no problems.
+    pub(super) groups: Vec<Arc<GroupSpec>>,
+    /// What makes it invalid.
+    pub(super) problems: Vec<Diagnostic>,
+    /// What its author should know.
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// Reads a rule file. `default_interval_millis` is for groups that name none.
+pub(super) fn parse(file: &str, text: &str, default_interval_millis: i64) -> Parsed {
+    let (first, second) = raw::first_document(text);
+    let mut reader = Reader { file, text: first, problems: Vec::new() };
+    let mut groups = Vec::new();
+    match raw::read(file, first) {
+        Ok(raw) => reader.groups(raw, default_interval_millis, &mut groups),
+        Err(problems) => reader.problems = problems,
+    }
+    let warnings = second.map(|line| {
+        let position = Position { line, column: 1 };
+        Diagnostic::new(file, text, position, "only the first YAML document of a rule file is used; this one is ignored")
+    });
+    reader.problems.sort_by_key(|problem| problem.position);
+    Parsed { groups, problems: reader.problems, warnings: warnings.into_iter().collect() }
+}
+
+/// Where a value stands: the path to it.
+type Path = Vec<PathStep>;
+
+struct Reader<'t> {
+    file: &'t str,
+    text: &'t str,
+    problems: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn groups(&mut self, raw: RawFile, default_interval_millis: i64, groups: &mut Vec<Arc<GroupSpec>>) {
+        let mut names = BTreeSet::new();
+        for (index, raw) in raw.groups.unwrap_or_default().into_iter().enumerate() {
+            let path = vec![key("groups"), PathStep::Index(index)];
+            if raw.name.0.is_empty() {
+                self.problem(&path, "Groupname must not be empty");
+            } else if !names.insert(raw.name.0.clone()) {
+                self.problem(&below(&path, "name"), format!("groupname: {:?} is repeated in the same file", raw.name.0));
+            }
+            groups.push(Arc::new(self.group(raw, &path, default_interval_millis)));
+        }
+    }
+
+    fn group(&mut self, raw: RawGroup, path: &Path, default_interval_millis: i64) -> GroupSpec {
+        let prefix = format!("group {:?}: ", raw.name.0);
+        let interval = self.duration(&raw.interval.0, &below(path, "interval"), &prefix);
+        let group_labels = strings(raw.labels);
+        self.labels(&group_labels, &below(path, "labels"), &prefix);
+        let mut rules = Vec::new();
+        for (index, rule) in raw.rules.unwrap_or_default().into_iter().enumerate() {
+            let place = Place {
+                path: [below(path, "rules"), vec![PathStep::Index(index)]].concat(),
+                // As Prometheus names a rule, counting from 1.
+                prefix: format!("group {:?}, rule {}, {:?}: ", raw.name.0, index + 1, rule.name()),
+            };
+            rules.extend(self.rule(rule, &group_labels, &place));
+        }
+        GroupSpec {
+            file: Arc::from(self.file),
+            interval_millis: if interval == 0 { default_interval_millis } else { interval }.max(1),
+            query_offset_millis: self.duration(&raw.query_offset.0, &below(path, "query_offset"), &prefix),
+            limit: usize::try_from(raw.limit.unwrap_or(0)).unwrap_or(0),
+            name: raw.name.0,
+            rules,
+        }
+    }
+
+    fn rule(&mut self, raw: RawRule, group_labels: &BTreeMap<String, String>, place: &Place) -> Option<Rule> {
+        let (alert, record, query) = (raw.alert.0, raw.record.0, raw.expr.0);
+        if !alert.is_empty() && !record.is_empty() {
+            self.rule_problem(place, "alert", "only one of 'record' and 'alert' must be set");
+        } else if alert.is_empty() && record.is_empty() {
+            self.rule_problem(place, "", "one of 'record' or 'alert' must be set");
+        }
+        let expr = self.expression(&query, place);
+        let for_millis = self.duration(&raw.hold.0, &below(&place.path, "for"), &place.prefix);
+        let keep_firing_for_millis = self.duration(&raw.keep_firing_for.0, &below(&place.path, "keep_firing_for"), &place.prefix);
+        let (own_labels, annotations) = (strings(raw.labels), strings(raw.annotations));
+        self.labels(&own_labels, &below(&place.path, "labels"), &place.prefix);
+        let mut labels = group_labels.clone();
+        labels.extend(own_labels);
+        let mut templates = (Vec::new(), Vec::new());
+        if record.is_empty() {
+            for name in annotations.keys().filter(|name| !is_label_name(name)) {
+                self.problem(&below(&below(&place.path, "annotations"), name), format!("{}invalid annotation name: {name}", place.prefix));
+            }
+            templates = (self.templates("label", &labels, place), self.templates("annotation", &annotations, place));
+        } else {
+            let fields =
+                [("annotations", annotations.is_empty()), ("for", for_millis == 0), ("keep_firing_for", keep_firing_for_millis == 0)];
+            for (field, _) in fields.into_iter().filter(|(_, absent)| !absent) {
+                self.rule_problem(place, field, format!("invalid field '{field}' in recording rule"));
+            }
+            if !is_metric_name(&record) {
+                self.rule_problem(place, "record", format!("invalid recording rule name: {record}"));
+            }
+        }
+        let timing = record.is_empty().then_some(Timing { for_millis, keep_firing_for_millis });
+        let name = if record.is_empty() { alert } else { record };
+        let text = RuleText { name, timing, query, labels, annotations };
+        Some(Rule { text, expr: expr?, labels: templates.0, annotations: templates.1 })
+    }
+
+    fn expression(&mut self, query: &str, place: &Place) -> Option<Expr> {
+        if query.trim().is_empty() {
+            self.rule_problem(place, "", "field 'expr' must be set in rule");
+            return None;
+        }
+        match promql::parse(query) {
+            Ok(expr) => Some(expr),
+            Err(error) => {
+                let offset = usize::try_from(error.position.start).unwrap_or(0);
+                let message = format!("{}could not parse expression: {error}", place.prefix);
+                self.scalar_problem(&below(&place.path, "expr"), query, offset, message);
+                None
+            }
+        }
+    }
+
+    fn templates(&mut self, what: &str, texts: &BTreeMap<String, String>, place: &Place) -> Vec<(String, Template)> {
+        let mut templates = Vec::new();
+        for (name, text) in texts {
+            match Template::parse(text) {
+                Ok(template) => templates.push((name.clone(), template)),
+                Err(error) => {
+                    let path = below(&below(&place.path, &format!("{what}s")), name);
+                    let message = format!("{}{what} {name:?}: template: {error}", place.prefix);
+                    self.scalar_problem(&path, text, error.at, message);
+                }
+            }
+        }
+        templates
+    }
+
+    fn labels(&mut self, labels: &BTreeMap<String, String>, path: &Path, prefix: &str) {
+        for name in labels.keys().filter(|name| !is_label_name(name) || *name == METRIC_NAME) {
+            self.problem(&below(path, name), format!("{prefix}invalid label name: {name}"));
+        }
+    }
+
+    /// Milliseconds; an absent duration is zero.
+    fn duration(&mut self, text: &str, path: &Path, prefix: &str) -> i64 {
+        if text.is_empty() {
+            return 0;
+        }
+        parse_millis(text).unwrap_or_else(|error| {
+            self.problem(path, format!("{prefix}{error}"));
+            0
+        })
+    }
+
+    fn rule_problem(&mut self, place: &Place, field: &str, message: impl std::fmt::Display) {
+        let path = if field.is_empty() { place.path.clone() } else { below(&place.path, field) };
+        self.problem(&path, format!("{}{message}", place.prefix));
+    }
+
+    /// At a value, or at the nearest thing above it that is there.
+    fn problem(&mut self, path: &Path, message: impl Into<String>) {
+        let position = locate_yaml(self.text, path).unwrap_or(Position::START);
+        self.problems.push(Diagnostic::new(self.file, self.text, position, message));
+    }
+
+    fn scalar_problem(&mut self, path: &Path, value: &str, offset: usize, message: String) {
+        let start = locate_yaml(self.text, path).unwrap_or(Position::START);
+        let position = position_in_scalar(self.text, start, value, offset);
+        self.problems.push(Diagnostic::new(self.file, self.text, position, message));
+    }
+}
+
+/// A rule's place in its file and its name in messages.
+struct Place {
+    path: Path,
+    prefix: String,
+}
+
+fn key(name: &str) -> PathStep {
+    PathStep::Key(name.to_owned())
+}
+
+fn below(path: &Path, name: &str) -> Path {
+    [path.clone(), vec![key(name)]].concat()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! The YAML of a rule file as it stands, before anything is checked but its shape.
+//!
+//! Go's YAML reader takes any scalar for a text and keeps it as written (`severity: 1.10`, `for: 0`), and nothing
+//! (`rules:`) for an empty value; so does this. Only the library's own deserializer still knows how a scalar was
+//! written, and it stops at the first problem. So a file is read by it, and when that fails once more by
+//! [`parse_yaml`], which finds all problems but sees numbers where texts may stand: hence two forms of text.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+use crate::diagnostic::{Diagnostic, Position, parse_yaml};
+
+/// The whole file.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct RawFile<T = Exact> {
+    pub(super) groups: Option<Vec<RawGroup<T>>>,
+}
+
+/// A group.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct RawGroup<T = Exact> {
+    pub(super) name: T,
+    pub(super) interval: T,
+    pub(super) query_offset: T,
+    pub(super) limit: Option<i64>,
+    pub(super) labels: Option<BTreeMap<String, T>>,
+    pub(super) rules: Option<Vec<RawRule<T>>>,
+}
+
+/// A rule.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub(super) struct RawRule<T = Exact> {
+    pub(super) record: T,
+    pub(super) alert: T,
+    pub(super) expr: T,
+    #[serde(rename = "for")]
+    pub(super) hold: T,
+    pub(super) keep_firing_for: T,
+    pub(super) labels: Option<BTreeMap<String, T>>,
+    pub(super) annotations: Option<BTreeMap<String, T>>,
+}
+
+impl RawRule {
+    /// The alert's or the recorded metric's name.
+    pub(super) fn name(&self) -> &str {
+        if self.alert.0.is_empty() { &self.record.0 } else { &self.alert.0 }
+    }
+}
+
+/// A map of texts as one of strings.
+pub(super) fn strings(texts: Option<BTreeMap<String, Exact>>) -> BTreeMap<String, String> {
+    texts.unwrap_or_default().into_iter().map(|(name, text)| (name, text.0)).collect()
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// All problems of its shape.
+pub(super) fn read(file: &str, text: &str) -> Result<RawFile, Vec<Diagnostic>> {
+    match serde_yaml::from_str::<Option<RawFile>>(text) {
+        Ok(raw) => Ok(raw.unwrap_or_default()),
+        Err(error) => {
+            let problems = parse_yaml::<RawFile<Scalar>>(file, text).err().unwrap_or_default();
+            if !problems.is_empty() {
+                return Err(problems);
+            }
+            if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+                return Ok(RawFile::default());
+            }
+            let place = error.location().map_or(Position::START, |l| Position { line: l.line(), column: l.column() });
+            Err(vec![Diagnostic::new(file, text, place, error.to_string())])
+        }
+    }
+}
+
+/// The first YAML document of a text, and the line on which another one begins.
+pub(super) fn first_document(text: &str) -> (&str, Option<usize>) {
+    let mut begun = false;
+    let mut at = 0;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let bare = line.trim_end();
+        let marker = bare == "---" || bare.starts_with("--- ");
+        if (marker && begun) || bare == "..." {
+            let (first, rest) = text.split_at(at);
+            let more =
+                rest.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#') && !matches!(line.trim_end(), "---" | "..."));
+            return (first, more.then_some(index + 1));
+        }
+        begun = begun || marker || !(bare.is_empty() || bare.trim_start().starts_with('#') || bare.starts_with('%'));
+        at += line.len();
+    }
+    (text, None)
+}
+
+/// A scalar as it is written; nothing is an empty text.
+#[derive(Debug, Default)]
+pub(super) struct Exact(pub(super) String);
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::<String>::deserialize(deserializer).map(|text| Self(text.unwrap_or_default()))
+    }
+}
+
+/// Any scalar.
+#[derive(Debug, Default)]
+struct Scalar;
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl Visitor<'_> for Scalar {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_document_counts() {
+        assert_eq!(first_document("# c\n---\na: 1\n---\nb: 1\n"), ("# c\n---\na: 1\n", Some(4)));
+        assert_eq!(first_document("a: 1\n---\n# nothing\n"), ("a: 1\n", None));
+        assert_eq!(first_document("a: |\n  ---\n"), ("a: |\n  ---\n", None));
+        assert_eq!(first_document("a: 1\n...\nb\n"), ("a: 1\n", Some(2)));
+    }
+
+    #[test]
+    fn scalars_stay_as_written() {
+        let text = "groups:\n- name: 1.10\n  rules:\n  - {alert: yes, expr: 1, for: 0, labels: {a: 0o17, b: ~, c: null}}\n";
+        let raw = read("f", text).expect("valid");
+        let group = &raw.groups.expect("groups")[0];
+        let rule = &group.rules.as_ref().expect("rules")[0];
+        let label = |name: &str| rule.labels.as_ref().expect("labels")[name].0.clone();
+        assert_eq!((group.name.0.as_str(), rule.name(), rule.expr.0.as_str(), rule.hold.0.as_str()), ("1.10", "yes", "1", "0"));
+        assert_eq!([label("a"), label("b"), label("c")], ["0o17", "", ""]);
+    }
+
+    #[test]
+    fn nothing_is_an_empty_file() {
+        for text in ["", "# only words\n", "groups:\n", "---\n"] {
+            assert!(read("f", text).expect("valid").groups.is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_no_problem_beside_a_real_one() {
+        let problems = read("f", "groups:\n- name: 1\n  interval: 0\n  rulez: []\n  limit: x\n").expect_err("problems");
+        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].starts_with("f:4:3: unknown key `groups[0].rulez` (did you mean `rules`?)"), "{lines:?}");
+        assert!(lines[1].starts_with("f:5:10: groups[0].limit: invalid type"), "{lines:?}");
+    }
+}

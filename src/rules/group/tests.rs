@@ -1,0 +1,190 @@
+//! Groups over a real history and a real engine.
+
+use super::*;
+use crate::history::{self, History, Query};
+use crate::model::{AlertState, MatchOp, Matcher, Sample, is_stale};
+use crate::promql::EngineConfig;
+use crate::rules::file;
+use crate::telemetry::Telemetry;
+
+struct Bench {
+    history: History,
+    world: World,
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+impl Bench {
+    fn new() -> Self {
+        let history = History::new(&history::Config::default(), &Telemetry::new());
+        let engine = Arc::new(Engine::new(Arc::new(history.clone()), EngineConfig::default()));
+        Self { world: World { engine, history: Arc::new(history.clone()), externals: Externals::default() }, history }
+    }
+
+    fn put(&self, seconds: i64, name: &str, labels: &[(&str, &str)], value: f64) {
+        let labels = Labels::from_pairs(labels.iter().copied().chain([("__name__", name)]));
+        assert_eq!(self.history.append(at(seconds), &[(labels, value)]).refused(), 0);
+    }
+
+    /// Every series of a name with its samples, `stale` for the marker.
+    fn see(&self, name: &str) -> Vec<String> {
+        let matcher = Matcher::new("__name__", MatchOp::Equal, name).expect("a matcher");
+        let sample = |sample: &Sample| {
+            let value = if is_stale(sample.value) { "stale".to_owned() } else { sample.value.to_string() };
+            format!("{value}@{}", sample.at.as_seconds())
+        };
+        let windows = self.history.select(&[matcher], at(-1_000), at(1_000_000)).expect("readable");
+        windows.iter().map(|w| format!("{} {}", w.labels, w.samples.iter().map(sample).collect::<Vec<_>>().join(" "))).collect()
+    }
+}
+
+fn spec(text: &str) -> Arc<GroupSpec> {
+    let parsed = file::parse("f.yml", text, 15_000);
+    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
+    Arc::clone(parsed.groups.first().expect("a group"))
+}
+
+fn health(group: &Group) -> Vec<RuleHealth> {
+    group.snapshot().rules.iter().map(|rule| rule.health.clone()).collect()
+}
+
+#[test]
+fn a_rule_sees_what_the_one_before_it_recorded() {
+    let bench = Bench::new();
+    let mut group = Group::new(spec(
+        "groups: [{name: g, labels: {team: core}, rules: [
+           {record: 'job:up:sum', expr: sum by (job) (up), labels: {job: ''}},
+           {alert: Half, expr: 'job:up:sum < 2', annotations: {summary: '{{ $value }} of {{ $labels.team }}'}}]}]",
+    ));
+    bench.put(10, "up", &[("job", "a"), ("instance", "1")], 1.0);
+    let round = group.evaluate(at(10), &bench.world);
+    assert_eq!((round.evaluations, round.failures, round.appended.stored), (2, 0, 3));
+    assert_eq!(bench.see("job:up:sum"), [r#"job:up:sum{team="core"} 1@10"#]);
+    assert_eq!(bench.see("ALERTS"), [r#"ALERTS{alertname="Half", alertstate="firing", team="core"} 1@10"#]);
+    let snapshot = group.snapshot();
+    let RuleKind::Alerting { alerts, threshold, .. } = &snapshot.rules[1].kind else { panic!("an alert") };
+    assert_eq!((alerts[0].state, alerts[0].annotations.get("summary"), *threshold), (AlertState::Firing, Some("1 of core"), Some(2.0)));
+    assert_eq!(health(&group), [RuleHealth::Ok, RuleHealth::Ok]);
+}
+
+#[test]
+fn what_a_rule_does_not_write_any_more_goes_stale() {
+    let bench = Bench::new();
+    let mut group = Group::new(spec("groups: [{name: g, rules: [{record: r, expr: up == 1}, {alert: A, expr: up == 1, for: 5s}]}]"));
+    bench.put(10, "up", &[], 1.0);
+    group.evaluate(at(10), &bench.world);
+    group.evaluate(at(15), &bench.world);
+    bench.put(20, "up", &[], 0.0);
+    group.evaluate(at(20), &bench.world);
+    assert_eq!(bench.see("r"), ["r 1@10 1@15 stale@20"]);
+    assert_eq!(
+        bench.see("ALERTS"),
+        [r#"ALERTS{alertname="A", alertstate="firing"} 1@15 stale@20"#, r#"ALERTS{alertname="A", alertstate="pending"} 1@10 stale@15"#]
+    );
+    assert_eq!(bench.see("ALERTS_FOR_STATE"), [r#"ALERTS_FOR_STATE{alertname="A"} 10@10 10@15 stale@20"#]);
+}
+
+#[test]
+fn a_failing_rule_changes_nothing_and_does_not_stop_the_next() {
+    let bench = Bench::new();
+    let mut group = Group::new(spec(
+        "groups: [{name: g, limit: 1, rules: [
+           {alert: A, expr: 'a * b'}, {record: two, expr: up}, {record: one, expr: 'up{x=\"1\"}'}]}]",
+    ));
+    bench.put(10, "a", &[], 1.0);
+    bench.put(10, "b", &[], 1.0);
+    for x in ["1", "2"] {
+        bench.put(10, "up", &[("x", x)], 1.0);
+    }
+    group.evaluate(at(10), &bench.world);
+    bench.put(15, "b", &[("y", "1")], 1.0);
+    bench.put(15, "a", &[("y", "1")], 1.0);
+    let round = group.evaluate(at(15), &bench.world);
+    // `a * b` has two results now, one more than the limit.
+    assert_eq!((round.evaluations, round.failures), (3, 2));
+    assert_eq!(bench.see("ALERTS"), [r#"ALERTS{alertname="A", alertstate="firing"} 1@10"#]);
+    assert_eq!(bench.see("one"), [r#"one{x="1"} 1@10 1@15"#]);
+    let health = health(&group);
+    assert_eq!(health[0], RuleHealth::Err("exceeded limit of 1 with 2 alerts".into()));
+    assert_eq!(health[1], RuleHealth::Err("exceeded limit of 1 with 2 series".into()));
+    assert_eq!(health[2], RuleHealth::Ok);
+}
+
+#[test]
+fn a_query_offset_looks_back_and_stamps_back() {
+    let bench = Bench::new();
+    let mut group = Group::new(spec("groups: [{name: g, query_offset: 5s, rules: [{record: r, expr: up}, {alert: A, expr: '1'}]}]"));
+    bench.put(10, "up", &[], 1.0);
+    bench.put(20, "up", &[], 2.0);
+    group.evaluate(at(20), &bench.world);
+    assert_eq!(bench.see("r"), ["r 1@15"]);
+    assert_eq!(bench.see("ALERTS_FOR_STATE"), [r#"ALERTS_FOR_STATE{alertname="A"} 20@15"#]);
+}
+
+#[test]
+fn a_changed_group_keeps_the_state_of_equal_rules_and_ends_the_others() {
+    let bench = Bench::new();
+    let old = "groups: [{name: g, rules: [{alert: A, expr: '1', for: 1m}, {alert: A, expr: '2', for: 1m, labels: {x: b}}, {record: r, expr: '1'}]}]";
+    let new = "groups: [{name: g, rules: [{alert: A, expr: '3', for: 15s}, {record: s, expr: '1'}]}]";
+    let mut group = Group::new(spec(old));
+    group.evaluate(at(0), &bench.world);
+    let mut group = group.succeed(spec(new));
+    group.evaluate(at(15), &bench.world);
+    let snapshot = group.snapshot();
+    let RuleKind::Alerting { alerts, .. } = &snapshot.rules[0].kind else { panic!("an alert") };
+    assert_eq!((alerts[0].active_at, alerts[0].state), (at(0), AlertState::Firing));
+    assert_eq!(bench.see("r"), ["r 1@0 stale@15"]);
+    assert_eq!(bench.see("s"), ["s 1@15"]);
+    assert_eq!(
+        bench.see("ALERTS")[1..],
+        [
+            r#"ALERTS{alertname="A", alertstate="pending"} 1@0 stale@15"#,
+            r#"ALERTS{alertname="A", alertstate="pending", x="b"} 1@0 stale@15"#
+        ]
+    );
+    let ended = group.end();
+    assert_eq!(ended.len(), 3, "ALERTS, ALERTS_FOR_STATE and s");
+    assert!(ended.iter().all(|(_, value)| is_stale(*value)));
+}
+
+#[test]
+fn the_nth_of_equal_rules_takes_the_state_of_the_nth() {
+    let bench = Bench::new();
+    let text = |hold: &str| {
+        format!(
+            "groups: [{{name: g, rules: [
+               {{alert: A, expr: 'up{{x=\"1\"}}', for: {hold}}}, {{alert: A, expr: 'up{{x=\"2\"}}', for: {hold}}}]}}]"
+        )
+    };
+    let mut group = Group::new(spec(&text("1m")));
+    bench.put(0, "up", &[("x", "1")], 1.0);
+    group.evaluate(at(0), &bench.world);
+    bench.put(15, "up", &[("x", "2")], 1.0);
+    group.evaluate(at(15), &bench.world);
+    let snapshot = group.succeed(spec(&text("2m"))).snapshot();
+    let since = |rule: usize| match &snapshot.rules[rule].kind {
+        RuleKind::Alerting { alerts, .. } => alerts[0].active_at,
+        RuleKind::Recording => panic!("an alert"),
+    };
+    assert_eq!((since(0), since(1)), (at(0), at(15)));
+}
+
+#[test]
+fn slots_are_spread_and_stable() {
+    let offset = |name: &str| slot_offset(&spec(&format!("groups: [{{name: {name}, interval: 10s}}]")));
+    // Values that must not change with a new version: every rule would be evaluated at other times.
+    assert_eq!([offset("a"), offset("b")], [5041, 408]);
+}
+
+#[test]
+fn thresholds_are_read_where_they_are_plain() {
+    let threshold = |expr: &str| spec(&format!("groups: [{{name: g, rules: [{{alert: A, expr: '{expr}'}}]}}]")).rules[0].threshold();
+    assert_eq!(threshold("up > 0.9"), Some(0.9));
+    assert_eq!(threshold("(1 - up) >= 2 and on (x) down == 0"), Some(2.0));
+    assert_eq!(threshold("0.5 < up unless down"), Some(0.5));
+    assert_eq!(threshold("up < -1"), Some(-1.0));
+    assert_eq!(threshold("up > down"), None);
+    assert_eq!(threshold("up + 1"), None);
+}

@@ -1,0 +1,119 @@
+//! The rules folder: the only file of this room that reads from disk.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::config::Config;
+use super::set::{RuleSet, Source, assemble};
+use crate::diagnostic::Diagnostic;
+
+/// A larger rule file is refused: it is no rule file.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Reads the rules folder and the packs, and checks all of it. A file is either whole in the set or not at all; what is
+/// wrong with the others stands in its problems.
+#[must_use]
+pub fn load(config: &Config) -> RuleSet {
+    let mut sources = Vec::new();
+    let mut problems = Vec::new();
+    if let Some(folder) = &config.folder {
+        match rule_files(folder) {
+            Ok(files) => {
+                for file in files {
+                    let name = file.display().to_string();
+                    match read(&file) {
+                        Ok(text) => sources.push(Source { name, text }),
+                        Err(error) => problems.push(Diagnostic::of_file(&name, format!("cannot be read: {error}"))),
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => problems.push(Diagnostic::of_file(&folder.display().to_string(), format!("cannot be listed: {error}"))),
+        }
+    }
+    assemble(config, sources, problems)
+}
+
+/// The files that count, in order of their names. Links are followed: Kubernetes mounts a ConfigMap as links.
+fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let named = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if named && !hidden && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let file = fs::File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::config::Packs;
+
+    fn folder(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Config) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).expect("written");
+        }
+        let config = Config { folder: Some(folder.path().to_owned()), packs: Packs { host: false, requests: false }, ..Config::default() };
+        (folder, config)
+    }
+
+    fn group(name: &str) -> Vec<u8> {
+        format!("groups: [{{name: {name}}}]").into_bytes()
+    }
+
+    #[test]
+    fn rule_files_are_read_in_order_and_others_left_alone() {
+        let (folder, config) = folder(&[
+            ("b.yml", &group("b")),
+            ("a.yaml", &group("a")),
+            ("c.txt", b"no rules"),
+            (".d.yml", b"no rules"),
+            ("e.yml~", b"no rules"),
+        ]);
+        fs::create_dir(folder.path().join("tests.yml")).expect("made");
+        let set = load(&config);
+        assert_eq!(set.groups.iter().map(|group| group.name()).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(set.problems.is_empty(), "{:?}", set.problems);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_and_the_rest_loads() {
+        let (folder, config) = folder(&[("a.yml", &group("a")), ("b.yml", b"\xff"), ("c.yml", b"groups: 1")]);
+        fs::File::create(folder.path().join("d.yml")).expect("made").set_len(FILE_BYTES_MAX + 1).expect("stretched");
+        std::os::unix::fs::symlink("nowhere", folder.path().join("e.yml")).expect("linked");
+        let set = load(&config);
+        assert_eq!(set.groups.len(), 1);
+        let lines: Vec<_> = set.problems.iter().map(ToString::to_string).collect();
+        assert_eq!((lines.len(), set.broken), (4, 4), "{lines:?}");
+        let all = lines.join("\n");
+        for part in ["b.yml:1:1: cannot be read", "c.yml:1:9: groups", "larger than 4194304 bytes", "e.yml:1:1: cannot be read"] {
+            assert!(all.contains(part), "{part} in {all}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_holds_no_rules() {
+        let config = Config { folder: Some("/does/not/exist".into()), ..Config::default() };
+        assert!(load(&config).problems.is_empty());
+    }
+}

@@ -1,0 +1,152 @@
+//! The rules' own metrics, under Prometheus's names where it has one, so that its dashboards and rules about rules work
+//! here too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use prometheus::{Gauge, GaugeVec, IntCounterVec, IntGauge};
+
+use super::group::Round;
+use super::rule::GroupSpec;
+use crate::model::{AlertState, GroupSnapshot, RuleKind, RulesSnapshot, Timestamp};
+use crate::telemetry::Telemetry;
+
+#[derive(Debug)]
+pub(super) struct Metrics {
+    evaluations: IntCounterVec,
+    failures: IntCounterVec,
+    iterations: IntCounterVec,
+    missed: IntCounterVec,
+    duration: GaugeVec,
+    last: GaugeVec,
+    samples: GaugeVec,
+    rules: GaugeVec,
+    interval: GaugeVec,
+    refused: IntCounterVec,
+    alerts: GaugeVec,
+    /// The alert names that `alerts` has series of.
+    alert_names: Mutex<BTreeSet<String>>,
+    reload_successful: IntGauge,
+    reload_success_time: Gauge,
+    problems: IntGauge,
+}
+
+impl Metrics {
+    pub(super) fn new(telemetry: &Telemetry) -> Self {
+        const GROUP: &[&str] = &["rule_group"];
+        let refused = telemetry.counters("sidewatch_rules_samples_refused_total", "Samples of rules that history refused.", &["reason"]);
+        for reason in ["out_of_order", "duplicate", "over_limit"] {
+            refused.with_label_values(&[reason]);
+        }
+        Self {
+            evaluations: telemetry.counters("prometheus_rule_evaluations_total", "Rule evaluations.", GROUP),
+            failures: telemetry.counters("prometheus_rule_evaluation_failures_total", "Rule evaluations that failed.", GROUP),
+            iterations: telemetry.counters(
+                "prometheus_rule_group_iterations_total",
+                "Scheduled evaluations of a group, missed ones included.",
+                GROUP,
+            ),
+            missed: telemetry.counters(
+                "prometheus_rule_group_iterations_missed_total",
+                "Evaluations of a group that were missed because the one before took too long.",
+                GROUP,
+            ),
+            duration: telemetry.gauges("prometheus_rule_group_last_duration_seconds", "How long a group's last evaluation took.", GROUP),
+            last: telemetry.gauges("prometheus_rule_group_last_evaluation_timestamp_seconds", "When a group was last evaluated.", GROUP),
+            samples: telemetry.gauges(
+                "prometheus_rule_group_last_evaluation_samples",
+                "Samples that a group's last evaluation made.",
+                GROUP,
+            ),
+            rules: telemetry.gauges("prometheus_rule_group_rules", "Rules in a group.", GROUP),
+            interval: telemetry.gauges("prometheus_rule_group_interval_seconds", "How often a group is evaluated.", GROUP),
+            refused,
+            alerts: telemetry.gauges("sidewatch_alerts", "Alerts that are pending or firing now.", &["alertname", "alertstate"]),
+            alert_names: Mutex::default(),
+            reload_successful: telemetry
+                .int_gauge("sidewatch_rules_last_reload_successful", "Whether all rule files could be loaded the last time."),
+            reload_success_time: telemetry
+                .gauge("sidewatch_rules_last_reload_success_timestamp_seconds", "When all rule files could last be loaded."),
+            problems: telemetry.int_gauge("sidewatch_rules_load_problems", "Problems found in the rule files the last time."),
+        }
+    }
+
+    /// A group runs from now on; all of its series show.
+    pub(super) fn started(&self, spec: &GroupSpec) {
+        let key = [spec.key()];
+        for counter in [&self.evaluations, &self.failures, &self.iterations, &self.missed] {
+            counter.with_label_values(&key);
+        }
+        #[allow(clippy::cast_precision_loss)]
+        self.rules.with_label_values(&key).set(spec.rules.len() as f64);
+        #[allow(clippy::cast_precision_loss)]
+        self.interval.with_label_values(&key).set(spec.interval_millis as f64 / 1e3);
+    }
+
+    /// A group runs no more.
+    pub(super) fn ended(&self, key: &str) {
+        for counter in [&self.evaluations, &self.failures, &self.iterations, &self.missed] {
+            let _absent = counter.remove_label_values(&[key]);
+        }
+        for gauge in [&self.duration, &self.last, &self.samples, &self.rules, &self.interval] {
+            let _absent = gauge.remove_label_values(&[key]);
+        }
+    }
+
+    /// A group was evaluated, after `missed` slots.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn evaluated(&self, key: &str, missed: u64, round: &Round, snapshot: &GroupSnapshot) {
+        let key = [key];
+        self.iterations.with_label_values(&key).inc_by(missed.saturating_add(1));
+        self.missed.with_label_values(&key).inc_by(missed);
+        self.evaluations.with_label_values(&key).inc_by(round.evaluations);
+        self.failures.with_label_values(&key).inc_by(round.failures);
+        self.duration.with_label_values(&key).set(snapshot.evaluation_seconds);
+        self.last.with_label_values(&key).set(snapshot.last_evaluation.map_or(0.0, Timestamp::as_seconds));
+        self.samples.with_label_values(&key).set(round.appended.stored as f64);
+        let appended = &round.appended;
+        for (reason, count) in
+            [("out_of_order", appended.out_of_order), ("duplicate", appended.duplicate), ("over_limit", appended.over_limit)]
+        {
+            self.refused.with_label_values(&[reason]).inc_by(count);
+        }
+    }
+
+    /// The alerts as they stand. A rule's alerts show as 0 while there are none.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn alerts(&self, snapshot: &RulesSnapshot) {
+        let mut counts: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+        for rule in snapshot.groups.iter().flat_map(|group| &group.rules) {
+            if let RuleKind::Alerting { alerts, .. } = &rule.kind {
+                let [pending, firing] = counts.entry(&rule.name).or_default();
+                *pending += alerts.iter().filter(|alert| alert.state == AlertState::Pending).count();
+                *firing += alerts.iter().filter(|alert| alert.state == AlertState::Firing).count();
+            }
+        }
+        for (name, [pending, firing]) in &counts {
+            self.alerts.with_label_values(&[name, "pending"]).set(*pending as f64);
+            self.alerts.with_label_values(&[name, "firing"]).set(*firing as f64);
+        }
+        let mut known = self.alert_names.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|name| {
+            let stays = counts.contains_key(name.as_str());
+            if !stays {
+                let _absent = self.alerts.remove_label_values(&[name, "pending"]);
+                let _absent = self.alerts.remove_label_values(&[name, "firing"]);
+            }
+            stays
+        });
+        for name in counts.into_keys().filter(|name| !known.contains(*name)).collect::<Vec<_>>() {
+            known.insert(name.to_owned());
+        }
+    }
+
+    /// The rule files were read, with so many problems.
+    pub(super) fn loaded(&self, problems: usize, at: Timestamp) {
+        self.reload_successful.set(i64::from(problems == 0));
+        self.problems.set(i64::try_from(problems).unwrap_or(i64::MAX));
+        if problems == 0 {
+            self.reload_success_time.set(at.as_seconds());
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What rule files say, typed: groups and rules with their expressions and templates parsed; and what a rule makes of
+//! a result.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::alert::{Observed, Timing};
+use super::series::Output;
+use super::template::{Data, Template};
+use crate::model::{Labels, LabelsBuilder, METRIC_NAME};
+use crate::promql::{BinaryOp, Expr, ExprKind};
+
+/// The label that carries an alert's name.
+const ALERT_NAME: &str = "alertname";
+
+/// A group as its file defines it.
+#[derive(Debug, PartialEq)]
+pub struct GroupSpec {
+    /// The file as the user knows it, or `pack:NAME`.
+    pub(super) file: Arc<str>,
+    /// Its name, unique in its file.
+    pub(super) name: String,
+    /// How often it is evaluated, in milliseconds; at least 1.
+    pub(super) interval_millis: i64,
+    /// How far before its slot it looks, in milliseconds.
+    pub(super) query_offset_millis: i64,
+    /// The most alerts or series that a rule may make; 0 is no limit.
+    pub(super) limit: usize,
+    /// Its rules, in order.
+    pub(super) rules: Vec<Rule>,
+}
+
+impl GroupSpec {
+    /// The file it is from, or `pack:NAME`.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its rules, in order.
+    pub fn rules(&self) -> impl Iterator<Item = RuleView<'_>> {
+        self.rules.iter().map(|rule| RuleView {
+            name: &rule.text.name,
+            alerting: rule.text.timing.is_some(),
+            query: &rule.text.query,
+            labels: Labels::from_pairs(&rule.text.labels),
+            annotations: Labels::from_pairs(&rule.text.annotations),
+        })
+    }
+
+    /// What makes it the same group over a reload, and its name in metrics, as in Prometheus: `file;name`.
+    pub(super) fn key(&self) -> String {
+        format!("{};{}", self.file, self.name)
+    }
+}
+
+/// A rule as its file defines it, to look at.
+#[derive(Clone, Debug)]
+pub struct RuleView<'g> {
+    /// The alert's name, or the recorded metric's.
+    pub name: &'g str,
+    /// True for an alert.
+    pub alerting: bool,
+    /// Its expression as written.
+    pub query: &'g str,
+    /// Its labels, templates unexpanded, the group's included.
+    pub labels: Labels,
+    /// Its annotations, templates unexpanded.
+    pub annotations: Labels,
+}
+
+/// What a rule says. Equal texts are equal rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RuleText {
+    /// The alert's name, or the recorded metric's.
+    pub(super) name: String,
+    /// Set for an alerting rule.
+    pub(super) timing: Option<Timing>,
+    /// The expression as written.
+    pub(super) query: String,
+    /// Labels as written, the group's included.
+    pub(super) labels: BTreeMap<String, String>,
+    /// Annotations as written.
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+/// A rule, ready to be evaluated.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// What it says.
+    pub(super) text: RuleText,
+    /// Its expression.
+    pub(super) expr: Expr,
+    /// The templates of an alert's labels.
+    pub(super) labels: Vec<(String, Template)>,
+    /// The templates of its annotations.
+    pub(super) annotations: Vec<(String, Template)>,
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+/// What templates can see beside a result.
+#[derive(Clone, Debug, Default)]
+pub struct Externals {
+    /// `$externalLabels`
+    pub labels: Labels,
+    /// `$externalURL`
+    pub url: String,
+}
+
+/// Two results of a recording rule are one series. The text is Prometheus's.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RecordError {
+    /// Two results are one series.
+    #[error("vector contains metrics with the same labelset after applying rule labels: {0}")]
+    Duplicate(Labels),
+    /// More series than the group allows.
+    #[error("exceeded limit of {limit} with {count} series")]
+    Limit {
+        /// The group's limit.
+        limit: usize,
+        /// How many series there would be.
+        count: usize,
+    },
+}
+
+impl Rule {
+    /// A result as alerts: the result's labels without its name, over them the rule's, and the alert's name.
+    pub(super) fn observe(&self, samples: &[Output], externals: &Externals) -> Vec<Observed> {
+        let observe = |(labels, value): &Output| {
+            let data = Data { labels, external_labels: &externals.labels, external_url: &externals.url, value: *value };
+            let expand = |template: &Template| {
+                // An alert with a broken text is worth more than no alert.
+                template.expand(&data).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
+            };
+            let mut alert = labels.to_builder();
+            alert.remove(METRIC_NAME);
+            for (name, template) in &self.labels {
+                alert.set(name, &expand(template));
+            }
+            alert.set(ALERT_NAME, &self.text.name);
+            let annotations = Labels::from_pairs(self.annotations.iter().map(|(name, template)| (name, expand(template))));
+            Observed { labels: alert.build(), annotations, value: *value }
+        };
+        samples.iter().map(observe).collect()
+    }
+
+    /// A result as recorded series: the result's labels with the rule's name, over them the rule's.
+    pub(super) fn record(&self, samples: Vec<Output>, limit: usize) -> Result<Vec<Output>, RecordError> {
+        let record = |(labels, value): Output| {
+            let mut builder: LabelsBuilder = labels.to_builder();
+            builder.set(METRIC_NAME, &self.text.name);
+            for (name, value) in &self.text.labels {
+                builder.set(name, value);
+            }
+            (builder.build(), value)
+        };
+        let outputs: Vec<Output> = samples.into_iter().map(record).collect();
+        let mut seen = HashSet::new();
+        if let Some((twice, _)) = outputs.iter().find(|(labels, _)| !seen.insert(labels)) {
+            return Err(RecordError::Duplicate(twice.clone()));
+        }
+        if limit > 0 && outputs.len() > limit {
+            return Err(RecordError::Limit { limit, count: outputs.len() });
+        }
+        Ok(outputs)
+    }
+
+    /// The number that the expression compares with, where it says so plainly: `… > 0.9`, also with a guard behind `and`
+    /// or `unless`.
+    pub(super) fn threshold(&self) -> Option<f64> {
+        let mut expr = self.expr.unwrap_parens();
+        loop {
+            let ExprKind::Binary(binary) = &expr.kind else { return None };
+            match binary.op {
+                BinaryOp::And | BinaryOp::Unless => expr = binary.lhs.unwrap_parens(),
+                BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
+                    return number(&binary.rhs).or_else(|| number(&binary.lhs));
+                }
+                _ => return None,
+            }
+        }
+    }
+}
+
+fn number(expr: &Expr) -> Option<f64> {
+    match &expr.unwrap_parens().kind {
+        ExprKind::Number(number) => Some(number.value),
+        _ => None,
+    }
+}

@@ -1,0 +1,88 @@
+//! Where a byte of a YAML scalar's value stands in the file, so that the caret of a mistake in an expression stands under
+//! the mistake and not under the key.
+
+use crate::diagnostic::Position;
+
+/// The place of byte `offset` of `value`, whose scalar begins at `start` in `text`. Exact for plain and quoted scalars on
+/// one line without escapes, and for literal blocks (`|`); for the other forms, where the text in the file is not the
+/// value, the scalar's start.
+pub(super) fn position_in_scalar(text: &str, start: Position, value: &str, offset: usize) -> Position {
+    find(text, start, value, offset).unwrap_or(start)
+}
+
+fn find(text: &str, start: Position, value: &str, offset: usize) -> Option<Position> {
+    let line = text.lines().nth(start.line.checked_sub(1)?)?;
+    let rest: String = line.chars().skip(start.column.checked_sub(1)?).collect();
+    let offset = offset.min(value.len());
+    if rest.starts_with('|') {
+        return in_block(text, start.line, value, offset);
+    }
+    let quote = usize::from(rest.starts_with(['"', '\'']));
+    if !rest.get(quote..)?.starts_with(value) {
+        return None;
+    }
+    let before = value.get(..offset)?.chars().count();
+    Some(Position { line: start.line, column: start.column + quote + before })
+}
+
+/// A literal block: line by line the value, behind an indentation that is the same for all.
+fn in_block(text: &str, header: usize, value: &str, offset: usize) -> Option<Position> {
+    let before = value.get(..offset)?;
+    let down = before.matches('\n').count();
+    let wanted = value.split('\n').nth(down)?;
+    if wanted.is_empty() && offset == value.len() && down > 0 {
+        // Behind the last line feed there may be nothing in the file; the end of the last line is as good.
+        let last = text.lines().nth(header + down - 1)?;
+        return Some(Position { line: header + down, column: last.chars().count() + 1 });
+    }
+    let line = text.lines().nth(header + down)?;
+    let indent = line.strip_suffix(wanted)?;
+    if !indent.chars().all(|c| c == ' ') {
+        return None;
+    }
+    let along = before.rsplit('\n').next()?.chars().count();
+    Some(Position { line: header + down + 1, column: indent.len() + along + 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{PathStep, locate_yaml};
+
+    /// The place of the `!` in the value of `e`.
+    fn place(text: &str) -> (usize, usize) {
+        let start = locate_yaml(text, &[PathStep::Key("e".into())]).expect("there");
+        let value: std::collections::BTreeMap<String, String> = serde_yaml::from_str(text).expect("valid");
+        let offset = value["e"].find('!').unwrap_or(value["e"].len());
+        let position = position_in_scalar(text, start, &value["e"], offset);
+        (position.line, position.column)
+    }
+
+    #[test]
+    fn a_place_on_one_line_is_exact() {
+        assert_eq!(place("a: 1\ne: sum(é !)\n"), (2, 10));
+        assert_eq!(place("e: \"sum( !)\"\n"), (1, 10));
+        assert_eq!(place("e:   'sum( !)' # c\n"), (1, 12));
+    }
+
+    #[test]
+    fn a_place_in_a_block_is_exact() {
+        assert_eq!(place("e: |\n    sum(\n      !x)\n"), (3, 7));
+        assert_eq!(place("e: |-\n\n  sum(\n  x!)\nb: 1"), (4, 4));
+        assert_eq!(place("e: |\n  sum(\n"), (2, 7));
+    }
+
+    #[test]
+    fn elsewhere_it_is_the_scalars_start() {
+        assert_eq!(place("e: >\n  sum(\n  !x)\n"), (1, 4));
+        assert_eq!(place("e: sum(\n  !x)\n"), (1, 4));
+        assert_eq!(place("e: \"sum(\\t!)\"\n"), (1, 4));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_place_makes_it_panic(text in "[|a\"' \n]{0,20}", line in 0_usize..5, column in 0_usize..9, value in "[a \n]{0,9}", offset in 0_usize..12) {
+            position_in_scalar(&text, Position { line, column }, &value, offset);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Everything that is to be evaluated: the packs and the files of the rules folder, together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::config::Config;
+use super::file;
+use super::pack::PACKS;
+use super::rule::GroupSpec;
+use crate::diagnostic::Diagnostic;
+
+/// A rule file's name and text.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    /// Its path, as the user knows it.
+    pub(super) name: String,
+    /// What it says.
+    pub(super) text: String,
+}
+
+/// The groups of all rule files and packs, and what is wrong with the files that are not among them.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    /// The groups of the files without problems.
+    pub groups: Vec<Arc<GroupSpec>>,
+    /// Why files are left out.
+    pub problems: Vec<Diagnostic>,
+    /// What the authors of files should know.
+    pub warnings: Vec<Diagnostic>,
+    /// How many files and packs are in force.
+    pub loaded: usize,
+    /// How many are left out.
+    pub broken: usize,
+}
+
+impl RuleSet {
+    /// How many rules there are.
+    #[must_use]
+    pub fn rule_count(&self) -> usize {
+        self.groups.iter().map(|group| group.rules.len()).sum()
+    }
+}
+
+/// Puts packs and files together. `unread` are the problems of files that could not be read.
+pub(super) fn assemble(config: &Config, files: Vec<Source>, unread: Vec<Diagnostic>) -> RuleSet {
+    let mut set = RuleSet { broken: unread.len(), problems: unread, ..RuleSet::default() };
+    for pack in PACKS.iter().filter(|pack| pack.enabled(&config.packs)) {
+        let named = |name: &str| Path::new(name).file_stem().is_some_and(|stem| stem == pack.name);
+        let replaced = files.iter().any(|file| named(&file.name)) || set.problems.iter().any(|problem| named(&problem.file));
+        if !replaced {
+            add(&mut set, &pack.file(), pack.text, config, Some(config.pack_interval.as_millis().max(1)));
+        }
+    }
+    for source in files {
+        add(&mut set, &source.name, &source.text, config, None);
+    }
+    set
+}
+
+/// `interval` overrides what the file says.
+fn add(set: &mut RuleSet, name: &str, text: &str, config: &Config, interval: Option<i64>) {
+    let mut parsed = file::parse(name, text, config.interval.as_millis());
+    set.warnings.append(&mut parsed.warnings);
+    if parsed.problems.is_empty() {
+        set.loaded += 1;
+        set.groups.extend(parsed.groups.into_iter().map(|mut group| {
+            if let (Some(interval), Some(group)) = (interval, Arc::get_mut(&mut group)) {
+                group.interval_millis = interval;
+            }
+            group
+        }));
+    } else {
+        set.broken += 1;
+        set.problems.append(&mut parsed.problems);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PromDuration;
+    use crate::rules::config::Packs;
+
+    fn source(name: &str, text: &str) -> Source {
+        Source { name: name.into(), text: text.into() }
+    }
+
+    fn files(set: &RuleSet) -> Vec<&str> {
+        set.groups.iter().map(|group| group.file()).collect()
+    }
+
+    #[test]
+    fn the_packs_are_on_unless_switched_off() {
+        let config = Config { pack_interval: PromDuration::from_secs(3), ..Config::default() };
+        let set = assemble(&config, Vec::new(), Vec::new());
+        assert!(set.problems.is_empty(), "{:?}", set.problems);
+        assert_eq!(files(&set), ["pack:host", "pack:requests"]);
+        assert!(set.groups.iter().all(|group| group.interval_millis == 3_000));
+        let config = Config { packs: Packs { host: false, requests: true }, ..Config::default() };
+        assert_eq!(files(&assemble(&config, Vec::new(), Vec::new())), ["pack:requests"]);
+    }
+
+    #[test]
+    fn a_file_of_the_same_name_replaces_a_pack_even_when_it_is_broken() {
+        let good = assemble(&Config::default(), vec![source("/etc/x/host.yaml", "groups: [{name: mine}]")], Vec::new());
+        assert_eq!(files(&good), ["pack:requests", "/etc/x/host.yaml"]);
+        let broken = assemble(&Config::default(), vec![source("/etc/x/host.yml", "nonsense")], Vec::new());
+        assert_eq!((files(&broken), broken.broken), (vec!["pack:requests"], 1));
+    }
+
+    #[test]
+    fn a_broken_file_is_left_out_whole() {
+        let two = "groups: [{name: a}, {name: a}]";
+        let config = Config { packs: Packs { host: false, requests: false }, ..Config::default() };
+        let set = assemble(&config, vec![source("a.yml", two), source("b.yml", "groups: [{name: b}]")], Vec::new());
+        assert_eq!((files(&set), set.loaded, set.broken), (vec!["b.yml"], 1, 1));
+    }
+}

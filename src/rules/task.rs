@@ -1,0 +1,368 @@
+//! The loop that runs the groups: each at its own slots, on a thread where it may take its time, so that a slow group
+//! delays nobody else. It owns all rule state, and publishes a snapshot after every evaluation.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+
+use super::config::Config;
+use super::group::{Group, Round, World, slot_offset};
+use super::load::load;
+use super::metrics::Metrics;
+use super::roster::{Fate, Roster};
+use super::rule::{Externals, GroupSpec};
+use super::series::Output;
+use super::set::RuleSet;
+use crate::clock;
+use crate::diagnostic::Diagnostic;
+use crate::history::Append;
+use crate::model::{Condition, RuleHealth, RulesSnapshot, Timestamp};
+use crate::promql::Engine;
+use crate::runtime::{Board, Panicked, Slot, Stage, TaskContext, TaskResult, Ticker, blocking};
+use crate::telemetry::Telemetry;
+
+/// The part of the agent that the rules are on the board.
+const PART: &str = "rules";
+
+/// What the rules stand on.
+pub struct Needs {
+    /// Evaluates expressions over history.
+    pub engine: Arc<Engine>,
+    /// Takes recorded series and `ALERTS`.
+    pub history: Arc<dyn Append>,
+    /// Where the rules' own metrics are made.
+    pub telemetry: Arc<Telemetry>,
+    /// Where their condition is posted, as the part `rules`, which the agent is not ready without.
+    pub board: Board,
+    /// What templates may see beside a result.
+    pub externals: Externals,
+}
+
+/// What a reload did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Files and packs in force.
+    pub files: usize,
+    /// Their groups.
+    pub groups: usize,
+    /// Their rules.
+    pub rules: usize,
+}
+
+/// Why a reload changed nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// Rule files are broken: the running rules stay.
+    #[error("the rule files have {} problem(s); the running rules stay", problems.len())]
+    Broken {
+        /// What is wrong with them.
+        problems: Vec<Diagnostic>,
+    },
+    /// The agent is stopping.
+    #[error("the rules do not run any more")]
+    Stopped,
+}
+
+struct Reload {
+    config: Option<Config>,
+    reply: oneshot::Sender<Result<Reloaded, ReloadError>>,
+}
+
+/// Reads the rules and has them reloaded.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    reloads: mpsc::Sender<Reload>,
+    snapshots: watch::Receiver<Arc<RulesSnapshot>>,
+}
+
+impl Handle {
+    /// The rules and alerts as they stand, now and after every evaluation.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Arc<RulesSnapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// Reads the rule files again, by another configuration where one is given, and runs them if all are valid.
+    ///
+    /// # Errors
+    /// When a file is broken, and then nothing has changed; when the rules do not run any more.
+    pub async fn reload(&self, config: Option<Config>) -> Result<Reloaded, ReloadError> {
+        let (reply, answer) = oneshot::channel();
+        self.reloads.send(Reload { config, reply }).await.map_err(|_| ReloadError::Stopped)?;
+        answer.await.unwrap_or(Err(ReloadError::Stopped))
+    }
+}
+
+/// The rules, to be run by [`run`].
+#[derive(Clone)]
+pub struct Service(Arc<Mutex<State>>);
+
+struct State {
+    config: Config,
+    world: Arc<World>,
+    metrics: Metrics,
+    board: Board,
+    reloads: mpsc::Receiver<Reload>,
+    snapshots: watch::Sender<Arc<RulesSnapshot>>,
+    load_errors: Vec<String>,
+}
+
+/// Makes the rules; nothing is read before they run.
+#[must_use]
+pub fn new(config: Config, needs: Needs) -> (Service, Handle) {
+    let (send, reloads) = mpsc::channel(8);
+    let (publish, snapshots) = watch::channel(Arc::default());
+    needs.board.require(PART);
+    let state = State {
+        config,
+        world: Arc::new(World { engine: needs.engine, history: needs.history, externals: needs.externals }),
+        metrics: Metrics::new(&needs.telemetry),
+        board: needs.board,
+        reloads,
+        snapshots: publish,
+        load_errors: Vec::new(),
+    };
+    (Service(Arc::new(Mutex::new(state))), Handle { reloads: send, snapshots })
+}
+
+/// Loads the rules and evaluates them until the agent drains.
+///
+/// # Errors
+/// Never: whatever goes wrong with a file or a rule is posted, counted and logged.
+pub async fn run(service: Service, context: TaskContext) -> TaskResult {
+    // Held while it runs: a second start waits until the first has ended.
+    let mut state = service.0.lock().await;
+    Running { state: &mut state, roster: Roster::default(), stops: HashMap::new(), work: FuturesUnordered::new(), first: true }
+        .run(context)
+        .await;
+    Ok(())
+}
+
+/// What the loop waits for.
+type Work = BoxFuture<'static, Event>;
+
+enum Event {
+    Loaded {
+        set: Box<RuleSet>,
+        config: Config,
+        reply: Option<oneshot::Sender<Result<Reloaded, ReloadError>>>,
+    },
+    LoadPanicked(Panicked),
+    Evaluated {
+        group: Box<Group>,
+        ticker: Ticker,
+        slot: Slot,
+        round: Round,
+    },
+    EvaluationPanicked {
+        spec: Arc<GroupSpec>,
+        panicked: Panicked,
+    },
+    Stopped(Box<Group>),
+    /// A removed group's series may end now, at the time when it was removed.
+    Ended {
+        markers: Vec<Output>,
+        at: Timestamp,
+    },
+}
+
+struct Running<'s> {
+    state: &'s mut State,
+    roster: Roster,
+    /// Asks a group to come to rest.
+    stops: HashMap<String, watch::Sender<bool>>,
+    work: FuturesUnordered<Work>,
+    /// No rule files have been loaded yet.
+    first: bool,
+}
+
+impl Running<'_> {
+    async fn run(&mut self, mut context: TaskContext) {
+        self.load(self.state.config.clone(), None);
+        let mut beat = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                () = context.shutdown.reached(Stage::Draining) => return,
+                _ = beat.tick() => context.pulse.beat(),
+                Some(reload) = self.state.reloads.recv() => {
+                    self.load(reload.config.unwrap_or_else(|| self.state.config.clone()), Some(reload.reply));
+                }
+                Some(event) = self.work.next() => self.handle(event),
+            }
+        }
+    }
+
+    fn load(&self, config: Config, reply: Option<oneshot::Sender<Result<Reloaded, ReloadError>>>) {
+        let read = config.clone();
+        let work = blocking(move || load(&read)).map(|loaded| match loaded {
+            Ok(set) => Event::Loaded { set: Box::new(set), config, reply },
+            Err(panicked) => Event::LoadPanicked(panicked),
+        });
+        self.work.push(work.boxed());
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Loaded { set, config, reply } => {
+                let result = self.loaded(*set, config);
+                if let Some(reply) = reply {
+                    // Whoever asked may have gone.
+                    let _gone = reply.send(result);
+                }
+            }
+            Event::LoadPanicked(panicked) => tracing::error!(%panicked, "the rule files could not be loaded"),
+            Event::Evaluated { group, ticker, slot, round } => {
+                let key = group.spec().key();
+                let snapshot = group.snapshot();
+                self.state.metrics.evaluated(&key, slot.missed, &round, &snapshot);
+                self.roster.update(&key, snapshot);
+                match self.roster.fate(&key) {
+                    Fate::Stay => self.wait(group, ticker),
+                    _ => self.settle(*group),
+                }
+                self.publish();
+            }
+            Event::EvaluationPanicked { spec, panicked } => {
+                tracing::error!(group = spec.key(), %panicked, "a rule group panicked and starts anew");
+                self.settle(Group::new(spec));
+                self.publish();
+            }
+            Event::Stopped(group) => {
+                self.settle(*group);
+                self.publish();
+            }
+            Event::Ended { markers, at } => drop(self.state.world.history.append(at, &markers)),
+        }
+    }
+
+    /// Puts what was loaded in force: all of it, or at the first time what there is, or nothing.
+    fn loaded(&mut self, set: RuleSet, config: Config) -> Result<Reloaded, ReloadError> {
+        let now = clock::now();
+        for warning in &set.warnings {
+            tracing::warn!("{warning}");
+        }
+        for problem in &set.problems {
+            tracing::error!("{problem}");
+        }
+        self.state.metrics.loaded(set.problems.len(), now);
+        self.state.load_errors = set.problems.iter().map(ToString::to_string).collect();
+        let valid = set.problems.is_empty();
+        if valid || self.first {
+            self.state.config = config;
+            self.first = !valid && set.loaded == 0;
+            let change = self.roster.reconcile(&set.groups);
+            for key in change.stop {
+                if let Some(stop) = self.stops.get(&key) {
+                    stop.send_replace(true);
+                }
+            }
+            for spec in change.start {
+                self.start(Group::new(spec));
+            }
+        }
+        self.publish();
+        if valid {
+            tracing::info!(files = set.loaded, groups = set.groups.len(), rules = set.rule_count(), "rules loaded");
+            Ok(Reloaded { files: set.loaded, groups: set.groups.len(), rules: set.rule_count() })
+        } else {
+            Err(ReloadError::Broken { problems: set.problems })
+        }
+    }
+
+    /// Runs a group from its next slot on.
+    fn start(&mut self, group: Group) {
+        let spec = group.spec();
+        let period = Duration::from_millis(spec.interval_millis.unsigned_abs());
+        let ticker = Ticker::new(period, Duration::from_millis(slot_offset(spec)));
+        self.state.metrics.started(spec);
+        self.roster.put(spec, group.snapshot());
+        self.wait(Box::new(group), ticker);
+    }
+
+    /// Waits for a group's next slot and evaluates it.
+    fn wait(&mut self, group: Box<Group>, ticker: Ticker) {
+        let (stop, stopped) = watch::channel(false);
+        self.stops.insert(group.spec().key(), stop);
+        self.work.push(turn(group, ticker, stopped, Arc::clone(&self.state.world)).boxed());
+    }
+
+    /// A group has come to rest: its successor starts, or its series end.
+    fn settle(&mut self, group: Group) {
+        let key = group.spec().key();
+        match self.roster.fate(&key) {
+            Fate::Stay => self.start(group),
+            Fate::Replace(spec) => self.start(group.succeed(spec)),
+            Fate::Remove => {
+                self.roster.remove(&key);
+                self.stops.remove(&key);
+                self.state.metrics.ended(&key);
+                let (at, interval) = (clock::now(), group.spec().interval_millis.unsigned_abs());
+                let markers = group.end();
+                // Two intervals later, so that a renamed group has taken its series over: history then refuses the
+                // older markers.
+                let later = tokio::time::sleep(Duration::from_millis(interval.saturating_mul(2)));
+                self.work.push(later.map(move |()| Event::Ended { markers, at }).boxed());
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let snapshot = Arc::new(self.roster.snapshot(self.state.load_errors.clone()));
+        self.state.metrics.alerts(&snapshot);
+        let (condition, detail) = condition(&snapshot, self.first);
+        self.state.board.report(PART, condition, &detail, clock::now());
+        self.state.snapshots.send_replace(snapshot);
+    }
+}
+
+/// One turn of a group: its next slot and its evaluation, or being asked to rest before.
+async fn turn(group: Box<Group>, mut ticker: Ticker, mut stopped: watch::Receiver<bool>, world: Arc<World>) -> Event {
+    let slot = tokio::select! {
+        biased;
+        _ = stopped.wait_for(|stopped| *stopped) => return Event::Stopped(group),
+        slot = ticker.tick() => slot,
+    };
+    let spec = Arc::clone(group.spec());
+    let evaluated = blocking(move || {
+        let mut group = group;
+        let round = group.evaluate(slot.at, &world);
+        (group, round)
+    });
+    match evaluated.await {
+        Ok((group, round)) => Event::Evaluated { group, ticker, slot, round },
+        Err(panicked) => Event::EvaluationPanicked { spec, panicked },
+    }
+}
+
+/// How the rules are doing, for the board.
+fn condition(snapshot: &RulesSnapshot, none_loaded: bool) -> (Condition, String) {
+    if let Some(error) = snapshot.load_errors.first() {
+        let more = match snapshot.load_errors.len() {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        return if none_loaded {
+            (Condition::Failed, format!("no rule file could be loaded: {error}{more}"))
+        } else {
+            (Condition::Degraded, format!("not all rule files are in force: {error}{more}"))
+        };
+    }
+    let rules = || snapshot.groups.iter().flat_map(|group| &group.rules);
+    let failing = rules().find_map(|rule| match &rule.health {
+        RuleHealth::Err(error) => Some((rule, error)),
+        _ => None,
+    });
+    match failing {
+        Some((rule, error)) => (Condition::Degraded, format!("rule {:?} cannot be evaluated: {error}", rule.name)),
+        None => (Condition::Ok, format!("{} rules in {} groups", rules().count(), snapshot.groups.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! The loop with real files and a real clock: short intervals, bounded waits.
+
+use super::*;
+use std::fs;
+use std::path::Path;
+
+use crate::history::{self, History};
+use crate::model::{AlertState, Labels, PromDuration, RuleKind};
+use crate::promql::EngineConfig;
+use crate::rules::config::Packs;
+use crate::runtime::{Policy, Supervisor};
+
+const FIRING: &str = "groups: [{name: g, interval: 20ms, rules: [{alert: A, expr: up == 0}]}]";
+
+struct Agent {
+    folder: tempfile::TempDir,
+    history: History,
+    telemetry: Arc<Telemetry>,
+    board: Board,
+    handle: Handle,
+    supervisor: Supervisor,
+}
+
+impl Agent {
+    fn start(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in files {
+            write(folder.path(), name, text);
+        }
+        let telemetry = Telemetry::new();
+        let history = History::new(&history::Config::default(), &telemetry);
+        let board = Board::new();
+        let config = Config {
+            folder: Some(folder.path().to_owned()),
+            packs: Packs { host: false, requests: false },
+            interval: PromDuration::from_millis(20),
+            ..Config::default()
+        };
+        let needs = Needs {
+            engine: Arc::new(Engine::new(Arc::new(history.clone()), EngineConfig::default())),
+            history: Arc::new(history.clone()),
+            telemetry: Arc::clone(&telemetry),
+            board: board.clone(),
+            externals: Externals::default(),
+        };
+        history.append(clock::now().plus_millis(-1_000), &[(Labels::from_pairs([("__name__", "up")]), 0.0)]);
+        let (service, handle) = new(config, needs);
+        let supervisor = Supervisor::new(&telemetry);
+        supervisor.spawn("rules", Policy::Critical, move |context| run(service.clone(), context));
+        Self { folder, history, telemetry, board, handle, supervisor }
+    }
+
+    /// Waits until the snapshot is as wanted.
+    async fn until(&self, wanted: impl Fn(&RulesSnapshot) -> bool) -> Arc<RulesSnapshot> {
+        let mut snapshots = self.handle.snapshots();
+        let reached = tokio::time::timeout(Duration::from_secs(10), async {
+            snapshots.wait_for(|snapshot| wanted(snapshot)).await.expect("runs").clone()
+        });
+        reached.await.unwrap_or_else(|_| panic!("not reached; last: {:?}", self.handle.snapshots().borrow()))
+    }
+
+    fn metric(&self, name: &str, label: &str) -> Option<f64> {
+        let families = self.telemetry.families();
+        let family = families.iter().find(|family| &*family.name == name)?;
+        let series = family.series.iter().find(|series| series.labels.to_string().contains(label))?;
+        match series.value {
+            crate::model::Value::Number(number) => Some(number),
+            crate::model::Value::Histogram(_) => None,
+        }
+    }
+
+    fn part(&self) -> (Condition, String) {
+        let part = self.board.parts().into_iter().find(|part| part.name == PART).expect("posted");
+        (part.condition, part.detail)
+    }
+
+    async fn stop(self) {
+        self.supervisor.enter(Stage::Draining);
+        assert!(self.supervisor.finish(Duration::from_secs(10)).await.is_empty(), "the task ends when the agent drains");
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    fs::write(folder.join(name), text).expect("written");
+}
+
+fn firing(snapshot: &RulesSnapshot) -> bool {
+    snapshot.groups.iter().flat_map(|group| &group.rules).any(|rule| match &rule.kind {
+        RuleKind::Alerting { alerts, .. } => alerts.iter().any(|alert| alert.state == AlertState::Firing),
+        RuleKind::Recording => false,
+    })
+}
+
+fn names(snapshot: &RulesSnapshot) -> Vec<&str> {
+    snapshot.groups.iter().map(|group| group.name.as_str()).collect()
+}
+
+fn active_at(snapshot: &RulesSnapshot, rule: usize) -> Timestamp {
+    match &snapshot.groups[0].rules[rule].kind {
+        RuleKind::Alerting { alerts, .. } => alerts[0].active_at,
+        RuleKind::Recording => panic!("an alert"),
+    }
+}
+
+#[tokio::test]
+async fn an_alert_fires_and_is_counted() {
+    let agent = Agent::start(&[("a.yml", FIRING)]);
+    agent.until(firing).await;
+    assert_eq!(agent.part(), (Condition::Ok, "1 rules in 1 groups".into()));
+    assert_eq!(agent.metric("sidewatch_alerts", "firing"), Some(1.0));
+    assert_eq!(agent.metric("sidewatch_rules_last_reload_successful", ""), Some(1.0));
+    assert!(agent.metric("prometheus_rule_evaluations_total", ";g") >= Some(1.0));
+    assert_eq!(agent.metric("prometheus_rule_evaluation_failures_total", ";g"), Some(0.0));
+    assert_eq!(agent.metric("prometheus_rule_group_rules", ";g"), Some(1.0));
+    assert_eq!(agent.history.series_count(), 3, "up, ALERTS and ALERTS_FOR_STATE");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_broken_file_leaves_the_running_rules_in_place() {
+    let agent = Agent::start(&[("a.yml", FIRING)]);
+    let since = active_at(&*agent.until(firing).await, 0);
+    write(agent.folder.path(), "a.yml", "groups: [{name: other}]");
+    write(agent.folder.path(), "b.yml", "groups: [{name: x, rules: [{alert: B, expr: 'sum('}]}]");
+    let error = agent.handle.reload(None).await.expect_err("b.yml is broken");
+    let ReloadError::Broken { problems } = error else { panic!("{error}") };
+    assert!(problems[0].to_string().contains("b.yml:1:"), "{}", problems[0]);
+    let snapshot = agent.until(|snapshot| !snapshot.load_errors.is_empty()).await;
+    assert_eq!((names(&snapshot), active_at(&snapshot, 0)), (vec!["g"], since));
+    assert_eq!(agent.part().0, Condition::Degraded);
+    assert_eq!(agent.metric("sidewatch_rules_last_reload_successful", ""), Some(0.0));
+
+    fs::remove_file(agent.folder.path().join("b.yml")).expect("removed");
+    let reloaded = agent.handle.reload(None).await.expect("valid again");
+    assert_eq!(reloaded, Reloaded { files: 1, groups: 1, rules: 0 });
+    let snapshot = agent.until(|snapshot| names(snapshot) == ["other"]).await;
+    assert!(snapshot.load_errors.is_empty());
+    assert_eq!(agent.part().0, Condition::Ok);
+    assert_eq!(agent.metric("prometheus_rule_evaluations_total", ";g"), None, "the group is gone");
+    assert_eq!(agent.metric("sidewatch_alerts", "firing"), None, "its alerts are gone");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_state_of_what_stays() {
+    let agent = Agent::start(&[("a.yml", FIRING)]);
+    let since = active_at(&*agent.until(firing).await, 0);
+    write(agent.folder.path(), "a.yml", &FIRING.replace("rules: [", "rules: [{record: r, expr: '1'}, "));
+    agent.handle.reload(None).await.expect("valid");
+    let changed = agent.until(|snapshot| snapshot.groups[0].rules.len() == 2).await;
+    assert_eq!(active_at(&changed, 1), since);
+    agent.until(|snapshot| snapshot.groups[0].rules[0].health == RuleHealth::Ok).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn at_the_first_start_the_files_that_load_run() {
+    let agent = Agent::start(&[("a.yml", FIRING), ("b.yml", "nonsense")]);
+    let snapshot = agent.until(firing).await;
+    assert_eq!((names(&snapshot), snapshot.load_errors.len()), (vec!["g"], 1));
+    assert_eq!(agent.part().0, Condition::Degraded);
+    assert!(agent.board.missing().is_empty(), "ready");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_agent_is_not_ready_only_while_no_file_has_loaded() {
+    let agent = Agent::start(&[("b.yml", "nonsense")]);
+    agent.until(|snapshot| !snapshot.load_errors.is_empty()).await;
+    assert_eq!(agent.board.missing().len(), 1);
+    assert!(agent.part().1.contains("b.yml:1:1"), "{:?}", agent.part());
+    // Until some file loads, it is still the first start.
+    write(agent.folder.path(), "a.yml", FIRING);
+    agent.handle.reload(None).await.expect_err("b.yml is still broken");
+    agent.until(firing).await;
+    assert!(agent.board.missing().is_empty());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_failing_rule_shows_on_the_board() {
+    let agent = Agent::start(&[("a.yml", "groups: [{name: g, limit: 1, rules: [{record: r, expr: 'up or vector(1)'}]}]")]);
+    agent.history.append(clock::now(), &[(Labels::from_pairs([("__name__", "up"), ("x", "1")]), 1.0)]);
+    agent.until(|snapshot| snapshot.groups.iter().any(|group| matches!(group.rules[0].health, RuleHealth::Err(_)))).await;
+    assert!(agent.part().1.contains("exceeded limit of 1"), "{:?}", agent.part());
+    assert!(agent.metric("prometheus_rule_evaluation_failures_total", ";g") >= Some(1.0));
+    agent.stop().await;
+}

@@ -1,0 +1,96 @@
+//! The built-in rule packs: our own loader reads them, every alert says what it has to say, and promtool agrees.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sidewatch::rules::{Config, PACKS, RuleSet, load};
+
+fn packs() -> RuleSet {
+    load(&Config::default())
+}
+
+/// `rules/*.yml` or `rules/tests/*.yml`, in order.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let paths = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yml")).collect();
+    files.sort();
+    files
+}
+
+fn names(folder: &str) -> Vec<String> {
+    files(folder).iter().map(|file| file.file_stem().expect("a name").to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn every_pack_loads_without_a_word() {
+    let set = packs();
+    assert!(set.problems.is_empty() && set.warnings.is_empty(), "{:?} {:?}", set.problems, set.warnings);
+    assert_eq!(set.loaded, PACKS.len());
+}
+
+#[test]
+fn every_file_is_a_pack_and_has_its_tests() {
+    let known: Vec<_> = PACKS.iter().map(|pack| pack.name.to_owned()).collect();
+    assert_eq!(names("rules"), known);
+    assert_eq!(names("rules/tests"), known);
+}
+
+#[test]
+fn every_alert_has_a_severity_a_summary_and_a_description() {
+    for group in packs().groups {
+        for rule in group.rules().filter(|rule| rule.alerting) {
+            let severity = rule.labels.get("severity").unwrap_or_default();
+            assert!(matches!(severity, "warning" | "critical"), "{}: severity {severity:?}", rule.name);
+            for annotation in ["summary", "description"] {
+                assert!(rule.annotations.get(annotation).is_some_and(|text| text.len() > 20), "{}: {annotation}", rule.name);
+            }
+        }
+    }
+}
+
+/// A test that names an alert without expected alerts shows its silence; one with them shows that it fires.
+#[test]
+fn every_alert_is_seen_silent_and_firing_in_a_test() {
+    for (pack, tests) in packs().groups.iter().zip(files("rules/tests")) {
+        let text = std::fs::read_to_string(&tests).expect("readable");
+        let cases: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
+        let (mut silent, mut firing) = (BTreeSet::new(), BTreeSet::new());
+        for test in cases["tests"].as_sequence().expect("tests") {
+            for case in test["alert_rule_test"].as_sequence().into_iter().flatten() {
+                let name = case["alertname"].as_str().expect("a name").to_owned();
+                if case["exp_alerts"].is_null() {
+                    silent.insert(name)
+                } else {
+                    firing.insert(name)
+                };
+            }
+        }
+        let alerts: BTreeSet<_> = pack.rules().filter(|rule| rule.alerting).map(|rule| rule.name.to_owned()).collect();
+        assert_eq!(silent, alerts, "{} shows the silence of every alert", tests.display());
+        assert_eq!(firing, alerts, "{} shows every alert firing", tests.display());
+    }
+}
+
+#[test]
+fn promtool_finds_nothing_to_say_about_the_packs() {
+    promtool("check", &files("rules"));
+}
+
+#[test]
+fn the_unit_tests_of_the_packs_pass_in_promtool() {
+    promtool("test", &files("rules/tests"));
+}
+
+/// `make test` installs promtool; without it there is nothing to compare with.
+fn promtool(verb: &str, files: &[PathBuf]) {
+    match Command::new("promtool").args([verb, "rules"]).args(files).output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && !said.contains("FAILED"), "{said}");
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => eprintln!("skipped: promtool is not installed"),
+        Err(error) => panic!("promtool: {error}"),
+    }
+}
