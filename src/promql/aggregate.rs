@@ -27,7 +27,12 @@ pub(super) fn aggregate(ev: &mut Evaluator<'_>, aggregate: &Aggregate, steps: St
             })
         }
         (AggregateOp::CountValues, Some(param)) => count_values(ev, aggregate, param, steps),
-        (AggregateOp::LimitRatio, _) => Err(EvalError::Unsupported("limit_ratio".to_owned())),
+        (AggregateOp::LimitRatio, Some(param)) => {
+            if ev.scalar(param, steps)?.iter().any(|ratio| ratio.is_nan()) {
+                return Err(EvalError::InvalidArgument("Ratio value is NaN".to_owned()));
+            }
+            Err(EvalError::Unsupported("limit_ratio".to_owned()))
+        }
         _ => {
             let tracks = ev.vector(&aggregate.expr, steps)?;
             reduce(ev, aggregate, tracks, steps, |values, _| fold(op, values))
@@ -117,9 +122,6 @@ fn worst_quantiles(quantiles: &[f64]) -> impl Iterator<Item = f64> {
 fn choose(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, steps: Steps) -> Result<Vec<Track>, EvalError> {
     let counts = ev.scalar(param, steps)?;
     let tracks = ev.vector(&aggregate.expr, steps)?;
-    if counts.iter().copied().fold(f64::NEG_INFINITY, f64::max) < 1.0 {
-        return Ok(Vec::new());
-    }
     for count in &counts {
         let refusal = match *count {
             count if count.is_nan() => "Parameter value is NaN".to_owned(),
@@ -128,6 +130,9 @@ fn choose(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, steps: St
             _ => continue,
         };
         return Err(EvalError::InvalidArgument(refusal));
+    }
+    if counts.iter().all(|count| *count < 1.0) {
+        return Ok(Vec::new());
     }
     let mut chosen: Vec<Track> = tracks.iter().map(|track| Track { values: vec![ABSENT; steps.count()], ..track.clone() }).collect();
     let mut order = Vec::with_capacity(tracks.len());
@@ -166,13 +171,18 @@ fn count_values(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, ste
         return Err(EvalError::InvalidArgument(format!("invalid label name {label:?}")));
     }
     let tracks = ev.vector(&aggregate.expr, steps)?;
+    // The value is one of the labels that a group has in common.
+    let mut grouped = aggregate.clone();
+    if !grouped.without {
+        grouped.grouping.push(label.clone());
+    }
     let mut places: HashMap<Labels, Vec<f64>> = HashMap::new();
     let mut seen = Vec::new();
     for track in &tracks {
         (ev.interrupt)()?;
         for step in 0..steps.count() {
             let Some(value) = track.at(step) else { continue };
-            let labels = group_labels(&track.labels.with(label, &format_float(value, FloatStyle::Plain)), aggregate);
+            let labels = group_labels(&track.labels.with(label, &format_float(value, FloatStyle::Plain)), &grouped);
             if !places.contains_key(&labels) {
                 ev.hold(steps.count())?;
                 seen.push(labels.clone());

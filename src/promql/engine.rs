@@ -226,3 +226,115 @@ fn thousands(number: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::history::{self, Append, History};
+    use crate::model::Labels;
+    use crate::promql::parse;
+    use crate::telemetry::Telemetry;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    /// `a_total{i="0"}`, `a_total{i="1"}` and `b_total{i="0"}`, a sample every 10 s for 10 minutes.
+    fn engine(config: EngineConfig) -> Engine {
+        let history = History::new(&history::Config::default(), &Telemetry::new());
+        for step in 0..60 {
+            let series = [("a_total", "0"), ("a_total", "1"), ("b_total", "0")];
+            let sample = |(name, i)| (Labels::from_pairs([("__name__", name), ("i", i)]), step as f64);
+            history.append(at(step * 10), &series.map(sample));
+        }
+        Engine::new(Arc::new(history), config)
+    }
+
+    fn ask(config: EngineConfig, query: &str) -> Result<Answer, EvalError> {
+        engine(config).instant(&parse(query).expect("a query"), at(590))
+    }
+
+    fn vector(answer: Result<Answer, EvalError>) -> Vec<String> {
+        match answer.expect("an answer").value {
+            Value::Vector(samples) => samples.into_iter().map(|sample| format!("{} {}", sample.labels, sample.value)).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_of_calculated_values_are_dropped_at_once_by_default() {
+        assert_eq!(vector(ask(EngineConfig::default(), "a_total{i='0'} * 2")), [r#"{i="0"} 118"#]);
+        assert_eq!(vector(ask(EngineConfig::default(), "count by (__name__) (abs(a_total))")), ["{} 2"]);
+        let twice = ask(EngineConfig::default(), "rate({__name__=~'.*_total', i='0'}[1m])");
+        assert_eq!(twice, Err(EvalError::DuplicateLabels));
+    }
+
+    #[test]
+    fn names_last_until_the_end_where_that_is_asked_for() {
+        let config = || EngineConfig { delayed_name_removal: true, ..EngineConfig::default() };
+        assert_eq!(vector(ask(config(), "count by (__name__) (abs(a_total))")), ["{} 2"]);
+        assert_eq!(vector(ask(config(), "a_total{i='0'} * 2")), [r#"{i="0"} 118"#]);
+        assert_eq!(vector(ask(config(), "sum by (i) (rate({__name__=~'.*_total'}[1m])) > bool 0")).len(), 2);
+    }
+
+    #[test]
+    fn a_query_that_holds_too_many_samples_ends() {
+        let config = EngineConfig { samples_max: 100, ..EngineConfig::default() };
+        assert!(matches!(ask(config.clone(), "rate(a_total[10m])"), Err(EvalError::TooManySamples { limit: 100 })));
+        assert!(matches!(ask(config.clone(), "max_over_time(vector(1)[1y:1ms])"), Err(EvalError::TooManySamples { .. })));
+        assert!(ask(config, "rate(a_total{i='0'}[10m])").is_ok());
+    }
+
+    #[test]
+    fn a_query_ends_when_its_time_has_passed_or_nobody_waits_for_it() {
+        let config = EngineConfig { timeout: PromDuration::from_millis(0), ..EngineConfig::default() };
+        assert_eq!(ask(config, "sum(a_total)"), Err(EvalError::Timeout));
+
+        let asked = Cell::new(0);
+        let cancelled = || asked.replace(asked.get() + 1) > 1;
+        let expr = parse("sum(rate(a_total[1m]))").expect("a query");
+        let answer = engine(EngineConfig::default()).evaluate(&expr, When::At(at(590)), &cancelled);
+        assert_eq!(answer, Err(EvalError::Cancelled));
+    }
+
+    #[test]
+    fn a_range_has_a_limited_number_of_steps() {
+        let engine = engine(EngineConfig::default());
+        let expr = parse("1").expect("a query");
+        assert!(engine.range(&expr, at(0), at(11_000), 1000).is_ok());
+        let error = engine.range(&expr, at(0), at(11_001), 1000).expect_err("too many");
+        assert_eq!(
+            error.to_string(),
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"
+        );
+        assert_eq!(engine.range(&expr, at(0), at(1), 0), Err(EvalError::NoStep));
+        assert_eq!(engine.range(&expr, at(1), at(0), 1), Err(EvalError::EndBeforeStart));
+        let text = engine.range(&parse("'x'").expect("a query"), at(0), at(1), 1).expect_err("no range");
+        assert_eq!(text.to_string(), r#"invalid expression type "string" for range query, must be Scalar or instant Vector"#);
+    }
+
+    #[test]
+    fn a_range_selector_shows_the_samples_as_they_are() {
+        let Value::Matrix(series) = ask(EngineConfig::default(), "a_total[20s]").expect("an answer").value else { panic!("no matrix") };
+        assert_eq!(series.len(), 2);
+        assert_eq!(series[0].samples, [Sample { at: at(580), value: 58.0 }, Sample { at: at(590), value: 59.0 }]);
+    }
+
+    #[test]
+    fn remarks_point_at_their_place_in_any_line() {
+        let query = "1 +\n rate(vector(1)[5m:10s]) + quantile(2, a_total)";
+        let answer = ask(EngineConfig::default(), query).expect("an answer");
+        assert_eq!(answer.annotations[0].render(query), "PromQL warning: quantile value should be between 0 and 1, got 2 (2:37)");
+        assert_eq!(answer.warnings.len(), 1);
+    }
+
+    #[test]
+    fn what_is_missing_says_so() {
+        for query in ["info(a_total)", "rate(a_total[1m] anchored)", "limit_ratio(0.5, a_total)"] {
+            let error = ask(EngineConfig::default(), query).expect_err("not supported");
+            assert!(error.to_string().ends_with("is not supported yet"), "{query}: {error}");
+        }
+    }
+}

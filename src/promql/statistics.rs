@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_mean_survives_a_sum_that_overflows() {
-        assert_eq!(mean(&[f64::MAX, f64::MAX, f64::MAX]), f64::MAX);
+        assert!((mean(&[1e308, 1e308, 1e308]) / 1e308 - 1.0).abs() < 1e-15);
         assert_eq!(mean(&[f64::INFINITY, 1.0]), f64::INFINITY);
         assert_eq!(mean(&[1.0, 2.0, 6.0]), 3.0);
     }

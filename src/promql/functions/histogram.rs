@@ -121,7 +121,7 @@ fn histogram_quantiles(ev: &mut Evaluator<'_>, call: &Call, steps: Steps) -> Res
     let histograms = histograms(ev, arg, steps)?;
     let mut result = Vec::new();
     for quantiles in &all {
-        for track in quantile_tracks(ev, &histograms, quantiles, steps, argument(call, 1)?.span) {
+        for track in quantile_tracks(ev, &histograms, quantiles, steps, arg.span) {
             // The quantile may differ from step to step, and with it the series.
             let mut distinct: Vec<f64> = quantiles.clone();
             distinct.sort_by(f64::total_cmp);
