@@ -3,6 +3,7 @@
 
 use crate::model::{Matcher, Timestamp};
 
+pub use super::operator::{AggregateOp, BinaryOp};
 use super::signature::Signature;
 use super::span::Span;
 
@@ -62,8 +63,8 @@ pub struct Number {
     pub is_duration: bool,
 }
 
-/// Selects one sample a series.
-#[derive(Clone, Debug, PartialEq)]
+/// Selects one sample a series. Selectors are equal whatever the order of their conditions.
+#[derive(Clone, Debug)]
 pub struct VectorSelector {
     /// The metric name written before the braces, if any.
     pub name: Option<String>,
@@ -175,26 +176,6 @@ pub struct Aggregate {
     pub without: bool,
 }
 
-/// The aggregations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // The names are the language's own.
-pub enum AggregateOp {
-    Avg,
-    BottomK,
-    Count,
-    CountValues,
-    Group,
-    LimitK,
-    LimitRatio,
-    Max,
-    Min,
-    Quantile,
-    Stddev,
-    Stdvar,
-    Sum,
-    TopK,
-}
-
 /// A function call. The number and types of the arguments fit the signature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
@@ -217,32 +198,6 @@ pub struct Binary {
     pub return_bool: bool,
     /// How series find their partners; present exactly if both operands are vectors.
     pub matching: Option<VectorMatching>,
-}
-
-/// The binary operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // The names are the language's own.
-pub enum BinaryOp {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Mod,
-    Pow,
-    Atan2,
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    And,
-    Or,
-    Unless,
-    /// `</`: keeps the observations of a histogram below the right operand.
-    TrimUpper,
-    /// `>/`: keeps the observations of a histogram above the right operand.
-    TrimLower,
 }
 
 /// How the series of two vectors find each other.
@@ -376,6 +331,18 @@ impl PartialEq for DurationExpr {
     }
 }
 
+impl PartialEq for VectorSelector {
+    fn eq(&self, other: &Self) -> bool {
+        fn sorted(matchers: &[Matcher]) -> Vec<(&str, &str, &str)> {
+            let mut keys: Vec<_> = matchers.iter().map(|m| (m.name(), m.op().as_str(), m.value())).collect();
+            keys.sort_unstable();
+            keys
+        }
+        (&self.name, &self.offset, self.at, self.extension) == (&other.name, &other.offset, other.at, other.extension)
+            && sorted(&self.matchers) == sorted(&other.matchers)
+    }
+}
+
 /// Equal literals: NaN equals NaN here.
 fn same(a: f64, b: f64) -> bool {
     a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
@@ -425,101 +392,5 @@ impl Extension {
             Self::Anchored => "anchored",
             Self::Smoothed => "smoothed",
         }
-    }
-}
-
-impl AggregateOp {
-    /// All of them, by name.
-    pub const ALL: [Self; 14] = [
-        Self::Avg,
-        Self::BottomK,
-        Self::Count,
-        Self::CountValues,
-        Self::Group,
-        Self::LimitK,
-        Self::LimitRatio,
-        Self::Max,
-        Self::Min,
-        Self::Quantile,
-        Self::Stddev,
-        Self::Stdvar,
-        Self::Sum,
-        Self::TopK,
-    ];
-
-    /// The keyword.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Avg => "avg",
-            Self::BottomK => "bottomk",
-            Self::Count => "count",
-            Self::CountValues => "count_values",
-            Self::Group => "group",
-            Self::LimitK => "limitk",
-            Self::LimitRatio => "limit_ratio",
-            Self::Max => "max",
-            Self::Min => "min",
-            Self::Quantile => "quantile",
-            Self::Stddev => "stddev",
-            Self::Stdvar => "stdvar",
-            Self::Sum => "sum",
-            Self::TopK => "topk",
-        }
-    }
-
-    /// The type of the first of two arguments, for those that take two.
-    #[must_use]
-    pub const fn param(self) -> Option<ValueType> {
-        match self {
-            Self::BottomK | Self::LimitK | Self::LimitRatio | Self::Quantile | Self::TopK => Some(ValueType::Scalar),
-            Self::CountValues => Some(ValueType::String),
-            _ => None,
-        }
-    }
-
-    /// True for those that Prometheus has behind a feature flag.
-    #[must_use]
-    pub const fn is_experimental(self) -> bool {
-        matches!(self, Self::LimitK | Self::LimitRatio)
-    }
-}
-
-impl BinaryOp {
-    /// The operator as it is written.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Add => "+",
-            Self::Sub => "-",
-            Self::Mul => "*",
-            Self::Div => "/",
-            Self::Mod => "%",
-            Self::Pow => "^",
-            Self::Atan2 => "atan2",
-            Self::Eq => "==",
-            Self::Ne => "!=",
-            Self::Lt => "<",
-            Self::Le => "<=",
-            Self::Gt => ">",
-            Self::Ge => ">=",
-            Self::And => "and",
-            Self::Or => "or",
-            Self::Unless => "unless",
-            Self::TrimUpper => "</",
-            Self::TrimLower => ">/",
-        }
-    }
-
-    /// `== != < <= > >=`
-    #[must_use]
-    pub const fn is_comparison(self) -> bool {
-        matches!(self, Self::Eq | Self::Ne | Self::Lt | Self::Le | Self::Gt | Self::Ge)
-    }
-
-    /// `and or unless`
-    #[must_use]
-    pub const fn is_set(self) -> bool {
-        matches!(self, Self::And | Self::Or | Self::Unless)
     }
 }

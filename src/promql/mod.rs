@@ -16,6 +16,7 @@ mod histogram;
 mod lexer;
 mod matching;
 mod naming;
+mod operator;
 mod parser;
 mod print;
 mod quote;

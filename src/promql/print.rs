@@ -6,8 +6,8 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use crate::model::{FloatStyle, METRIC_NAME, MatchOp, Matcher, format_float, format_millis, is_label_name};
 
 use super::ast::{
-    Aggregate, AtModifier, Binary, Cardinality, DurationArg, DurationExpr, DurationKind, Expr, ExprKind, MatrixSelector, Number, Subquery,
-    VectorMatching, VectorSelector,
+    Aggregate, AtModifier, Binary, BinaryOp, Cardinality, DurationArg, DurationExpr, DurationKind, Expr, ExprKind, MatrixSelector, Number,
+    Subquery, VectorMatching, VectorSelector,
 };
 use super::quote::quote;
 use super::token::keyword;
@@ -175,7 +175,12 @@ impl Display for Aggregate {
 
 impl Display for Binary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.lhs, self.op.as_str())?;
+        match &self.lhs.kind {
+            // `+Inf ^ x` would read as `+(Inf ^ x)`.
+            ExprKind::Number(base) if self.op == BinaryOp::Pow && base.value == f64::INFINITY => f.write_str("Inf")?,
+            _ => self.lhs.fmt(f)?,
+        }
+        write!(f, " {}", self.op.as_str())?;
         if self.return_bool {
             f.write_str(" bool")?;
         }

@@ -40,16 +40,11 @@ impl Parser<'_> {
     /// values: `foo offset 5m - 1` subtracts one from `foo`.
     pub(super) fn offset_duration(&mut self) -> Result<DurationArg> {
         let sign = self.sign()?;
-        let Some((negative, span)) = sign else {
-            let duration = match self.peek()?.kind {
-                // Once there is a parenthesis, Prometheus's grammar reads on as in brackets.
-                TokenKind::LeftParen => self.duration(Level::Sum, Place::Offset)?,
-                _ => self.duration_operand(Place::Offset)?,
-            };
-            return Ok(argument(duration.node));
-        };
         let operand = self.duration_operand(Place::Offset)?;
-        Ok(argument(self.signed(negative, span, operand)?.node))
+        Ok(argument(match sign {
+            Some((negative, span)) => self.signed(negative, span, operand)?.node,
+            None => operand.node,
+        }))
     }
 
     fn duration(&mut self, weakest: Level, place: Place) -> Result<Tree<DurationExpr>> {
