@@ -1,3 +1,7 @@
 //! The `sidewatch` program: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sidewatch::cli::main()
+}

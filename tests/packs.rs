@@ -1,5 +1,7 @@
 //! The built-in rule packs: our own loader reads them, every alert says what it has to say, and promtool agrees.
 
+#![allow(clippy::expect_used, clippy::panic)] // a test may fail
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;

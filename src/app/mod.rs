@@ -1,1 +1,51 @@
 //! Builds all rooms, wires them, reloads and stops them; systemd and signals.
+
+mod agent;
+mod reload;
+mod signals;
+mod systemd;
+mod watch;
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::config::{Loaded, Source};
+use agent::Agent;
+use signals::Signals;
+
+/// Runs the agent until a signal ends it.
+///
+/// # Errors
+/// When it cannot start, or one of its tasks has failed for good.
+pub fn run(source: Source, loaded: Loaded) -> anyhow::Result<()> {
+    log_panics();
+    // Before there are threads: the variables that systemd sets are taken out of the environment here.
+    let passed = systemd::passed_sockets();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .thread_name("sidewatch")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let outcome = runtime.block_on(async {
+        let signals = Signals::install().context("cannot listen for signals")?;
+        let agent = Agent::start(source, loaded, passed).await?;
+        agent.live(signals).await
+    });
+    // A thread that hangs in the kernel (a dead mount) is left behind.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    match outcome? {
+        None => Ok(()),
+        Some(failure) => bail!(failure),
+    }
+}
+
+/// A panic is a line in the log like everything else; the supervisor decides what becomes of the task.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, message = panic.payload_as_str().unwrap_or("no message"), "panic");
+    }));
+}

@@ -1,1 +1,115 @@
 //! The command line: one file a subcommand.
+
+mod check;
+mod client;
+mod health;
+mod query;
+mod run;
+mod send;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Loaded, Places, Source, load};
+use crate::diagnostic::Diagnostic;
+
+/// The command line was wrong; `EX_USAGE` of sysexits(3). Not 2, which `health` uses for "critical".
+const USAGE: u8 = 64;
+
+/// A sidecar observability agent: host and request metrics, Prometheus rules evaluated on the spot, a health score that
+/// explains itself.
+#[derive(Debug, Parser)]
+#[command(name = "sidewatch", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Arguments {
+    /// The configuration file [default: /etc/sidewatch/sidewatch.yml as a service, else
+    /// $XDG_CONFIG_HOME/sidewatch/sidewatch.yml]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "Examples:
+  sidewatch                                        run with built-in defaults
+  sidewatch send count orders 3 --tag shop=a       report an event from the shell
+  sidewatch query 'rate(orders_total[1m])'         ask the running agent
+  sidewatch health                                 print the score and its reasons
+  sidewatch check /etc/sidewatch/rules/*.yml       check the configuration and rule files";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent (the default)
+    Run,
+    /// Check the configuration and rule files, and print all problems at once
+    Check(check::Arguments),
+    /// Evaluate a PromQL expression in the running agent
+    Query(query::Arguments),
+    /// Send an event to the running agent
+    Send(send::Arguments),
+    /// Print the running agent's health score and its reasons
+    Health(health::Arguments),
+}
+
+/// Does what the process's arguments say.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors. A closed standard output is not worth a word.
+            let _closed = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let source = source(arguments.config);
+    let result = match arguments.command.unwrap_or(Command::Run) {
+        Command::Run => run::run(source),
+        Command::Check(arguments) => check::run(&source, &arguments),
+        Command::Query(arguments) => query::run(&source, &arguments),
+        Command::Send(arguments) => send::run(&source, &arguments),
+        Command::Health(arguments) => health::run(&source, &arguments),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("sidewatch: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn source(file: Option<PathBuf>) -> Source {
+    let root = rustix::process::geteuid().is_root();
+    let places = Places::find(root, |name| std::env::var(name).ok());
+    let host_name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    Source { file, places, host_name: host_name.unwrap_or_else(|| "localhost".to_owned()) }
+}
+
+/// The configuration for a subcommand that talks to the agent: a broken file is a reason to warn, not to refuse.
+fn configuration(source: &Source) -> Config {
+    match load(source) {
+        Ok(Loaded { config, .. }) => config,
+        Err(problems) => {
+            print_problems(&problems);
+            Config::default().at(&source.places, &source.host_name)
+        }
+    }
+}
+
+fn print_problems(problems: &[Diagnostic]) {
+    let styled = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    for problem in problems {
+        eprintln!("{}\n", problem.render(styled));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+        let _: Arguments = Arguments::try_parse_from(["sidewatch", "check", "--config", "x"]).expect("valid");
+    }
+}

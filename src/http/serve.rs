@@ -59,29 +59,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Registers its metrics, so there can be one only; for a changed configuration see [`Server::reconfigured`].
+    /// A server for this state.
     #[must_use]
     pub fn new(config: &Config, state: State) -> Arc<Self> {
-        let metrics = Metrics::new(&state.telemetry);
-        Arc::new(Self::with(config, state, metrics))
-    }
-
-    /// A server with another configuration and the same state and metrics.
-    #[must_use]
-    pub fn reconfigured(&self, config: &Config) -> Arc<Self> {
-        Arc::new(Self::with(config, self.state.clone(), self.metrics.clone()))
-    }
-
-    fn with(config: &Config, state: State, metrics: Metrics) -> Self {
-        Self {
+        Arc::new(Self {
             config: config.clone(),
-            metrics,
+            metrics: Metrics::new(&state.telemetry),
             guard: Guard::new(config),
             queries: turns(config.query_concurrency),
             scrapes: turns(config.metrics_concurrency),
             warnings: Mutex::new(Throttle::new(1, Duration::from_secs(60))),
             state,
-        }
+        })
     }
 
     /// Answers one request.

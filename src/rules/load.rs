@@ -15,21 +15,27 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// wrong with the others stands in its problems.
 #[must_use]
 pub fn load(config: &Config) -> RuleSet {
+    let Some(folder) = &config.folder else { return assemble(config, Vec::new(), Vec::new()) };
+    match rule_files(folder) {
+        Ok(files) => load_files(config, &files),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => assemble(config, Vec::new(), Vec::new()),
+        Err(error) => {
+            let problem = Diagnostic::of_file(&folder.display().to_string(), format!("cannot be listed: {error}"));
+            assemble(config, Vec::new(), vec![problem])
+        }
+    }
+}
+
+/// Reads these files instead of those in the rules folder, and the packs.
+#[must_use]
+pub fn load_files(config: &Config, files: &[PathBuf]) -> RuleSet {
     let mut sources = Vec::new();
     let mut problems = Vec::new();
-    if let Some(folder) = &config.folder {
-        match rule_files(folder) {
-            Ok(files) => {
-                for file in files {
-                    let name = file.display().to_string();
-                    match read(&file) {
-                        Ok(text) => sources.push(Source { name, text }),
-                        Err(error) => problems.push(Diagnostic::of_file(&name, format!("cannot be read: {error}"))),
-                    }
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => problems.push(Diagnostic::of_file(&folder.display().to_string(), format!("cannot be listed: {error}"))),
+    for file in files {
+        let name = file.display().to_string();
+        match read(file) {
+            Ok(text) => sources.push(Source { name, text }),
+            Err(error) => problems.push(Diagnostic::of_file(&name, format!("cannot be read: {error}"))),
         }
     }
     assemble(config, sources, problems)

@@ -22,7 +22,7 @@ mod task;
 mod template;
 
 pub use config::{Config, Packs};
-pub use load::load;
+pub use load::{load, load_files};
 pub use pack::{PACKS, Pack};
 pub use rule::{Externals, GroupSpec, RuleView};
 pub use set::RuleSet;

@@ -3,11 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
+
 use crate::model::{Condition, Part, Timestamp};
 
 /// Shared by all parts; cloning it is cheap.
 #[derive(Clone, Debug, Default)]
-pub struct Board(Arc<Mutex<BTreeMap<String, Part>>>);
+pub struct Board(Arc<Posts>);
+
+#[derive(Debug, Default)]
+struct Posts {
+    parts: Mutex<BTreeMap<String, Part>>,
+    /// Whether every required part works.
+    ready: watch::Sender<bool>,
+}
 
 impl Board {
     /// An empty board.
@@ -18,7 +27,9 @@ impl Board {
 
     /// Announces a part that the agent is not ready without.
     pub fn require(&self, name: &str) {
-        self.parts_mut().entry(name.to_owned()).or_insert_with(|| starting(name)).required = true;
+        let mut parts = self.parts_mut();
+        parts.entry(name.to_owned()).or_insert_with(|| starting(name)).required = true;
+        self.settle(&parts);
     }
 
     /// Posts a part's condition. `since` moves only when the condition changes.
@@ -36,11 +47,14 @@ impl Board {
         if part.detail != detail {
             detail.clone_into(&mut part.detail);
         }
+        self.settle(&parts);
     }
 
     /// Takes a part off that no longer exists.
     pub fn remove(&self, name: &str) {
-        self.parts_mut().remove(name);
+        let mut parts = self.parts_mut();
+        parts.remove(name);
+        self.settle(&parts);
     }
 
     /// All parts by name.
@@ -52,13 +66,28 @@ impl Board {
     /// The required parts that are not working; none means ready.
     #[must_use]
     pub fn missing(&self) -> Vec<Part> {
-        let waits = |part: &&Part| part.required && matches!(part.condition, Condition::Starting | Condition::Failed);
-        self.parts_mut().values().filter(waits).cloned().collect()
+        self.parts_mut().values().filter(|part| is_missing(part)).cloned().collect()
+    }
+
+    /// Waits until every required part works. Announce them before.
+    pub async fn ready(&self) {
+        let mut ready = self.0.ready.subscribe();
+        // Cannot fail: this board holds the sender.
+        let _closed = ready.wait_for(|ready| *ready).await;
+    }
+
+    fn settle(&self, parts: &BTreeMap<String, Part>) {
+        let ready = !parts.values().any(is_missing);
+        self.0.ready.send_if_modified(|before| std::mem::replace(before, ready) != ready);
     }
 
     fn parts_mut(&self) -> MutexGuard<'_, BTreeMap<String, Part>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_missing(part: &Part) -> bool {
+    part.required && matches!(part.condition, Condition::Starting | Condition::Failed)
 }
 
 fn starting(name: &str) -> Part {
@@ -77,6 +106,18 @@ mod tests {
         assert_eq!((board.parts()[0].since, board.parts()[0].detail.as_str()), (Timestamp::from_millis(1), "two"));
         board.report("a", Condition::Failed, "no", Timestamp::from_millis(3));
         assert_eq!(board.parts()[0].since, Timestamp::from_millis(3));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_hears_when_the_last_part_works() {
+        let board = Board::new();
+        board.require("a");
+        board.require("b");
+        board.report("a", Condition::Ok, "", Timestamp::default());
+        let ready = board.ready();
+        assert!(futures_util::FutureExt::now_or_never(ready).is_none());
+        board.report("b", Condition::Degraded, "", Timestamp::default());
+        board.ready().await;
     }
 
     #[test]

@@ -193,10 +193,10 @@ async fn connections_beyond_the_limit_wait_their_turn() {
 async fn a_new_configuration_reaches_open_sessions() {
     let agent = agent(&Config::default(), |_| Passed::default());
     let mut stream = agent.stream();
-    writeln!(stream, "a:1|c\n{}", r#"{"kind":"request","phase":"begin","request_id":"r"}"#).expect("sent");
+    writeln!(stream, "a:1|c\n{{\"kind\":\"request\",\"phase\":\"begin\",\"request_id\":\"r\"}}").expect("sent");
     agent.until("the first", |agent| agent.total("http_server_active_requests") == 1.0).await;
     agent.ingest.reconfigure(&Config { service: "shop".into(), ..Config::default() });
-    writeln!(stream, "a:1|c\n{}", r#"{"kind":"request","request_id":"r","duration_s":1}"#).expect("sent");
+    writeln!(stream, "a:1|c\n{{\"kind\":\"request\",\"request_id\":\"r\",\"duration_s\":1}}").expect("sent");
     agent.until("the second", |agent| agent.total("a_total") == 2.0).await;
     let labels: Vec<String> = agent.registry.families()[0].series.iter().map(|series| series.labels.to_string()).collect();
     assert_eq!(labels, ["{}", r#"{service_name="shop"}"#]);

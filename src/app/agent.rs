@@ -1,0 +1,254 @@
+//! The agent: all rooms built and wired, from its start to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use sd_notify::NotifyState;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use super::reload::Reloads;
+use super::signals::{Request, Signals};
+use super::systemd;
+use super::watch::Files;
+use crate::clock;
+use crate::collect::{self, Sampler};
+use crate::config::{Config, Loaded, Source};
+use crate::health::{self, Judge, Report};
+use crate::history::{self, History};
+use crate::http;
+use crate::ingest::{self, Ingest, Passed, Sockets};
+use crate::model::Labels;
+use crate::promql::Engine;
+use crate::recorder::{Identity, Recorder};
+use crate::registry::Registry;
+use crate::rules;
+use crate::runtime::{Board, Policy, Stage, Supervisor, TaskHandle};
+use crate::telemetry::Telemetry;
+
+/// A task that is silent for longer than this keeps the watchdog from being fed.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// Everything that lives as long as the agent, and a handle to every task.
+pub(super) struct Agent {
+    pub(super) source: Source,
+    pub(super) loaded: Loaded,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) board: Board,
+    pub(super) supervisor: Supervisor,
+    pub(super) registry: Arc<Registry>,
+    pub(super) history: History,
+    pub(super) engine: Arc<Engine>,
+    pub(super) rules: rules::Handle,
+    pub(super) health: watch::Receiver<Arc<Report>>,
+    pub(super) collect_config: watch::Sender<collect::Config>,
+    pub(super) health_config: watch::Sender<Arc<health::Config>>,
+    /// The sockets that systemd passed, kept so that the part which serves them can be built anew.
+    pub(super) passed: Passed,
+    pub(super) ingest: Arc<Ingest>,
+    pub(super) ingest_task: TaskHandle,
+    pub(super) recorder_task: TaskHandle,
+    pub(super) http_task: TaskHandle,
+    /// The tasks that end when the agent drains, beside the two above that do.
+    draining: Vec<TaskHandle>,
+    pub(super) reloads: Reloads,
+    pub(super) files: Files,
+}
+
+impl Agent {
+    /// Builds everything and starts all tasks.
+    ///
+    /// # Errors
+    /// When an address or a socket cannot be had.
+    pub(super) async fn start(source: Source, loaded: Loaded, passed: Passed) -> anyhow::Result<Self> {
+        let config = &loaded.config;
+        let telemetry = Telemetry::new();
+        telemetry
+            .gauges("sidewatch_build_info", "1, with the version of the agent.", &["version"])
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1.0);
+        let board = Board::new();
+        board.require("http");
+        let supervisor = Supervisor::new(&telemetry);
+        let reloads = Reloads::new(&telemetry, clock::now());
+        // What can be refused comes first, before anything runs.
+        let bound = http::Bound::new(&config.http.listen).await.context("cannot serve HTTP")?;
+        let sockets = open_sockets(config, &source, &passed)?;
+
+        let registry = Registry::new(&config.registry, &telemetry);
+        let history = History::new(&config.history, &telemetry);
+        let engine = Arc::new(Engine::new(Arc::new(history.clone()), config.promql.clone()));
+        let (collect_config, collect_configs) = watch::channel(config.collect.clone());
+        let sampler = Sampler::new(Arc::clone(&registry), &telemetry, board.clone());
+        let collect_task =
+            supervisor.spawn("collect", Policy::RESTART, move |context| collect::run(sampler.clone(), collect_configs.clone(), context));
+
+        let ingest = Ingest::new(&config.ingest, sockets, Arc::clone(&registry), &telemetry, board.clone());
+        let ingest_task = spawn_ingest(&supervisor, &ingest);
+        let (service, rules) = rules::new(
+            config.rules.clone(),
+            rules::Needs {
+                engine: Arc::clone(&engine),
+                history: Arc::new(history.clone()),
+                telemetry: Arc::clone(&telemetry),
+                board: board.clone(),
+                externals: rules::Externals { labels: Labels::empty(), url: String::new() },
+            },
+        );
+        let rules_task = supervisor.spawn("rules", Policy::RESTART, move |context| rules::run(service.clone(), context));
+        let (health_config, health_configs) = watch::channel(Arc::new(config.health.clone()));
+        let (judge, health) = Judge::new(health_configs, rules.snapshots(), board.clone(), &telemetry);
+        supervisor.spawn("health", Policy::RESTART, move |context| judge.clone().run(context));
+
+        let rules_folder = config.rules.folder.clone().unwrap_or_else(|| source.places.rules.clone());
+        let files = Files::new(source.path(), &rules_folder);
+        let recorder = recorder(config, &registry, &telemetry, &history, &board);
+        let recorder_task = supervisor.spawn("recorder", Policy::RESTART, move |context| recorder.clone().run(context));
+        let state = http::State {
+            registry: Arc::clone(&registry),
+            telemetry: Arc::clone(&telemetry),
+            history: Arc::new(history.clone()),
+            engine: Arc::clone(&engine),
+            rules: rules.snapshots(),
+            health: health.clone(),
+            board: board.clone(),
+        };
+        let addresses: Vec<_> = bound.addresses().map(ToString::to_string).collect();
+        let http_task = spawn_http(&supervisor, http::Server::new(&config.http, state), bound);
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            config = %source.path().display(),
+            rules = %rules_folder.display(),
+            http = addresses.join(", "),
+            "sidewatch started"
+        );
+        Ok(Self {
+            source,
+            telemetry,
+            board,
+            supervisor,
+            registry,
+            history,
+            engine,
+            rules,
+            health,
+            collect_config,
+            health_config,
+            passed,
+            ingest,
+            ingest_task,
+            recorder_task,
+            http_task,
+            draining: vec![collect_task, rules_task],
+            reloads,
+            files,
+            loaded,
+        })
+    }
+
+    /// Lives until a signal or a task that has failed for good ends it; the latter is the answer.
+    pub(super) async fn live(mut self, mut signals: Signals) -> anyhow::Result<Option<String>> {
+        let mut second = tokio::time::interval(systemd::watchdog_period().unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(1)));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (supervisor, board) = (self.supervisor.clone(), self.board.clone());
+        let failed = supervisor.failed();
+        tokio::pin!(failed);
+        let mut ready = false;
+        let mut status = String::new();
+        let failure = loop {
+            tokio::select! {
+                request = signals.next() => match request {
+                    Request::Reload => self.reload("SIGHUP").await,
+                    Request::Stop => break None,
+                },
+                () = self.files.changed() => self.reload("a changed file").await,
+                failure = &mut failed => break Some(failure),
+                () = board.ready(), if !ready => {
+                    ready = true;
+                    systemd::tell(&[NotifyState::Ready]);
+                    tracing::info!("ready");
+                }
+                _ = second.tick() => self.tell_systemd(&mut status),
+            }
+        };
+        self.stop(failure.as_deref()).await;
+        Ok(failure)
+    }
+
+    /// Feeds the watchdog while every task answers, and shows the verdict in `systemctl status`.
+    fn tell_systemd(&self, status: &mut String) {
+        let silent = self.supervisor.silent(SILENCE_MAX);
+        if silent.is_empty() {
+            systemd::tell(&[NotifyState::Watchdog]);
+        } else {
+            tracing::error!(tasks = silent.join(", "), "tasks do not answer; the watchdog is not fed");
+        }
+        let report = self.health.borrow();
+        let reasons: Vec<_> = report.deductions.iter().map(|reason| reason.signal.as_str()).collect();
+        let now = format!("{} {}{}{}", report.state.as_str(), report.score, if reasons.is_empty() { "" } else { ": " }, reasons.join(", "));
+        if now != *status {
+            systemd::tell(&[NotifyState::Status(&now)]);
+            *status = now;
+        }
+    }
+
+    /// Producers first, HTTP last.
+    async fn stop(mut self, failure: Option<&str>) {
+        tracing::info!(reason = failure.unwrap_or("signal"), "stopping");
+        systemd::tell(&[NotifyState::Stopping]);
+        let deadline = self.loaded.config.shutdown.deadline.get();
+        let started = clock::monotonic();
+        self.supervisor.enter(Stage::Draining);
+        let mut draining = std::mem::take(&mut self.draining);
+        draining.extend([self.ingest_task, self.recorder_task]);
+        let drained = async {
+            for task in &mut draining {
+                task.ended().await;
+            }
+        };
+        if tokio::time::timeout(deadline, drained).await.is_err() {
+            tracing::warn!(deadline_ms = deadline.as_millis(), "not everything was drained in time");
+        }
+        self.supervisor.enter(Stage::Stopping);
+        let cut_off = self.supervisor.finish(deadline.saturating_sub(clock::monotonic().duration_since(started))).await;
+        if cut_off.is_empty() {
+            tracing::info!("stopped");
+        } else {
+            tracing::warn!(tasks = cut_off.join(", "), "stopped; these tasks were cut off");
+        }
+    }
+}
+
+/// Takes the passed sockets and binds the others.
+pub(super) fn open_sockets(config: &Config, source: &Source, passed: &Passed) -> anyhow::Result<Sockets> {
+    let passed = systemd::duplicate(passed).context("cannot keep a handle to the passed sockets")?;
+    ingest::Sockets::open(&config.ingest, &source.places.sockets, passed).context("cannot listen for events")
+}
+
+pub(super) fn spawn_ingest(supervisor: &Supervisor, ingest: &Arc<Ingest>) -> TaskHandle {
+    let ingest = Arc::clone(ingest);
+    supervisor.spawn("ingest", Policy::RESTART, move |context| ingest::run(Arc::clone(&ingest), context))
+}
+
+pub(super) fn spawn_http(supervisor: &Supervisor, server: Arc<http::Server>, bound: http::Bound) -> TaskHandle {
+    let bound = Arc::new(bound);
+    supervisor.spawn("http", Policy::RESTART, move |context| http::run(Arc::clone(&server), Arc::clone(&bound), context))
+}
+
+pub(super) fn recorder(
+    config: &Config,
+    registry: &Arc<Registry>,
+    telemetry: &Arc<Telemetry>,
+    history: &History,
+    board: &Board,
+) -> Recorder {
+    let identity = Identity {
+        instance: config.instance.clone().unwrap_or_default(),
+        host_job: config.jobs.host.clone(),
+        events_job: config.jobs.events.clone(),
+        agent_job: config.jobs.agent.clone(),
+    };
+    let append: Arc<dyn history::Append> = Arc::new(history.clone());
+    Recorder::new(Arc::clone(registry), Arc::clone(telemetry), append, config.history.resolution.get(), identity, board.clone())
+}
