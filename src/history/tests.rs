@@ -110,6 +110,17 @@ fn an_emptied_history_holds_no_bytes() {
     assert_eq!((history.series_count(), history.bytes()), (0, 0));
 }
 
+#[test]
+fn ten_minutes_of_a_thousand_series_take_less_than_three_mebibytes() {
+    let history = history(&Config::default());
+    let mut samples: Vec<(Labels, f64)> = (0..1000).map(|i| (labels(&format!("series-{i}")), 0.0)).collect();
+    for tick in 0..120 {
+        samples.iter_mut().for_each(|(_, value)| *value += 1.0);
+        assert_eq!(history.append(at(tick * 5_000), &samples).stored, 1000);
+    }
+    assert!(history.bytes() < 3 << 20, "{} bytes", history.bytes());
+}
+
 /// Samples by series, with the rules of the contract written out as plainly as possible.
 #[derive(Default)]
 struct Model {

@@ -9,6 +9,7 @@ use crate::model::{FloatStyle, Labels, METRIC_NAME, format_float};
 use super::ast::{Aggregate, AggregateOp, Expr, ExprKind};
 use super::eval::{Evaluator, wrong_type};
 use super::eval_error::EvalError;
+use super::quote::quote;
 use super::statistics::{self, Direction, Sum};
 use super::value::{ABSENT, Steps, Track, is_absent};
 
@@ -168,7 +169,7 @@ fn choose(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, steps: St
 fn count_values(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, steps: Steps) -> Result<Vec<Track>, EvalError> {
     let ExprKind::String(label) = &param.unwrap_parens().kind else { return Err(wrong_type(param, "an argument", "string")) };
     if label.is_empty() {
-        return Err(EvalError::InvalidArgument(format!("invalid label name {label:?}")));
+        return Err(EvalError::InvalidArgument(format!("invalid label name {}", quote(label))));
     }
     let tracks = ev.vector(&aggregate.expr, steps)?;
     // The value is one of the labels that a group has in common.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{FloatStyle, Timestamp, format_float};
 
+use super::quote::quote;
 use super::span::Span;
 
 /// How grave an annotation is.
@@ -70,13 +71,13 @@ impl Annotations {
     }
 
     pub(super) fn bad_bucket_label(&mut self, metric: &str, value: &str, span: Span) {
-        let text = format!("bucket label \"le\" is missing or has a malformed value of {value:?}{}", of_metric(metric));
+        let text = format!("bucket label \"le\" is missing or has a malformed value of {}{}", quote(value), of_metric(metric));
         self.add(Severity::Warning, span, text);
     }
 
     pub(super) fn possible_non_counter(&mut self, metric: &str, span: Span) {
-        let text = format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {metric:?}");
-        self.add(Severity::Info, span, text);
+        let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ";
+        self.add(Severity::Info, span, format!("{text}{}", quote(metric)));
     }
 
     pub(super) fn incompatible_floats(&mut self, operator: &str, span: Span) {
@@ -121,20 +122,46 @@ impl Annotations {
 }
 
 fn of_metric(metric: &str) -> String {
-    if metric.is_empty() { String::new() } else { format!(" for metric name {metric:?}") }
+    if metric.is_empty() { String::new() } else { format!(" for metric name {}", quote(metric)) }
 }
 
 impl std::fmt::Display for Forced {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            ", from buckets {} to {}, with a max diff of {:.2e}, over {} samples from {} to {}",
+            ", from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
             format_float(self.lowest, FloatStyle::General),
             format_float(self.highest, FloatStyle::General),
-            self.difference,
+            two_digits(self.difference),
             self.samples,
             Timestamp::from_millis(self.from),
             Timestamp::from_millis(self.to),
         )
+    }
+}
+
+/// Rounded to two digits that count.
+fn two_digits(value: f64) -> String {
+    let rounded = format!("{value:.1e}").parse().unwrap_or(value);
+    format_float(rounded, FloatStyle::General)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_that_fell_are_reported_once_with_what_they_have_in_common() {
+        let mut annotations = Annotations::default();
+        let decrease = |lowest, highest, difference| super::super::histogram::Decrease { lowest, highest, difference };
+        annotations.forced_monotonicity("m", Span::new(20, 30), 2_000, decrease(1.0, 2.0, 10.0));
+        annotations.forced_monotonicity("m", Span::new(20, 30), 1_000, decrease(0.5, 1.0, 0.123));
+        let [annotation] = annotations.finish().try_into().expect("one");
+        assert_eq!(
+            annotation.render_one_line(),
+            "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see \
+             https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) for metric name \"m\", from buckets 0.5 \
+             to 2, with a max diff of 10, over 2 samples from 1970-01-01T00:00:01.000Z to 1970-01-01T00:00:02.000Z (1:21)"
+        );
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn apply(op: BinaryOp, left: f64, right: f64) -> Outcome {
         BinaryOp::Div => Outcome::Value(left / right),
         // Both have the sign of the dividend, as C's fmod.
         BinaryOp::Mod => Outcome::Value(left % right),
-        BinaryOp::Pow => Outcome::Value(power(left, right)),
+        BinaryOp::Pow => Outcome::Value(left.powf(right)),
         BinaryOp::Atan2 => Outcome::Value(left.atan2(right)),
         BinaryOp::Eq => Outcome::Keep(left == right),
         BinaryOp::Ne => Outcome::Keep(left != right),
@@ -82,10 +82,6 @@ pub(super) fn apply(op: BinaryOp, left: f64, right: f64) -> Outcome {
         BinaryOp::Ge => Outcome::Keep(left >= right),
         BinaryOp::And | BinaryOp::Or | BinaryOp::Unless | BinaryOp::TrimUpper | BinaryOp::TrimLower => Outcome::Incompatible,
     }
-}
-
-fn power(base: f64, exponent: f64) -> f64 {
-    base.powf(exponent)
 }
 
 /// True for operators whose result is no longer what the metric's name says.

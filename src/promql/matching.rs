@@ -9,6 +9,7 @@ use super::binary::{Outcome, apply, result_labels};
 use super::eval::Evaluator;
 use super::eval_error::EvalError;
 use super::naming::Merger;
+use super::quote::quote;
 use super::span::Span;
 use super::value::{ABSENT, Track, is_absent};
 
@@ -246,6 +247,6 @@ impl Joiner<'_> {
 
 /// A series as error messages show it: `{__name__="a", b="c"}`.
 fn series(labels: &Labels) -> String {
-    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={}", quote(value))).collect();
     format!("{{{}}}", pairs.join(", "))
 }

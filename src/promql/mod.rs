@@ -27,6 +27,9 @@ mod statistics;
 mod token;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use annotation::{Annotation, Severity};
 pub use ast::{
     Aggregate, AggregateOp, AtModifier, Binary, BinaryOp, Call, Cardinality, DurationArg, DurationExpr, DurationKind, Expr, ExprKind,

@@ -66,7 +66,6 @@ pub(super) fn over_range(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, func
     let delayed = ev.config.delayed_name_removal;
     let one_metric = naming::has_one_metric(ranges.series.iter().map(|series| &series.labels));
     for series in &ranges.series {
-        (ev.interrupt)()?;
         held += series.samples.len();
         let mut track = Track::new(series.labels.clone(), Vec::with_capacity(steps.count()));
         for_each_window(&series.samples, &ranges, steps, |step, mut window| {
@@ -75,7 +74,9 @@ pub(super) fn over_range(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, func
             }
             let value = if window.samples.is_empty() { None } else { (function.value)(&window) };
             track.values.push(value.unwrap_or(ABSENT));
-        });
+            // Long windows at many steps are a lot of work within one series.
+            if step % STEPS_BETWEEN_CHECKS == 0 { (ev.interrupt)() } else { Ok(()) }
+        })?;
         if !track.is_present() {
             continue;
         }
@@ -110,8 +111,16 @@ pub(super) fn matrix<'a>(ev: &mut Evaluator<'_>, call: &'a Call, steps: Steps) -
     Ok((ev.ranges(arg, steps)?, arg))
 }
 
-/// Calls `visit` with what each step sees, which may be nothing.
-pub(super) fn for_each_window(samples: &[Sample], ranges: &Ranges, steps: Steps, mut visit: impl FnMut(usize, Window<'_>)) {
+/// How many steps are taken before the next look at whether to go on.
+const STEPS_BETWEEN_CHECKS: usize = 64;
+
+/// Calls `visit` with what each step sees, which may be nothing, until it fails.
+pub(super) fn for_each_window(
+    samples: &[Sample],
+    ranges: &Ranges,
+    steps: Steps,
+    mut visit: impl FnMut(usize, Window<'_>) -> Result<(), EvalError>,
+) -> Result<(), EvalError> {
     // The bounds never move back, so both ends only ever move on.
     let (mut from, mut to) = (0, 0);
     for (step, at) in steps.times().enumerate() {
@@ -123,8 +132,9 @@ pub(super) fn for_each_window(samples: &[Sample], ranges: &Ranges, steps: Steps,
         while passed(to, until) {
             to += 1;
         }
-        visit(step, Window { samples: samples.get(from..to).unwrap_or(&[]), after, until, at, params: [f64::NAN; 2] });
+        visit(step, Window { samples: samples.get(from..to).unwrap_or(&[]), after, until, at, params: [f64::NAN; 2] })?;
     }
+    Ok(())
 }
 
 fn has_duplicates(tracks: &[Track]) -> bool {

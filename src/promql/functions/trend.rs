@@ -30,7 +30,7 @@ fn regression(samples: &[Sample], at: i64) -> Option<(f64, f64)> {
         return Some(if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) });
     }
     let count = samples.len() as f64;
-    let points = || samples.iter().map(|sample| ((sample.at.as_millis() - at) as f64 / 1e3, sample.value));
+    let points = || samples.iter().map(|sample| (sample.at.as_millis().saturating_sub(at) as f64 / 1e3, sample.value));
     let x = points().map(|(x, _)| x).collect::<Sum>().total();
     let y = points().map(|(_, y)| y).collect::<Sum>().total();
     let xy = points().map(|(x, y)| x * y).collect::<Sum>().total();

@@ -35,7 +35,8 @@ pub(super) const ALL: &[Function] = &[
                 if let Some(present) = present.get_mut(step) {
                     *present |= !window.samples.is_empty();
                 }
-            });
+                Ok(())
+            })?;
             ev.release(series.samples.len());
         }
         Ok(absent(arg, &present))
