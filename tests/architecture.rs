@@ -35,6 +35,7 @@ const IMPURE: &[&str] = &[
     "http/serve.rs",
     "ingest/listener.rs",
     "ingest/session.rs",
+    "main.rs",
     "rules/load.rs",
     "runtime/",
     "telemetry/",

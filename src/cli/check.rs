@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::print_problems;
+use crate::config;
 use crate::config::{Config, Source, load};
+use crate::rules;
 use crate::rules::{Packs, RuleSet};
-use crate::{config, rules};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 nothing wrong, 1 problems found.

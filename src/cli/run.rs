@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 
 use super::print_problems;
+use crate::app;
 use crate::config::{Source, load};
-use crate::{app, telemetry};
+use crate::telemetry;
 
 pub(super) fn run(source: Source) -> anyhow::Result<ExitCode> {
     let loaded = load(&source).map_err(|problems| {

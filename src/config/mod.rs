@@ -7,8 +7,16 @@ mod source;
 
 use std::path::PathBuf;
 
+use crate::collect;
+use crate::health;
+use crate::history;
+use crate::http;
+use crate::ingest;
 use crate::model::PromDuration;
-use crate::{collect, health, history, http, ingest, promql, registry, rules, telemetry};
+use crate::promql;
+use crate::registry;
+use crate::rules;
+use crate::telemetry;
 
 pub use places::Places;
 pub use render::{json_schema, options_table};
