@@ -31,3 +31,6 @@ pub const PACKS: &[Pack] = &[
     Pack { name: "host", text: include_str!("../../rules/host.yml"), enabled: |packs| packs.host },
     Pack { name: "requests", text: include_str!("../../rules/requests.yml"), enabled: |packs| packs.requests },
 ];
+
+#[cfg(test)]
+mod tests;

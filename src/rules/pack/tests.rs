@@ -1,0 +1,122 @@
+//! The packs' unit tests in `rules/tests/`, which promtool runs too, run here through our own loader, engine and alert
+//! machine: what fires there has to fire here, at the same time and with the same words.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::*;
+use crate::history::{self, Append, History};
+use crate::model::{AlertState, Labels, METRIC_NAME, MatchOp, PromDuration, RuleKind, Timestamp};
+use crate::promql::{Engine, EngineConfig, parse_selector};
+use crate::rules::file;
+use crate::rules::group::{Group, World};
+use crate::rules::rule::Externals;
+use crate::telemetry::Telemetry;
+
+/// The part of promtool's format that the packs' tests use.
+#[derive(serde::Deserialize)]
+struct TestFile {
+    evaluation_interval: PromDuration,
+    tests: Vec<Test>,
+}
+
+#[derive(serde::Deserialize)]
+struct Test {
+    name: String,
+    input_series: Vec<Input>,
+    alert_rule_test: Vec<Case>,
+}
+
+#[derive(serde::Deserialize)]
+struct Input {
+    series: String,
+    values: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Case {
+    alertname: String,
+    eval_time: PromDuration,
+    #[serde(default)]
+    exp_alerts: Vec<Expected>,
+}
+
+#[derive(serde::Deserialize)]
+struct Expected {
+    exp_labels: BTreeMap<String, String>,
+    exp_annotations: BTreeMap<String, String>,
+}
+
+fn series(text: &str) -> Labels {
+    let matchers = parse_selector(text).expect("a series");
+    assert!(matchers.iter().all(|matcher| matcher.op() == MatchOp::Equal), "{text}");
+    Labels::from_pairs(matchers.iter().map(|matcher| (matcher.name(), matcher.value())))
+}
+
+/// `a+bxn`, `a-bxn`, `axn` and `a`.
+fn values(text: &str) -> Vec<f64> {
+    let number = |text: &str| text.parse::<f64>().expect("a number");
+    let item = |item: &str| {
+        let (start, times) = item.split_once('x').map_or((item, 0), |(start, times)| (start, times.parse().expect("a count")));
+        let sign = start.char_indices().skip(1).find(|(_, c)| matches!(c, '+' | '-'));
+        let (first, step) = sign.map_or((start, 0.0), |(at, _)| (&start[..at], number(&start[at..])));
+        let first = number(first);
+        (0..=times).map(move |index| first + f64::from(index) * step).collect::<Vec<_>>()
+    };
+    text.split_whitespace().flat_map(item).collect()
+}
+
+fn firing(group: &Group, name: &str) -> Vec<(Labels, Labels)> {
+    let snapshot = group.snapshot();
+    let alerts = snapshot.rules.iter().filter(|rule| rule.name == name).flat_map(|rule| match &rule.kind {
+        RuleKind::Alerting { alerts, .. } => alerts.iter(),
+        RuleKind::Recording => [].iter(),
+    });
+    alerts
+        .filter(|alert| alert.state == AlertState::Firing)
+        .map(|alert| (alert.labels.without("alertname"), alert.annotations.clone()))
+        .collect()
+}
+
+fn run(group: &mut Group, interval: i64, test: &Test) {
+    let history = History::new(&history::Config::default(), &Telemetry::new());
+    let engine = Arc::new(Engine::new(Arc::new(history.clone()), EngineConfig::default()));
+    let world = World { engine, history: Arc::new(history.clone()), externals: Externals::default() };
+    let inputs: Vec<_> = test.input_series.iter().map(|input| (series(&input.series), values(&input.values))).collect();
+    let last = test.alert_rule_test.iter().map(|case| case.eval_time.as_millis()).max().expect("a case");
+    for (slot, at) in (0..=last).step_by(usize::try_from(interval).expect("positive")).enumerate() {
+        let samples: Vec<_> = inputs.iter().filter_map(|(labels, values)| Some((labels.clone(), *values.get(slot)?))).collect();
+        history.append(Timestamp::from_millis(at), &samples);
+        let round = group.evaluate(Timestamp::from_millis(at), &world);
+        assert_eq!(round.failures, 0, "{:?}", group.snapshot());
+        for case in test.alert_rule_test.iter().filter(|case| case.eval_time.as_millis() == at) {
+            let mut expected: Vec<_> = case
+                .exp_alerts
+                .iter()
+                .map(|alert| (Labels::from_pairs(&alert.exp_labels), Labels::from_pairs(&alert.exp_annotations)))
+                .collect();
+            expected.sort();
+            assert_eq!(firing(group, &case.alertname), expected, "{}: {} at {}", test.name, case.alertname, case.eval_time);
+        }
+    }
+    assert!(inputs.iter().all(|(labels, _)| labels.get(METRIC_NAME).is_some()));
+}
+
+fn run_all(pack: &str, tests: &str) {
+    let pack = PACKS.iter().find(|known| known.name == pack).expect("a pack");
+    let tests: TestFile = serde_yaml::from_str(tests).expect("a test file");
+    for test in &tests.tests {
+        let spec = Arc::clone(file::parse(pack.name, pack.text, 5_000).groups.first().expect("a group"));
+        run(&mut Group::new(spec), tests.evaluation_interval.as_millis(), test);
+    }
+}
+
+#[test]
+fn the_host_pack_fires_as_its_tests_say() {
+    run_all("host", include_str!("../../../rules/tests/host.yml"));
+}
+
+#[test]
+fn the_requests_pack_fires_as_its_tests_say() {
+    run_all("requests", include_str!("../../../rules/tests/requests.yml"));
+}
