@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::*;
 use crate::history::{self, Append, History};
 use crate::model::{AlertState, Labels, METRIC_NAME, MatchOp, PromDuration, RuleKind, Timestamp};
-use crate::promql::{Engine, EngineConfig, parse_selector};
+use crate::promql::{self, Engine, EngineConfig, Value, parse_selector};
 use crate::rules::file;
 use crate::rules::group::{Group, World};
 use crate::rules::rule::Externals;
@@ -24,7 +24,10 @@ struct TestFile {
 struct Test {
     name: String,
     input_series: Vec<Input>,
+    #[serde(default)]
     alert_rule_test: Vec<Case>,
+    #[serde(default)]
+    promql_expr_test: Vec<Query>,
 }
 
 #[derive(serde::Deserialize)]
@@ -39,6 +42,20 @@ struct Case {
     eval_time: PromDuration,
     #[serde(default)]
     exp_alerts: Vec<Expected>,
+}
+
+#[derive(serde::Deserialize)]
+struct Query {
+    expr: String,
+    eval_time: PromDuration,
+    #[serde(default)]
+    exp_samples: Vec<Sample>,
+}
+
+#[derive(serde::Deserialize)]
+struct Sample {
+    labels: String,
+    value: f64,
 }
 
 #[derive(serde::Deserialize)]
@@ -78,17 +95,32 @@ fn firing(group: &Group, name: &str) -> Vec<(Labels, Labels)> {
         .collect()
 }
 
+fn answer(engine: &Engine, query: &str, at: i64) -> Vec<(Labels, f64)> {
+    let expr = promql::parse(query).expect("a query");
+    let Value::Vector(samples) = engine.instant(&expr, Timestamp::from_millis(at)).expect("an answer").value else { panic!("a vector") };
+    let mut samples: Vec<_> = samples.into_iter().map(|sample| (sample.labels, sample.value)).collect();
+    samples.sort_by(|a, b| a.0.cmp(&b.0));
+    samples
+}
+
 fn run(group: &mut Group, interval: i64, test: &Test) {
     let history = History::new(&history::Config::default(), &Telemetry::new());
     let engine = Arc::new(Engine::new(Arc::new(history.clone()), EngineConfig::default()));
     let world = World { engine, history: Arc::new(history.clone()), externals: Externals::default() };
     let inputs: Vec<_> = test.input_series.iter().map(|input| (series(&input.series), values(&input.values))).collect();
-    let last = test.alert_rule_test.iter().map(|case| case.eval_time.as_millis()).max().expect("a case");
+    let alerts = test.alert_rule_test.iter().map(|case| case.eval_time);
+    let queries = test.promql_expr_test.iter().map(|query| query.eval_time);
+    let last = alerts.chain(queries).max().expect("a case").as_millis();
     for (slot, at) in (0..=last).step_by(usize::try_from(interval).expect("positive")).enumerate() {
         let samples: Vec<_> = inputs.iter().filter_map(|(labels, values)| Some((labels.clone(), *values.get(slot)?))).collect();
         history.append(Timestamp::from_millis(at), &samples);
         let round = group.evaluate(Timestamp::from_millis(at), &world);
         assert_eq!(round.failures, 0, "{:?}", group.snapshot());
+        for query in test.promql_expr_test.iter().filter(|query| query.eval_time.as_millis() == at) {
+            let mut expected: Vec<_> = query.exp_samples.iter().map(|sample| (series(&sample.labels), sample.value)).collect();
+            expected.sort_by(|a, b| a.0.cmp(&b.0));
+            assert_eq!(answer(&world.engine, &query.expr, at), expected, "{}: {} at {}", test.name, query.expr, query.eval_time);
+        }
         for case in test.alert_rule_test.iter().filter(|case| case.eval_time.as_millis() == at) {
             let mut expected: Vec<_> = case
                 .exp_alerts
