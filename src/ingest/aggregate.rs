@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use super::naming::Naming;
 use super::open::OpenRequests;
 use super::request::{self, Instrument};
+use super::shape::{Effect, Meaning, Shapes, number};
 use super::{Config, Refusal};
 use crate::model::{
     Batch, Change, Delta, Event, GaugeMerge, GaugeOp, Histogram, MetricType, RequestEvent, RequestPhase, SeriesKey, Timestamp,
@@ -28,6 +29,7 @@ pub(super) struct Table {
     known_bytes: usize,
     slots: Vec<Slot>,
     by_series: HashMap<SeriesKey, usize>,
+    shapes: Shapes,
     changed: Vec<usize>,
     scratch: Vec<u8>,
     open: OpenRequests,
@@ -36,7 +38,7 @@ pub(super) struct Table {
 
 /// Where an identity's changes go.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(super) struct Place {
     slot: usize,
     /// Takes the sender's value to the series' unit.
     factor: f64,
@@ -67,6 +69,7 @@ impl Table {
             known_bytes: 0,
             slots: Vec::new(),
             by_series: HashMap::new(),
+            shapes: Shapes::default(),
             changed: Vec::new(),
             scratch: Vec::new(),
             open: OpenRequests::new(config.open_requests_max, config.open_request_timeout.as_millis()),
@@ -81,7 +84,9 @@ impl Table {
 
     /// True when the table should be emptied before it takes another event.
     pub(super) fn is_full(&self) -> bool {
-        self.known.len() >= self.series_max || self.slots.len() >= self.series_max || self.known_bytes >= IDENTITIES_BYTES_MAX
+        self.known.len() >= self.series_max
+            || self.slots.len() >= self.series_max
+            || self.known_bytes + self.shapes.bytes() >= IDENTITIES_BYTES_MAX
     }
 
     /// True while a request is open, so that [`Table::expire`] has to be asked from time to time.
@@ -94,13 +99,50 @@ impl Table {
         self.merged_gauges
     }
 
-    /// Adds one event.
+    /// Adds the values of a metric line whose shape is known, and tells the type and how many they are; `None` for any
+    /// other line, which then has to be decoded.
+    pub(super) fn add_known(&mut self, line: &[u8]) -> Option<(MetricType, u64)> {
+        let (meaning, values) = self.shapes.find(line)?;
+        if let Some(value) = number(values) {
+            return self.change_known(meaning, value).map(|kind| (kind, 1));
+        }
+        // All of a pack counts or nothing does.
+        let members = || values.split(|byte| *byte == b':').filter(|member| !member.is_empty());
+        if members().any(|member| number(member).is_none_or(|value| !meaning.takes(value))) {
+            return None;
+        }
+        let mut added = None;
+        for value in members().filter_map(number) {
+            let kind = self.change_known(meaning, value)?;
+            added = Some((kind, added.map_or(1, |(_, count)| count + 1)));
+        }
+        added
+    }
+
+    fn change_known(&mut self, Meaning { slot, factor, effect }: Meaning, value: f64) -> Option<MetricType> {
+        let (kind, part) = match effect {
+            Effect::Rise if value < 0.0 => return None,
+            Effect::Rise => (MetricType::Counter, Part::Rise(value)),
+            Effect::Set => (MetricType::Gauge, Part::Level { value, op: GaugeOp::Set, merge: GaugeMerge::Last }),
+            Effect::Observe(weight) => (MetricType::Histogram, Part::Observation { value, weight }),
+        };
+        self.change(Place { slot, factor }, part).ok().map(|()| kind)
+    }
+
+    /// Remembers a line's shape: its event went to `place`, and the sender's own value is multiplied by `times` first.
+    pub(super) fn learn(&mut self, line: &[u8], place: Place, times: f64, effect: Effect) {
+        if self.shapes.find(line).is_none() {
+            self.shapes.learn(line, Meaning { slot: place.slot, factor: place.factor * times, effect });
+        }
+    }
+
+    /// Adds one event; for all but requests, tells where it went.
     ///
     /// # Errors
     /// When it is not counted, and why.
-    pub(super) fn add(&mut self, event: &Event<'_>, at: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn add(&mut self, event: &Event<'_>, at: Timestamp) -> Result<Option<Place>, Refusal> {
         let (kind, name, unit, service, tags, part) = match event {
-            Event::Request(event) => return self.add_request(event, at),
+            Event::Request(event) => return self.add_request(event, at).map(|()| None),
             Event::Count(event) if event.value < 0.0 => return Err(Refusal::NegativeCount),
             Event::Count(event) => (MetricType::Counter, &event.name, &event.unit, &event.service, &event.tags, Part::Rise(event.value)),
             Event::Gauge(event) => {
@@ -122,7 +164,8 @@ impl Table {
             tags.iter().flat_map(|(key, value)| [key, value]).for_each(|text| put(text));
         };
         let place = self.place(identify, |naming| naming.series(kind, name, unit, service, tags))?;
-        self.change(place, part)
+        self.change(place, part)?;
+        Ok(Some(place))
     }
 
     /// Ends the requests that have been open for too long; how many.
@@ -166,6 +209,7 @@ impl Table {
         self.known_bytes = 0;
         self.slots = Vec::new();
         self.by_series = HashMap::new();
+        self.shapes = Shapes::default();
     }
 
     fn add_request(&mut self, event: &RequestEvent<'_>, at: Timestamp) -> Result<(), Refusal> {

@@ -2,6 +2,7 @@
 //! Sources: StatsD `docs/metric_types.md`; Datadog documentation "Datagram format and shell usage" (v1.0 to v1.6) and
 //! the agent's `comp/dogstatsd/server/impl/parse*.go`.
 
+use super::shape::Effect;
 use super::{Refusal, sampling};
 use crate::model::{CountEvent, Event, GaugeEvent, GaugeMerge, GaugeOp, HistogramEvent, Tags, Text};
 
@@ -23,6 +24,8 @@ pub(super) struct Line<'a> {
     rate: f64,
     service: Option<&'a str>,
     tags: Tags<'a>,
+    /// The sender has stamped it with a time.
+    stamped: bool,
 }
 
 /// Reads a line, all but its values.
@@ -47,8 +50,7 @@ pub(super) fn decode(line: &str) -> Result<Line<'_>, Refusal> {
         "s" => return Err(Refusal::UnsupportedType),
         _ => return Err(Refusal::UnknownType),
     };
-    let mut decoded = Line { kind, name, values, rate: 1.0, service: None, tags: Tags::new() };
-    let mut aggregated = false;
+    let mut decoded = Line { kind, name, values, rate: 1.0, service: None, tags: Tags::new(), stamped: false };
     // Fields come in any order, a later one replaces an earlier one, unknown ones (`c:`, `e:`, `card:`, …) are passed over.
     for field in fields {
         if let Some(rate) = field.strip_prefix('@') {
@@ -57,12 +59,12 @@ pub(super) fn decode(line: &str) -> Result<Line<'_>, Refusal> {
             decoded.read_tags(tags);
         } else if let Some(stamp) = field.strip_prefix('T') {
             stamp.parse::<i64>().ok().filter(|seconds| *seconds >= 1).ok_or(Refusal::BadTimestamp)?;
-            aggregated = true;
+            decoded.stamped = true;
         }
     }
     sampling::inverse(decoded.rate)?;
     // A count with a time is complete already: the client has done the sampling's arithmetic.
-    if aggregated && kind == Type::Count {
+    if decoded.stamped && kind == Type::Count {
         decoded.rate = 1.0;
     }
     Ok(decoded)
@@ -83,6 +85,17 @@ impl<'a> Line<'a> {
                 _ => self.tags.push((Text::Borrowed(name), Text::Borrowed(value))),
             }
         }
+    }
+
+    /// What another line like this one, but for the value, would do: by how much the value is multiplied before the unit
+    /// comes into it, and what happens with it. `None` for a line that will hardly come again: it has a time in it.
+    pub(super) fn recurrent(&self) -> Option<(f64, Effect)> {
+        let recurrent = match self.kind {
+            Type::Count => (sampling::inverse(self.rate).ok()?, Effect::Rise),
+            Type::Gauge => (1.0, Effect::Set),
+            Type::Milliseconds | Type::Distribution => (1.0, Effect::Observe(sampling::weight(self.rate).ok()?)),
+        };
+        (!self.stamped).then_some(recurrent)
     }
 
     /// Hands on one event a value, the same event with another value each time. A value that is not finite is refused by

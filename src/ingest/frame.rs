@@ -31,7 +31,7 @@ pub(super) struct Frames {
 /// What stands at the front of the bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found<'b> {
-    /// A line (without its end), or a frame's content, which may hold several lines.
+    /// Lines (without the last one's end), or a frame's content, which may hold several lines as well.
     Payload(&'b [u8]),
     /// Something that cannot be taken, and how it begins.
     Refused(Refusal, &'b [u8]),
@@ -85,7 +85,8 @@ impl Frames {
 
     fn line<'b>(&mut self, bytes: &'b [u8], ended: bool) -> (usize, Found<'b>) {
         let within = bytes.get(..=self.limit).unwrap_or(bytes);
-        match memchr::memchr(b'\n', within) {
+        // All whole lines at once: what is within the limit together is so one by one.
+        match memchr::memrchr(b'\n', within) {
             Some(end) => (end + 1, Found::Payload(within.get(..end).unwrap_or(within))),
             None if within.len() > self.limit => {
                 self.skip = Skip::Line;
@@ -124,7 +125,8 @@ mod tests {
                 let (used, found) = frames.next(&held, index == chunks.len());
                 let done = match found {
                     Found::Payload(payload) => {
-                        out.push(Ok(payload.to_vec()));
+                        let lines = frames.framing == Framing::Lines;
+                        out.extend(payload.split(|byte| lines && *byte == b'\n').map(|line| Ok(line.to_vec())));
                         false
                     }
                     Found::Refused(reason, _) => {

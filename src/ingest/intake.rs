@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::aggregate::Table;
+use super::aggregate::{Place, Table};
 use super::metrics::{Metrics, Tally};
 use super::{Config, Refusal, dogstatsd, json};
 use crate::model::{Event, Timestamp};
@@ -71,18 +71,22 @@ impl Intake {
 
     /// Takes a payload: one line or several, of either language.
     pub(super) fn take(&mut self, payload: &[u8], at: Timestamp, witness: &impl Witness) {
-        self.tally.frames += 1;
         let generation = self.shared.generation.load(Ordering::Acquire);
         if generation != self.generation {
             self.flush(at, witness);
             self.table.reconfigure(&self.shared.config());
             self.generation = generation;
         }
-        for line in payload.split(|byte| *byte == b'\n') {
+        let mut rest = payload;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let (line, behind) = rest.split_at(end);
+            rest = behind.get(1..).unwrap_or(&[]);
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.is_empty() {
                 continue;
             }
+            self.tally.lines += 1;
             if let Err(reason) = self.line(line, at, witness) {
                 self.refuse(reason, line, witness);
             }
@@ -125,21 +129,32 @@ impl Intake {
     }
 
     fn line(&mut self, line: &[u8], at: Timestamp, witness: &impl Witness) -> Result<(), Refusal> {
+        if let Some((kind, events)) = self.table.add_known(line) {
+            self.tally.metrics(kind, events);
+            return Ok(());
+        }
         let text = std::str::from_utf8(line).map_err(|_| Refusal::NotUtf8)?;
         if text.starts_with('{') {
-            return self.event(&json::decode(text)?, at);
+            self.event(&json::decode(text)?, at)?;
+            return Ok(());
         }
-        dogstatsd::decode(text)?.events(|event| {
-            if let Err(reason) = event.and_then(|event| self.event(event, at)) {
-                self.refuse(reason, line, witness);
-            }
-        })
+        let decoded = dogstatsd::decode(text)?;
+        let recurrent = decoded.recurrent();
+        let mut place = None;
+        decoded.events(|event| match event.and_then(|event| self.event(event, at)) {
+            Ok(went) => place = went,
+            Err(reason) => self.refuse(reason, line, witness),
+        })?;
+        if let (Some(place), Some((times, effect))) = (place, recurrent) {
+            self.table.learn(line, place, times, effect);
+        }
+        Ok(())
     }
 
-    fn event(&mut self, event: &Event<'_>, at: Timestamp) -> Result<(), Refusal> {
-        self.table.add(event, at)?;
+    fn event(&mut self, event: &Event<'_>, at: Timestamp) -> Result<Option<Place>, Refusal> {
+        let place = self.table.add(event, at)?;
         self.tally.event(event);
-        Ok(())
+        Ok(place)
     }
 }
 

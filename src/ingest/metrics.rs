@@ -3,7 +3,7 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
 use super::Refusal;
-use crate::model::Event;
+use crate::model::{Event, MetricType};
 use crate::telemetry::Telemetry;
 
 const KINDS: [&str; 4] = ["request", "count", "gauge", "histogram"];
@@ -12,7 +12,7 @@ const KINDS: [&str; 4] = ["request", "count", "gauge", "histogram"];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) bytes: u64,
-    pub(super) frames: u64,
+    pub(super) lines: u64,
     pub(super) abandoned: u64,
     events: [u64; KINDS.len()],
     refused: [u64; Refusal::ALL.len()],
@@ -20,14 +20,27 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn event(&mut self, event: &Event<'_>) {
-        let kind = match event {
-            Event::Request(_) => 0,
-            Event::Count(_) => 1,
-            Event::Gauge(_) => 2,
-            Event::Histogram(_) => 3,
+        match event {
+            Event::Request(_) => self.count(0, 1),
+            Event::Count(_) => self.metrics(MetricType::Counter, 1),
+            Event::Gauge(_) => self.metrics(MetricType::Gauge, 1),
+            Event::Histogram(_) => self.metrics(MetricType::Histogram, 1),
+        }
+    }
+
+    /// Counts events that are metrics of this type.
+    pub(super) fn metrics(&mut self, kind: MetricType, events: u64) {
+        let kind = match kind {
+            MetricType::Counter => 1,
+            MetricType::Gauge => 2,
+            MetricType::Histogram | MetricType::Unknown => 3,
         };
-        if let Some(count) = self.events.get_mut::<usize>(kind) {
-            *count += 1;
+        self.count(kind, events);
+    }
+
+    fn count(&mut self, kind: usize, events: u64) {
+        if let Some(count) = self.events.get_mut(kind) {
+            *count += events;
         }
     }
 
@@ -44,7 +57,7 @@ pub(super) struct Metrics {
     events: [IntCounter; KINDS.len()],
     refused: [IntCounter; Refusal::ALL.len()],
     bytes: IntCounter,
-    frames: IntCounter,
+    lines: IntCounter,
     batches: IntCounter,
     abandoned: IntCounter,
     pub(super) connections: IntGauge,
@@ -68,8 +81,7 @@ impl Metrics {
             events: KINDS.map(|kind| events.with_label_values(&[kind])),
             refused: Refusal::ALL.map(|reason| refused.with_label_values(&[reason.as_str()])),
             bytes: telemetry.counter("sidewatch_ingest_bytes_total", "Bytes received on all sockets."),
-            frames: telemetry
-                .counter("sidewatch_ingest_frames_total", "Lines and length-prefixed frames of stream connections, and datagrams."),
+            lines: telemetry.counter("sidewatch_ingest_lines_total", "Lines received on all sockets, of both languages."),
             batches: telemetry.counter("sidewatch_ingest_batches_total", "Batches of changes handed to the registry."),
             abandoned: telemetry
                 .counter("sidewatch_ingest_abandoned_requests_total", "Requests that began and whose end did not come in time."),
@@ -82,7 +94,7 @@ impl Metrics {
     /// Adds what a session has counted.
     pub(super) fn add(&self, tally: &Tally) {
         self.bytes.inc_by(tally.bytes);
-        self.frames.inc_by(tally.frames);
+        self.lines.inc_by(tally.lines);
         self.abandoned.inc_by(tally.abandoned);
         let events = self.events.iter().zip(tally.events);
         for (counter, count) in events.chain(self.refused.iter().zip(tally.refused)).filter(|(_, count)| *count > 0) {

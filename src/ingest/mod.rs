@@ -19,6 +19,7 @@ mod request;
 mod route;
 mod sampling;
 mod session;
+mod shape;
 mod task;
 
 pub use config::{Config, ConfigError, FrameBytes, MAX_FRAME, Mode, SocketConfig};

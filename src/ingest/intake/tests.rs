@@ -247,3 +247,37 @@ fn a_histogram_uses_the_registrys_buckets() {
     expected.observe(0.03, 1);
     assert_eq!(families[0].series[0].value, Value::Histogram(expected));
 }
+
+#[test]
+fn a_line_of_a_known_shape_counts_as_a_decoded_one_does() {
+    let lines = [
+        "a.b:2|c|@0.5|#k:v",
+        "a.b:3|c|@0.5|#k:v",
+        "a.b:-1|c|@0.5|#k:v",
+        "t:1:2|ms|@0.5",
+        "t:3:4:|ms|@0.5",
+        "t:3:x|ms|@0.5",
+        "g:5|g",
+        "g:-7|g",
+        "g:nan|g",
+    ];
+    let (together, apart) = (fixture(&Config::default()), fixture(&Config::default()));
+    together.send(&lines.join("\n"));
+    // A new sender has seen no shapes.
+    lines.iter().for_each(|line| apart.send(line));
+    assert_eq!(together.series(), apart.series());
+    assert_eq!(together.series().len(), 3, "{:?}", together.series());
+    for (name, label) in
+        [("events", "count"), ("events", "gauge"), ("events", "histogram"), ("refused", "bad_value"), ("refused", "not_finite")]
+    {
+        let name = format!("sidewatch_ingest_{name}_total");
+        assert_eq!(together.own(&name, label), apart.own(&name, label), "{name} {label}");
+    }
+}
+
+#[test]
+fn shapes_are_forgotten_with_the_names_that_were_made_from_them() {
+    let fixture = fixture(&Config { flush_series: 2, ..Config::default() });
+    fixture.send("a:1|c\nb:1|c\nc:1|c\nb:1|c\na:1|c\nc:1|c\na:1|c");
+    assert_eq!(fixture.series(), ["a_total{} 3", "b_total{} 2", "c_total{} 2"]);
+}

@@ -1,0 +1,172 @@
+//! Metric lines whose shape has been seen before. A shape is a line without its value: name, type, sampling rate and
+//! tags, byte for byte as the sender writes them. What a shape means is worked out once; from then on a line costs one
+//! look-up of its bytes and the reading of its value.
+
+use std::hash::{BuildHasher, Hasher};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+/// What the lines of one shape do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Meaning {
+    /// Which of the table's slots they change.
+    pub(super) slot: usize,
+    /// Takes the sender's value to what is added, set or observed: the unit, and for a count the sampling as well.
+    pub(super) factor: f64,
+    /// What happens to the slot.
+    pub(super) effect: Effect,
+}
+
+impl Meaning {
+    /// Whether this value changes the series; where not, the decoder says why.
+    pub(super) fn takes(&self, value: f64) -> bool {
+        let weight = if let Effect::Observe(weight) = self.effect { weight as f64 } else { 1.0 };
+        (value * self.factor * weight).is_finite() && (self.effect != Effect::Rise || value >= 0.0)
+    }
+}
+
+/// What a value does to its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It is added to a counter.
+    Rise,
+    /// It replaces a gauge.
+    Set,
+    /// It is observed, standing for so many observations.
+    Observe(u64),
+}
+
+/// The shapes that have been seen.
+#[derive(Debug, Default)]
+pub(super) struct Shapes {
+    table: HashTable<Shape>,
+    hasher: DefaultHashBuilder,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Shape {
+    name: Box<[u8]>,
+    /// From the bar behind the value to the end of the line.
+    fields: Box<[u8]>,
+    meaning: Meaning,
+}
+
+/// A line in its three parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Parts<'l> {
+    name: &'l [u8],
+    value: &'l [u8],
+    fields: &'l [u8],
+}
+
+impl<'l> Parts<'l> {
+    fn of(line: &'l [u8]) -> Option<Self> {
+        let (name, rest) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+        let (value, fields) = rest.get(1..)?.split_at_checked(memchr::memchr(b'|', rest)?.checked_sub(1)?)?;
+        Some(Self { name, value, fields })
+    }
+}
+
+impl Shapes {
+    /// What a line does, and its value as the sender wrote it; `None` for a shape that has not been seen.
+    pub(super) fn find<'l>(&self, line: &'l [u8]) -> Option<(Meaning, &'l [u8])> {
+        let parts = Parts::of(line)?;
+        let shape = self.table.find(self.hash(parts), |shape| *shape.fields == *parts.fields && *shape.name == *parts.name)?;
+        Some((shape.meaning, parts.value))
+    }
+
+    /// Remembers what the lines of this shape do.
+    pub(super) fn learn(&mut self, line: &[u8], meaning: Meaning) {
+        let Some(parts) = Parts::of(line) else { return };
+        let shape = Shape { name: parts.name.into(), fields: parts.fields.into(), meaning };
+        self.bytes += shape.name.len() + shape.fields.len();
+        let hasher = &self.hasher;
+        self.table.insert_unique(self.hash(parts), shape, |shape| hash(hasher, &shape.name, &shape.fields));
+    }
+
+    /// How many bytes of text are remembered.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn hash(&self, parts: Parts<'_>) -> u64 {
+        hash(&self.hasher, parts.name, parts.fields)
+    }
+}
+
+fn hash(hasher: &DefaultHashBuilder, name: &[u8], fields: &[u8]) -> u64 {
+    let mut state = hasher.build_hasher();
+    state.write(name);
+    state.write(fields);
+    state.finish()
+}
+
+/// The powers of ten that a float holds exactly.
+const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// Reads a value. Up to fifteen digits with at most one point are exact in a float, and so is the power of ten that they
+/// are divided by: one division then rounds as the standard library does. Everything else is left to it.
+pub(super) fn number(text: &[u8]) -> Option<f64> {
+    let mut digits: u64 = 0;
+    let mut count = 0_usize;
+    let mut behind_point = None;
+    for byte in text {
+        match byte {
+            b'0'..=b'9' => {
+                digits = digits * 10 + u64::from(byte - b'0');
+                count += 1;
+                behind_point = behind_point.map(|places: usize| places + 1);
+            }
+            b'.' if behind_point.is_none() => behind_point = Some(0),
+            _ => return std::str::from_utf8(text).ok()?.parse().ok(),
+        }
+        if count > 15 {
+            return std::str::from_utf8(text).ok()?.parse().ok();
+        }
+    }
+    let power = POWERS.get(behind_point.unwrap_or(0))?;
+    (count > 0).then_some(digits as f64 / power)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RISE: Meaning = Meaning { slot: 3, factor: 1.0, effect: Effect::Rise };
+
+    #[test]
+    fn a_line_is_found_by_all_of_it_but_its_value() {
+        let mut shapes = Shapes::default();
+        shapes.learn(b"a.b:1|c|#k:v", RISE);
+        assert_eq!(shapes.find(b"a.b:27.5|c|#k:v"), Some((RISE, &b"27.5"[..])));
+        for other in ["a.b:1|c|#k:w", "a.c:1|c|#k:v", "a.b:1|g|#k:v", "a.b:1|c|#k:v|", "a.b:1", "a.b|1:2", ""] {
+            assert_eq!(shapes.find(other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(shapes.bytes(), 10);
+    }
+
+    #[test]
+    fn what_moves_from_the_name_to_the_fields_is_another_shape() {
+        let mut shapes = Shapes::default();
+        shapes.learn(b"a:1|c", RISE);
+        assert_eq!(shapes.find(b":1|ca"), None);
+        assert_eq!(shapes.find(b":a|c"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn values_are_read_as_the_standard_library_reads_them(text in "[+-]?[0-9]{0,18}(\\.[0-9]{0,18})?(e[+-]?[0-9]{1,3})?|nan|inf|.{0,6}") {
+            let expected: Option<u64> = text.parse::<f64>().ok().map(f64::to_bits);
+            prop_assert_eq!(number(text.as_bytes()).map(f64::to_bits), expected, "{}", text);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(line in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let mut shapes = Shapes::default();
+            shapes.learn(&line, RISE);
+            shapes.find(&line);
+        }
+    }
+}
