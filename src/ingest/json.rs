@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::{Refusal, sampling};
 use crate::model::{CountEvent, Event, GaugeEvent, GaugeMerge, GaugeOp, HistogramEvent, RequestEvent, RequestPhase, Tags, Text};
@@ -18,8 +18,11 @@ const LATER: [&str; 8] = ["query", "cache", "pool", "task", "operation", "error"
 /// When the line is not a JSON object, or the object is not an event of a kind that is counted.
 pub(super) fn decode(line: &str) -> Result<Event<'_>, Refusal> {
     // Read apart from the rest, because a field means something, and has a type, only within a kind.
-    let kind = read::<Kind<'_>>(line)?.kind.ok_or(Refusal::MissingField)?;
-    match &*kind.0 {
+    let kind = match leading_kind(line) {
+        Some(kind) => Cow::Borrowed(kind),
+        None => read::<Kind<'_>>(line)?.kind.ok_or(Refusal::MissingField)?.0,
+    };
+    match &*kind {
         "request" => read::<Request<'_>>(line)?.event(),
         "count" => read::<Count<'_>>(line)?.event(),
         "gauge" => read::<Gauge<'_>>(line)?.event(),
@@ -27,6 +30,13 @@ pub(super) fn decode(line: &str) -> Result<Event<'_>, Refusal> {
         later if LATER.contains(&later) => Err(Refusal::UnsupportedKind),
         _ => Err(Refusal::UnknownKind),
     }
+}
+
+/// The kind of an event that begins with it, as those of most senders do: no need to read the line twice. (The second
+/// reading finds a kind that is given again.)
+fn leading_kind(line: &str) -> Option<&str> {
+    let value = line.strip_prefix("{\"kind\":")?.trim_start_matches(' ').strip_prefix('"')?;
+    value.split('"').next().filter(|kind| !kind.contains('\\'))
 }
 
 fn read<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Refusal> {
@@ -41,6 +51,8 @@ struct Kind<'a> {
 
 #[derive(Deserialize)]
 struct Request<'a> {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
     #[serde(borrow)]
     service: Option<Word<'a>>,
     phase: Option<Phase>,
@@ -104,6 +116,8 @@ impl<'a> Request<'a> {
 
 #[derive(Deserialize)]
 struct Count<'a> {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
     #[serde(borrow)]
     service: Option<Word<'a>>,
     name: Option<Word<'a>>,
@@ -127,6 +141,8 @@ impl<'a> Count<'a> {
 
 #[derive(Deserialize)]
 struct Gauge<'a> {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
     #[serde(borrow)]
     service: Option<Word<'a>>,
     name: Option<Word<'a>>,
@@ -161,6 +177,8 @@ impl<'a> Gauge<'a> {
 
 #[derive(Deserialize)]
 struct Histogram<'a> {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
     #[serde(borrow)]
     service: Option<Word<'a>>,
     name: Option<Word<'a>>,
@@ -338,6 +356,9 @@ mod tests {
             (r#"{"kind":"count","name":"a","value":1e999}"#, Refusal::BadJson),
             (r#"{"name":"a"}"#, Refusal::MissingField),
             (r#"{"kind":5}"#, Refusal::WrongType),
+            (r#"{"kind":"count","kind":"gauge","name":"a"}"#, Refusal::WrongType),
+            (r#"{"kind":"count"#, Refusal::BadJson),
+            (r#"{"kind":"count""#, Refusal::BadJson),
             (r#"{"kind":"wish"}"#, Refusal::UnknownKind),
             (r#"{"kind":"query","statement":"SELECT 1"}"#, Refusal::UnsupportedKind),
             (r#"{"kind":"count"}"#, Refusal::MissingField),
@@ -357,6 +378,13 @@ mod tests {
             (r#"{"kind":"request","duration_s":1,"status":99}"#, Refusal::BadValue),
         ] {
             assert_eq!(decode(line), Err(reason), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_kind_may_stand_anywhere_and_hold_escapes() {
+        for line in [r#"{"name":"a","kind":"count"}"#, r#"{ "kind" : "count","name":"a"}"#, r#"{"kind": "c\u006funt","name":"a"}"#] {
+            assert!(matches!(decode(line), Ok(Event::Count(_))), "{line}");
         }
     }
 
