@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic)] // a test may fail
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -85,14 +86,15 @@ fn the_unit_tests_of_the_packs_pass_in_promtool() {
     promtool("test", &files("rules/tests"));
 }
 
-/// `make test` installs promtool; without it there is nothing to compare with.
+/// `make test` names a promtool; where none is named or installed there is nothing to compare with.
 fn promtool(verb: &str, files: &[PathBuf]) {
-    match Command::new("promtool").args([verb, "rules"]).args(files).output() {
+    let named = std::env::var_os("SIDEWATCH_PROMTOOL");
+    match Command::new(named.as_deref().unwrap_or(OsStr::new("promtool"))).args([verb, "rules"]).args(files).output() {
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success() && !said.contains("FAILED"), "{said}");
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => eprintln!("skipped: promtool is not installed"),
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => eprintln!("skipped: promtool is not installed"),
         Err(error) => panic!("promtool: {error}"),
     }
 }

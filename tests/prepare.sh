@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Gets what the end-to-end tests meet: Debian's prometheus and promtool, systemd's tools, Python with the client `datadog`
+# Gets what the tests meet: Debian's prometheus, promtool and node_exporter, systemd's tools, Python with the client `datadog`
 # from PyPI. What is there already is used as it is; everything else is named before it is fetched. The last lines it
 # prints, behind "export", are the variables that the tests read.
 #
-# prometheus is unpacked, not installed: its package would start a server on this machine.
+# The two servers are unpacked, not installed: their packages would start them on this machine.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -43,20 +43,31 @@ command -v ip >/dev/null || missing+=(iproute2)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
 [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 
+peers=$cache/peers
+# peer PACKAGE: unpacks it beside the others, once.
+peer() {
+    [ -d "$peers/$1" ] && return
+    say "unpacking Debian's $1 into $peers"
+    rm -rf "$peers/$1.new"
+    mkdir -p "$peers/$1.new/deb"
+    apt_lists
+    (cd "$peers/$1.new/deb" && { apt-get download -q "$1" || { as_root apt-get update -q && apt-get download -q "$1"; }; }) >&2
+    dpkg-deb --extract "$peers/$1.new/deb/$1"_*.deb "$peers/$1.new"
+    rm -rf "$peers/$1.new/deb"
+    mv "$peers/$1.new" "$peers/$1"
+}
+
 prometheus=$(command -v prometheus || true)
 promtool=$(command -v promtool || true)
 if [ -z "$prometheus" ] || [ -z "$promtool" ]; then
-    peers=$cache/peers
-    if ! [ -x "$peers/usr/bin/prometheus" ]; then
-        say "unpacking Debian's prometheus into $peers"
-        mkdir -p "$peers/deb"
-        apt_lists
-        (cd "$peers/deb" && apt-get download -q prometheus >&2) || { as_root apt-get update -q >&2; (cd "$peers/deb" && apt-get download -q prometheus >&2); }
-        dpkg-deb --extract "$peers"/deb/prometheus_*.deb "$peers"
-        rm -rf "$peers/deb"
-    fi
-    prometheus=$peers/usr/bin/prometheus
-    promtool=$peers/usr/bin/promtool
+    peer prometheus
+    prometheus=$peers/prometheus/usr/bin/prometheus
+    promtool=$peers/prometheus/usr/bin/promtool
+fi
+node_exporter=$(command -v prometheus-node-exporter || true)
+if [ -z "$node_exporter" ]; then
+    peer prometheus-node-exporter
+    node_exporter=$peers/prometheus-node-exporter/usr/bin/prometheus-node-exporter
 fi
 
 venv=$cache/venv
@@ -70,4 +81,5 @@ fi
 
 echo "export SIDEWATCH_PROMETHEUS='$prometheus'"
 echo "export SIDEWATCH_PROMTOOL='$promtool'"
+echo "export SIDEWATCH_NODE_EXPORTER='$node_exporter'"
 echo "export SIDEWATCH_PYTHON='$venv/bin/python'"
