@@ -13,9 +13,9 @@ use crate::rules::{Packs, RuleSet};
 #[command(after_help = "Exit codes: 0 nothing wrong, 1 problems found.
 
 Examples:
-  sidewatch check                                the configuration, its rules folder and the built-in packs
-  sidewatch check rules/*.yml                    only these rule files
-  sidewatch check --print-schema > schema.json   a JSON Schema of the configuration, for editors")]
+  sidewatch check                             the configuration, its rules folder, the built-in packs
+  sidewatch check rules/*.yml                 only these rule files
+  sidewatch check --print-schema > sw.json    a JSON Schema of the configuration, for editors")]
 pub(super) struct Arguments {
     /// Check only these rule files
     #[arg(value_name = "RULE_FILE")]
@@ -38,6 +38,7 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
         Ok(loaded) => (loaded.config, true),
         Err(problems) => {
             print_problems(&problems);
+            eprintln!("{} problem(s) in {}", problems.len(), source.path().display());
             (Config::default().at(&source.places, &source.host_name), false)
         }
     };

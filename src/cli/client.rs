@@ -44,7 +44,7 @@ impl Target {
             tokio::time::timeout(TIMEOUT, ask(&url, path)).await.unwrap_or_else(|_| bail!("no answer within {} s", TIMEOUT.as_secs()))
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(asked).with_context(|| format!("cannot ask the agent at {url}: is it running?"))
+        runtime.block_on(asked).with_context(|| format!("cannot ask the agent at {url} (is it running?)"))
     }
 }
 

@@ -20,8 +20,8 @@ use crate::config::{Places, Source};
   sidewatch send raw 'page.views:1|c|#host:a'
   sidewatch send raw < events.ndjson
 
-The exit code says whether the agent took the bytes. Whether it could use them is shown by the metric
-sidewatch_ingest_refused_total and in its log.")]
+The exit code says whether the agent took the bytes. Whether it could use them is shown by the
+metric sidewatch_ingest_refused_total and in its log.")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     event: Event,
@@ -100,7 +100,7 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     let lines = lines(arguments)?;
     let path = socket(source, arguments);
     deliver(&path, lines.as_bytes())
-        .with_context(|| format!("cannot send to {}: is the agent running? (--socket says where)", path.display()))?;
+        .with_context(|| format!("cannot send to {} (is the agent running? --socket says where)", path.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

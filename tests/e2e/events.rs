@@ -104,13 +104,21 @@ fn ten_mebibytes_of_noise_on_every_door_leave_the_agent_serving_with_the_refusal
     }
     until("the refusals of the datagrams to be counted", || (refused(&agent) > after_stream).then_some(()));
 
+    let refused_by_http = |agent: &Agent| agent.metrics().sum("sidewatch_http_refused_total", &["reason=\"malformed\""]);
     let connections = pour(&noise, || TcpStream::connect(agent.setup.http).unwrap());
     assert!(connections > 1, "HTTP took noise for a request");
+    until("the refusals of HTTP to be counted", || (refused_by_http(&agent) >= 1.0).then_some(()));
 
     // It answers, it knows the reasons, and what is right is taken as ever.
     agent.send("{\"kind\":\"count\",\"name\":\"after_the_noise\",\"value\":1}\n");
     until("an event after the noise", || (agent.metrics().sum("after_the_noise_total", &[]) == 1.0).then_some(()));
     assert_eq!(agent.get("/livez").status, 200);
+    for line in agent.metrics().text().lines() {
+        let counted = line.starts_with("sidewatch_ingest_refused_total{") || line.starts_with("sidewatch_http_refused_total{");
+        if counted && !line.ends_with(" 0") {
+            println!("{line}");
+        }
+    }
 }
 
 #[test]

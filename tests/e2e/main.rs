@@ -3,7 +3,14 @@
 //!
 //! Each scenario has an agent of its own, on loopback, in a folder of its own. What this machine does not permit (mounting,
 //! installing a package, namespaces) is skipped with a printed line that begins with "SKIPPED".
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "this is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "this is a test"
+)]
 
 mod activation;
 mod events;

@@ -27,8 +27,9 @@ fn a_cold_start_is_ready_in_under_100_milliseconds() {
         })
         .collect();
     millis.sort_unstable();
-    println!("start to READY=1, 20 starts: median {} ms, slowest {} ms", millis[10], millis[19]);
-    assert!(millis[10] < 100, "{millis:?}");
+    // Of twenty, the slowest is the 99th percentile.
+    println!("start to READY=1, 20 starts: fastest {} ms, median {} ms, slowest {} ms", millis[0], millis[10], millis[19]);
+    assert!(millis[19] < 100, "{millis:?}");
 }
 
 /// What the kernel says about a process, in KiB.
@@ -38,14 +39,12 @@ fn status_kib(agent: &Agent, key: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// The CPU time of all threads so far.
+/// The CPU time of the process so far, of threads that have ended too, as the scheduler counted it (proc_pid_stat(5); the
+/// kernel scales both of its shares so that they add up to the scheduler's sum).
 fn cpu_time(agent: &Agent) -> Duration {
-    let tasks = fs::read_dir(format!("/proc/{}/task", agent.pid())).unwrap();
-    let nanos = tasks.map(|task| {
-        let schedstat = fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap_or_default();
-        schedstat.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or_default()
-    });
-    Duration::from_nanos(nanos.sum())
+    let stat = fs::read_to_string(format!("/proc/{}/stat", agent.pid())).unwrap();
+    let ticks = stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap());
+    Duration::from_millis(10 * ticks.sum::<u64>())
 }
 
 #[test]

@@ -1,6 +1,13 @@
 //! What takes long or needs a machine to itself: the figures that the project promises, and the recorded run of alerts
 //! that come and go under the built-in packs. `make soak` runs these one after the other and prints every figure.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "this is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "this is a test"
+)]
 
 mod figures;
 mod recorded_run;

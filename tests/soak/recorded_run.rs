@@ -80,7 +80,8 @@ fn a_load_of_cpu_and_filesystem_raises_the_packs_alerts_and_both_recover() {
     assert!(mounted, "this needs root, to mount a small filesystem");
     let agent = setup.start();
     let mut journal = Journal { begin: Instant::now(), text: String::new(), last: String::new() };
-    let limit = Duration::from_mins(5);
+    // What else the machine does may hold the CPU's alert for a while.
+    let limit = Duration::from_mins(30);
     let ours = ["HostCpuCritical", "HostFilesystemSpaceCritical"];
     let has = |alerts: &[(String, String)], name: &str, state: &str| alerts.iter().any(|alert| alert.0 == name && alert.1 == state);
 
@@ -93,7 +94,7 @@ fn a_load_of_cpu_and_filesystem_raises_the_packs_alerts_and_both_recover() {
     fs::write(small.0.join("fill"), vec![1; (31 << 20) / 2]).unwrap();
     journal.watch(&agent, "both pending", limit, |alerts| ours.iter().all(|name| alerts.iter().any(|alert| alert.0 == *name)));
     journal.watch(&agent, "both firing", limit, |alerts| ours.iter().all(|name| has(alerts, name, "firing")));
-    let fallen = agent.get("/health").json();
+    let mut fallen = agent.get("/health").json();
     let named = fallen["deductions"].to_string();
     assert!(ours.iter().all(|name| named.contains(name)), "{named}");
 
@@ -104,9 +105,13 @@ fn a_load_of_cpu_and_filesystem_raises_the_packs_alerts_and_both_recover() {
     let recovered = agent.get("/health").json();
     assert!(recovered["score"].as_f64() > fallen["score"].as_f64(), "{recovered}");
 
+    let parts = fallen.as_object_mut().unwrap().remove("parts").unwrap();
+    assert!(parts.as_array().unwrap().iter().all(|part| part["condition"] == "ok"), "{parts}");
     let mut pretty = serde_json::to_string_pretty(&fallen).unwrap();
     pretty = pretty.replace(&small.0.display().to_string(), "/small");
-    let text =
-        format!("{PREFACE}\n```text\n{}```\n\nThe answer of `/health` while both were firing:\n\n```json\n{pretty}\n```\n", journal.text);
+    let text = format!(
+        "{PREFACE}\n```text\n{}```\n\nThe answer of `/health` while both were firing, without the list of the agent's own parts, which were all well:\n\n```json\n{pretty}\n```\n",
+        journal.text
+    );
     fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recorded-run.md"), text).unwrap();
 }

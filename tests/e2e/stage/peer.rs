@@ -42,6 +42,17 @@ pub(crate) fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
+/// What Debian's node_exporter says of this machine with these collectors.
+pub(crate) fn node_exporter(collectors: &[&str]) -> String {
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut command = Command::new(program("SIDEWATCH_NODE_EXPORTER", "prometheus-node-exporter"));
+    command.arg(format!("--web.listen-address={address}")).arg("--collector.disable-defaults").arg("--log.level=error");
+    command.args(collectors.iter().map(|collector| format!("--collector.{collector}")));
+    let child = command.stdin(Stdio::null()).spawn();
+    let _peer = Peer(child.unwrap_or_else(|error| panic!("node_exporter: {error} (tests/prepare.sh gets it)")));
+    until("node_exporter to answer", || get(address, "/metrics", "").ok().filter(|answer| answer.status == 200)).body
+}
+
 /// A Python program of tests/e2e, with the packages of requirements.txt.
 pub(crate) fn python(script: &str) -> Command {
     let mut command = Command::new(program("SIDEWATCH_PYTHON", "python3"));
