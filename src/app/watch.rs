@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// Writers need a moment to finish.
 const DEBOUNCE: Duration = Duration::from_millis(500);
@@ -22,6 +23,8 @@ pub(super) struct Files {
     config: PathBuf,
     rules: PathBuf,
     seen: u64,
+    /// When to look next.
+    due: Instant,
     events: mpsc::Receiver<()>,
     wake: mpsc::Sender<()>,
     /// Dropped to end the watch; `None` where the system gives none, and the poll alone has to do.
@@ -32,7 +35,8 @@ impl Files {
     /// What is there now counts as seen.
     pub(super) fn new(config: &Path, rules: &Path) -> Self {
         let (wake, events) = mpsc::channel(1);
-        let mut files = Self { config: config.to_owned(), rules: rules.to_owned(), seen: 0, events, wake, watcher: None };
+        let due = Instant::now() + POLL;
+        let mut files = Self { config: config.to_owned(), rules: rules.to_owned(), seen: 0, due, events, wake, watcher: None };
         files.watch(rules);
         files
     }
@@ -44,19 +48,21 @@ impl Files {
         self.watcher = self.watcher().inspect_err(|error| tracing::warn!(%error, "cannot watch for changes; looking every minute")).ok();
     }
 
-    /// Waits until the contents have changed. Cancel safe.
+    /// Waits until the contents have changed. Cancel safe: what is still to be done is in `due`, not in the future, which
+    /// the caller drops every second.
     pub(super) async fn changed(&mut self) {
         loop {
             tokio::select! {
                 // Cannot end: this holds a sender.
-                _ = self.events.recv() => tokio::time::sleep(DEBOUNCE).await,
-                () = tokio::time::sleep(POLL) => {}
-            }
-            while self.events.try_recv().is_ok() {}
-            let now = fingerprint(&self.config, &self.rules);
-            if now != self.seen {
-                self.seen = now;
-                return;
+                _ = self.events.recv() => self.due = self.due.min(Instant::now() + DEBOUNCE),
+                () = tokio::time::sleep_until(self.due) => {
+                    self.due = Instant::now() + POLL;
+                    let now = fingerprint(&self.config, &self.rules);
+                    if now != self.seen {
+                        self.seen = now;
+                        return;
+                    }
+                }
             }
         }
     }
@@ -130,6 +136,35 @@ mod tests {
             fs::rename(folder.join("..new"), folder.join("..data")).expect("renamed");
         })
         .await;
+    }
+
+    /// As the agent waits: for a change or for its next tick, whichever comes first.
+    async fn in_bits(files: &mut Files, bit: Duration, bits: usize) -> bool {
+        for _ in 0..bits {
+            if tokio::time::timeout(bit, files.changed()).await.is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[tokio::test]
+    async fn an_event_outlives_a_wait_that_is_cut_short() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("sidewatch.yml");
+        let mut files = Files::new(&config, &folder.path().join("rules"));
+        fs::write(config, "a").expect("written");
+        assert!(in_bits(&mut files, DEBOUNCE / 5, 100).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_sends_no_event_is_noticed_within_a_minute() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("sidewatch.yml");
+        let mut files = Files::new(&config, &folder.path().join("rules"));
+        files.watcher = None;
+        fs::write(config, "a").expect("written");
+        assert!(in_bits(&mut files, Duration::from_secs(1), 61).await);
     }
 
     #[test]
