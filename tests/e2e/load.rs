@@ -4,10 +4,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use crate::stage::{Agent, Peer, Setup, run, until, until_within};
+use crate::stage::{Agent, Setup, busy_loop, run, until, until_within};
 
 /// Waits until the alert is in this state.
 fn await_state(agent: &Agent, alert: &str, state: &str) {
@@ -41,9 +41,7 @@ fn a_cpu_load_raises_its_alert_lowers_the_score_and_both_recover() {
          expr: sum(rate(node_cpu_seconds_total{mode=\"nice\"}[10s])) > 0.3\n        for: 3s\n",
     );
     await_state(&agent, "NiceCpuBusy", "inactive");
-    let mut busy = Command::new("nice");
-    busy.args(["-n", "5", "sh", "-c", "while :; do :; done"]).stdin(Stdio::null());
-    let busy = Peer(busy.spawn().unwrap());
+    let busy = busy_loop(&["nice", "-n", "5"]);
     await_alarm(&agent, "NiceCpuBusy");
     drop(busy);
     await_recovery(&agent, "NiceCpuBusy");

@@ -20,4 +20,5 @@ mod package;
 mod prometheus;
 mod reload;
 mod stage;
+mod tour;
 mod unit;

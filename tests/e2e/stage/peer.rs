@@ -21,6 +21,13 @@ impl Drop for Peer {
     }
 }
 
+/// A process that keeps a core busy, started through `wrapper`. It ends with its test, even one that is killed.
+pub(crate) fn busy_loop(wrapper: &[&str]) -> Peer {
+    let script = "while kill -0 $PPID; do i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; done";
+    let line = [wrapper, &["sh", "-c", script]].concat();
+    Peer(Command::new(line[0]).args(&line[1..]).stdin(Stdio::null()).spawn().unwrap())
+}
+
 /// A program from the environment that `tests/prepare.sh` prints, else from the path.
 fn program(variable: &str, name: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from)
