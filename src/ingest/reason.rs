@@ -52,6 +52,7 @@ refusals! {
     OpenRequests "open_requests" "too many requests of this sender are open; this one is not among the active ones";
     TypeConflict "type_conflict" "the name belongs to a metric of another type";
     SeriesLimit "series_limit" "there are too many series of this metric or in total";
+    Overflow "overflow" "the value of the series would be no finite number any more";
 }
 
 impl From<registry::Refusal> for Refusal {
@@ -59,6 +60,7 @@ impl From<registry::Refusal> for Refusal {
         match reason {
             registry::Refusal::TypeConflict => Self::TypeConflict,
             registry::Refusal::SeriesLimit => Self::SeriesLimit,
+            registry::Refusal::Overflow => Self::Overflow,
         }
     }
 }

@@ -36,12 +36,12 @@ impl Instrument {
     /// Applies a change.
     ///
     /// # Errors
-    /// When the change is for another type.
+    /// When the change is for another type, or the value would not be finite after it.
     pub(super) fn apply(&mut self, sender: u64, change: &Change) -> Result<(), Refusal> {
         match (self, change) {
-            (Self::Counter(total), Change::Count(rise)) => *total += rise,
+            (Self::Counter(total), Change::Count(rise)) => *total = finite(*total + rise)?,
             (Self::Gauge(gauge), Change::Gauge { value, op, merge }) => gauge.apply(sender, *value, *op, *merge),
-            (Self::Histogram(histogram), Change::Observe(delta)) => absorb(histogram, delta),
+            (Self::Histogram(histogram), Change::Observe(delta)) => absorb(histogram, delta)?,
             _ => return Err(Refusal::TypeConflict),
         }
         Ok(())
@@ -96,22 +96,27 @@ impl Gauge {
     }
 }
 
+/// A counter or a sum that is infinite would stay so for ever; what makes it so is refused. (A gauge recovers by itself.)
+fn finite(value: f64) -> Result<f64, Refusal> {
+    if value.is_finite() { Ok(value) } else { Err(Refusal::Overflow) }
+}
+
 /// Adds observations. Buckets that differ (a batch made just before the configuration changed) are counted at their
 /// upper bound, the only thing that is certain about them.
-fn absorb(histogram: &mut Histogram, delta: &Histogram) {
+fn absorb(histogram: &mut Histogram, delta: &Histogram) -> Result<(), Refusal> {
+    let sum = finite(histogram.sum + delta.sum)?;
     if histogram.bounds == delta.bounds {
         for (count, more) in histogram.counts.iter_mut().zip(&delta.counts) {
             *count = count.saturating_add(*more);
         }
     } else {
-        let sum = histogram.sum;
         let bounds = delta.bounds.iter().copied().chain([f64::INFINITY]);
         for (bound, count) in bounds.zip(&delta.counts).filter(|(_, count)| **count > 0) {
             histogram.observe(bound, *count);
         }
-        histogram.sum = sum;
     }
-    histogram.sum += delta.sum;
+    histogram.sum = sum;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -158,7 +163,22 @@ mod tests {
     #[test]
     fn foreign_buckets_are_counted_at_their_upper_bound() {
         let mut histogram = Histogram::new(Arc::from([1.0, 2.0]));
-        absorb(&mut histogram, &Histogram { bounds: Arc::from([1.5]), counts: vec![3, 1], sum: 9.0 });
+        absorb(&mut histogram, &Histogram { bounds: Arc::from([1.5]), counts: vec![3, 1], sum: 9.0 }).expect("finite");
         assert_eq!(histogram, Histogram { bounds: Arc::from([1.0, 2.0]), counts: vec![0, 3, 1], sum: 9.0 });
+    }
+
+    #[test]
+    fn what_would_make_a_total_infinite_is_refused() {
+        let mut counter = Instrument::new(MetricType::Counter, || unreachable!("no histogram"));
+        assert_eq!(counter.apply(1, &Change::Count(f64::MAX)), Ok(()));
+        assert_eq!(counter.apply(1, &Change::Count(f64::MAX)), Err(Refusal::Overflow));
+        assert_eq!(counter.value(), Value::Number(f64::MAX));
+
+        let bounds: Arc<[f64]> = Arc::from([1.0]);
+        let mut histogram = Instrument::new(MetricType::Histogram, || Arc::clone(&bounds));
+        let one = |sum| Change::Observe(Histogram { bounds: Arc::clone(&bounds), counts: vec![1, 0], sum });
+        assert_eq!(histogram.apply(1, &one(1.0)), Ok(()));
+        assert_eq!(histogram.apply(1, &one(f64::NEG_INFINITY)), Err(Refusal::Overflow));
+        assert_eq!(histogram.value(), Value::Histogram(Histogram { bounds, counts: vec![1, 0], sum: 1.0 }));
     }
 }

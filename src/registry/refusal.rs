@@ -9,11 +9,14 @@ pub enum Refusal {
     /// The series would be one more than the limit of its metric or of the registry allows.
     #[error("there are too many series of this metric or in total")]
     SeriesLimit,
+    /// The series' value would leave the range of a float: an infinite counter could never be right again.
+    #[error("the value of the series would be no finite number any more")]
+    Overflow,
 }
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 2] = [Self::TypeConflict, Self::SeriesLimit];
+    pub const ALL: [Self; 3] = [Self::TypeConflict, Self::SeriesLimit, Self::Overflow];
 
     /// The reason as it stands in a label.
     #[must_use]
@@ -21,6 +24,7 @@ impl Refusal {
         match self {
             Self::TypeConflict => "type_conflict",
             Self::SeriesLimit => "series_limit",
+            Self::Overflow => "overflow",
         }
     }
 }
