@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::instrument::Instrument;
 use super::publish::Published;
 use super::{Config, Refusal, claims, help};
-use crate::model::{Delta, Family, Labels, MetricType, Origin, Series, SeriesKey};
+use crate::model::{Change, Delta, Family, GaugeMerge, Labels, MetricType, Origin, Series, SeriesKey};
 
 /// All families made by events.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ struct EventFamily {
     help: Arc<str>,
     /// A histogram's buckets, the same in all its series; else empty.
     bounds: Arc<[f64]>,
+    /// Whether a gauge in it is, or was, merged over live senders: only such a family has to be searched for one.
+    merged: bool,
     series: BTreeMap<Labels, Instrument>,
 }
 
@@ -46,6 +48,7 @@ impl Events {
             if family.kind != *kind {
                 return Err(Refusal::TypeConflict);
             }
+            family.merged |= is_merged(&delta.change);
             if let Some(instrument) = family.series.get_mut(labels) {
                 return instrument.apply(sender, &delta.change);
             }
@@ -62,7 +65,8 @@ impl Events {
             return Err(Refusal::TypeConflict);
         }
         let bounds = if *kind == MetricType::Histogram { config.buckets.of(name) } else { Arc::from([]) };
-        let mut family = EventFamily { kind: *kind, help: help::of(name, *kind), bounds, series: BTreeMap::new() };
+        let merged = is_merged(&delta.change);
+        let mut family = EventFamily { kind: *kind, help: help::of(name, *kind), bounds, merged, series: BTreeMap::new() };
         self.series += usize::from(family.begin(labels, sender, delta)?);
         self.claims.extend(claims::names(name, *kind));
         self.families.insert(Arc::clone(name), family);
@@ -71,11 +75,21 @@ impl Events {
 
     /// Takes a sender out of all gauges that are merged over live senders.
     pub(super) fn forget(&mut self, sender: u64) {
-        for family in self.families.values_mut().filter(|family| family.kind == MetricType::Gauge) {
+        let Self { families, claims, series } = self;
+        families.retain(|name, family| {
             let before = family.series.len();
-            family.series.retain(|_, instrument| instrument.forget(sender));
-            self.series -= before - family.series.len();
-        }
+            if family.merged {
+                family.series.retain(|_, instrument| instrument.forget(sender));
+                *series -= before - family.series.len();
+            }
+            // Without series a name belongs to nobody; kept, such names could pile up without a limit.
+            if family.series.is_empty() {
+                for claim in claims::names(name, family.kind) {
+                    claims.remove(&claim);
+                }
+            }
+            !family.series.is_empty()
+        });
     }
 
     /// The buckets of a histogram that exists.
@@ -83,15 +97,19 @@ impl Events {
         self.families.get(name).filter(|family| family.kind == MetricType::Histogram).map(|family| Arc::clone(&family.bounds))
     }
 
-    /// All families that have series, by name.
+    /// All families, by name.
     pub(super) fn families(&self) -> impl Iterator<Item = Family> + '_ {
-        self.families.iter().filter(|(_, family)| !family.series.is_empty()).map(|(name, state)| {
+        self.families.iter().map(|(name, state)| {
             let mut family = Family::new(Arc::clone(name), state.kind, Arc::clone(&state.help), Origin::Events);
             let series = state.series.iter();
             family.series = series.map(|(labels, instrument)| Series { labels: labels.clone(), value: instrument.value() }).collect();
             family
         })
     }
+}
+
+fn is_merged(change: &Change) -> bool {
+    matches!(change, Change::Gauge { merge, .. } if *merge != GaugeMerge::Last)
 }
 
 impl EventFamily {

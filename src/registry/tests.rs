@@ -132,3 +132,15 @@ fn a_series_without_senders_makes_room_for_another() {
     assert!(registry.families().is_empty());
     assert_eq!(merge(&registry, 2, vec![max("b")]), []);
 }
+
+#[test]
+fn names_without_series_are_given_up() {
+    let registry = registry(&Config::default());
+    let max = |name: &str| delta(name, MetricType::Gauge, "", Change::Gauge { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Max });
+    for sender in 0..3 {
+        assert_eq!(merge(&registry, sender, vec![max(&format!("g{sender}"))]), []);
+        registry.forget(sender);
+    }
+    assert_eq!(registry.state().events.len(), 0);
+    assert_eq!(merge(&registry, 9, vec![observe(&registry, "g0", 1.0)]), [], "the name is free for another type");
+}
