@@ -170,7 +170,7 @@ where
     let mut history = Restarts::default();
     let started = clock::monotonic();
     loop {
-        let reason = match AssertUnwindSafe(make(context.clone())).catch_unwind().await {
+        let reason = match AssertUnwindSafe(async { make(context.clone()).await }).catch_unwind().await {
             Ok(Ok(())) if context.shutdown.stage() > Stage::Running => return Ok(()),
             Ok(Ok(())) => "it ended".to_owned(),
             Ok(Err(error)) => chain(&*error),
@@ -235,6 +235,15 @@ mod tests {
         assert_eq!(total(&telemetry, "sidewatch_runtime_task_restarts_total"), 1.0);
         supervisor.enter(Stage::Draining);
         assert!(supervisor.finish(Duration::from_secs(5)).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_a_task_is_made_is_noticed_too() {
+        let (telemetry, supervisor) = supervisor();
+        supervisor.spawn("unmakeable", Policy::Critical, |_| -> std::future::Pending<TaskResult> { panic!("on purpose") });
+        let failed = tokio::time::timeout(Duration::from_secs(5), supervisor.failed()).await;
+        assert_eq!(failed.as_deref(), Ok("task unmakeable: it panicked: on purpose"));
+        assert_eq!(total(&telemetry, "sidewatch_runtime_task_panics_total"), 1.0);
     }
 
     #[tokio::test]
