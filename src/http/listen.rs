@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener, UnixSocket, UnixStream};
 
 use super::Address;
 
 /// A listening Unix socket's backlog may be full; that is someone living, too.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +70,11 @@ pub(super) struct Listener {
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, _file: Unlink },
+    /// The file goes first: while somebody still listens, nobody else has put a socket of their own in its place.
+    Unix {
+        _file: Unlink,
+        listener: UnixListener,
+    },
 }
 
 /// Removes the socket's file.
@@ -99,8 +106,12 @@ impl Listener {
             }
             Address::Unix(path) => {
                 clear_stale(path, address).await?;
-                let listener = UnixListener::bind(path).map_err(explain)?;
+                let socket = UnixSocket::new_stream().map_err(explain)?;
+                // The file takes its mode from the socket: until it is set below, nobody but the agent's user connects.
+                rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).map_err(|errno| explain(errno.into()))?;
+                socket.bind(path).map_err(explain)?;
                 let file = Unlink(path.clone());
+                let listener = socket.listen(BACKLOG).map_err(explain)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(explain)?;
                 Ok(Self { address: address.clone(), socket: Socket::Unix { listener, _file: file } })
             }

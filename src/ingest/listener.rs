@@ -3,6 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
@@ -85,18 +86,9 @@ impl Sockets {
     /// # Errors
     /// When a socket cannot be had; the message names the path and what to do.
     pub fn open(config: &Config, folder: &Path, passed: Passed) -> Result<Self, SocketError> {
-        let stream =
-            socket(&config.stream, &folder.join("events.sock"), "ingest.stream.path", SocketType::STREAM, passed.stream, |path| {
-                UnixListener::bind(path)
-            })?;
-        let datagram = socket(
-            &config.datagram,
-            &folder.join("events.dgram.sock"),
-            "ingest.datagram.path",
-            SocketType::DGRAM,
-            passed.datagram,
-            |path| UnixDatagram::bind(path),
-        )?;
+        let stream = socket(&config.stream, &folder.join("events.sock"), "ingest.stream.path", SocketType::STREAM, passed.stream)?;
+        let dgram = &folder.join("events.dgram.sock");
+        let datagram = socket(&config.datagram, dgram, "ingest.datagram.path", SocketType::DGRAM, passed.datagram)?;
         Ok(Self { stream, datagram })
     }
 }
@@ -116,13 +108,12 @@ impl<S> Socket<S> {
     }
 }
 
-fn socket<S>(
+fn socket<S: From<OwnedFd>>(
     config: &SocketConfig,
     default: &Path,
     setting: &'static str,
     kind: SocketType,
     passed: Option<S>,
-    bind: impl FnOnce(&Path) -> io::Result<S>,
 ) -> Result<Option<Socket<S>>, SocketError> {
     if let Some(socket) = passed {
         return Ok(Some(Socket { socket, file: None }));
@@ -138,7 +129,7 @@ fn socket<S>(
     }
     let lock = lock(path, setting)?;
     clear(path, setting, kind)?;
-    let socket = bind(path).map_err(fail("bind"))?;
+    let socket = bind(path, kind).map_err(|errno| fail("bind")(errno.into()))?;
     let metadata = fs::symlink_metadata(path).map_err(fail("look at"))?;
     let file = SocketFile { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()), _lock: lock };
     let owner = config.owner.as_deref().map(|name| user(name, path)).transpose()?;
@@ -148,7 +139,20 @@ fn socket<S>(
         chown(path, owner, group).map_err(fail("set the owner of"))?;
     }
     fs::set_permissions(path, Permissions::from_mode(config.mode.bits())).map_err(fail("set the mode of"))?;
-    Ok(Some(Socket { socket, file: Some(file) }))
+    Ok(Some(Socket { socket: socket.into(), file: Some(file) }))
+}
+
+/// A socket at a path that nobody but the agent's user can connect to yet: the file takes its mode from the socket, so
+/// that there is no moment in which the process's umask decides. Source: Linux `net/unix/af_unix.c` (`unix_bind_bsd`).
+fn bind(path: &Path, kind: SocketType) -> Result<OwnedFd, Errno> {
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    if kind == SocketType::STREAM {
+        // The kernel cuts this down to its own limit, net.core.somaxconn.
+        rustix::net::listen(&socket, i32::MAX)?;
+    }
+    Ok(socket)
 }
 
 /// Of two agents that start at once, one gets the lock beside the socket. The lock file is left behind: whoever removed
@@ -252,6 +256,16 @@ mod tests {
         assert_eq!(mode & 0o7777, 0o660);
         drop(sockets);
         assert!(files(&folder).is_empty());
+    }
+
+    #[test]
+    fn nobody_else_can_connect_before_owner_and_mode_are_set() {
+        let root = tempfile::tempdir().expect("a folder");
+        for (name, kind) in [("s", SocketType::STREAM), ("d", SocketType::DGRAM)] {
+            let path = root.path().join(name);
+            let _socket = bind(&path, kind).expect("bound");
+            assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        }
     }
 
     #[test]
