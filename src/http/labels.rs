@@ -6,8 +6,8 @@ use super::State;
 use super::api::{self, Error, Success, limit, time};
 use super::reply::Reply;
 use super::router::Call;
-use crate::model::{Labels, Matcher, Timestamp};
-use crate::promql::parse_selector;
+use crate::model::{Labels, MatchOp, Matcher, Timestamp};
+use crate::promql::{QUERY_REGEXES_MAX, parse_selector};
 
 /// The label sets of the series that satisfy one of the selectors.
 pub(super) fn series(call: &Call, state: &State) -> Reply {
@@ -62,11 +62,16 @@ impl Asked {
         if until < start {
             return Err(Error::parameter("end", "end timestamp must not be before start time"));
         }
-        let selectors = call
-            .params
-            .all("match[]")
-            .map(|text| parse_selector(text).map_err(|error| Error::parameter("match[]", error)))
-            .collect::<Result<_, _>>()?;
+        let mut selectors = Vec::new();
+        let mut regexes = 0;
+        for text in call.params.all("match[]") {
+            let matchers = parse_selector(text).map_err(|error| Error::parameter("match[]", error))?;
+            regexes += matchers.iter().filter(|matcher| matches!(matcher.op(), MatchOp::Regex | MatchOp::NotRegex)).count();
+            if regexes > QUERY_REGEXES_MAX {
+                return Err(Error::parameter("match[]", format!("more than {QUERY_REGEXES_MAX} regular expressions")));
+            }
+            selectors.push(matchers);
+        }
         Ok(Self { selectors, after: start.plus_millis(-1), until, limit: limit(&call.params)? })
     }
 }

@@ -17,6 +17,11 @@ impl Params {
         Self(pairs.collect())
     }
 
+    /// How many pairs there would be, at most.
+    pub(super) fn count(query: &str, form: &[u8]) -> usize {
+        2 + memchr::memchr_iter(b'&', query.as_bytes()).count() + memchr::memchr_iter(b'&', form).count()
+    }
+
     /// The first value that is not empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).find(|value| !value.is_empty())

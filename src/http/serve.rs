@@ -27,6 +27,9 @@ use crate::registry::Registry;
 use crate::runtime::{Board, Shutdown, blocking};
 use crate::telemetry::{Telemetry, Throttle};
 
+/// Taken apart, a parameter needs many times its two bytes of memory; no question needs so many.
+const PARAMS_MAX: usize = 1000;
+
 /// What the interface reads; cloning it is cheap.
 #[derive(Clone)]
 pub struct State {
@@ -54,7 +57,7 @@ pub struct Server {
     guard: Guard,
     queries: Arc<Semaphore>,
     scrapes: Arc<Semaphore>,
-    /// A page or a scraper that is refused asks again and again.
+    /// A page or a scraper that is refused asks again and again; a process without file descriptors fails again and again.
     warnings: Mutex<Throttle>,
 }
 
@@ -97,6 +100,10 @@ impl Server {
         let longest = self.config.request_timeout.get();
         let work = async {
             let form = if head.method == Method::POST { self.form(&head.headers, body).await? } else { Bytes::new() };
+            if Params::count(query, &form) > PARAMS_MAX {
+                self.metrics.refuse("malformed");
+                return Err(Reply::text(StatusCode::BAD_REQUEST, &format!("more than {PARAMS_MAX} parameters are not read")));
+            }
             let params = Params::parse(query, &form);
             let accept = header(&head.headers, &ACCEPT).map(str::to_owned);
             let call = Call { params, segment, accept, at: clock::now(), stage: shutdown.stage(), given_up: Arc::default() };
@@ -114,11 +121,23 @@ impl Server {
 
     fn refuse(&self, handler: &str, foreign: &Foreign) -> Reply {
         self.metrics.refuse(foreign.reason());
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(suppressed) = warnings.pass(clock::monotonic()) {
+        if let Some(suppressed) = self.warn() {
             tracing::warn!(handler, suppressed, "a request was refused: {foreign}");
         }
         Reply::text(StatusCode::FORBIDDEN, &foreign.to_string())
+    }
+
+    /// Counts and tells of a connection that cannot be accepted.
+    pub(super) fn cannot_accept(&self, error: &std::io::Error) {
+        self.metrics.refuse("accept");
+        if let Some(suppressed) = self.warn() {
+            tracing::warn!(%error, suppressed, "cannot accept a connection");
+        }
+    }
+
+    /// `Some(n)` when a warning may be written, `n` having been held back.
+    fn warn(&self) -> Option<u64> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).pass(clock::monotonic())
     }
 
     fn too_late(&self, limit: Duration) -> Reply {

@@ -54,8 +54,7 @@ pub async fn run(server: Arc<Server>, bound: Arc<Bound>, context: TaskContext) -
                     context.scope.spawn(serve_connection(Arc::clone(&server), stream, tcp, context.shutdown.clone(), permit));
                 }
                 Err(error) => {
-                    server.metrics.refuse("accept");
-                    tracing::warn!(%error, "cannot accept a connection");
+                    server.cannot_accept(&error);
                     sleep(PAUSE).await;
                 }
             },

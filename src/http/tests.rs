@@ -18,7 +18,7 @@ use crate::clock;
 use crate::health::{HealthState, Report};
 use crate::history::{Append, History, Query, QueryError, Window};
 use crate::model::{Condition, Family, Labels, Matcher, MetricType, Origin, PromDuration, RulesSnapshot, Timestamp, Value};
-use crate::promql::{Engine, EngineConfig};
+use crate::promql::{Engine, EngineConfig, QUERY_REGEXES_MAX};
 use crate::registry::Registry;
 use crate::runtime::{Board, Policy, Stage, Supervisor};
 use crate::telemetry::Telemetry;
@@ -363,6 +363,26 @@ async fn a_body_that_is_too_large_is_refused() {
     assert_eq!(agent.ask(&format!("{head}Content-Length: 10\r\n\r\nquery=1234")).await.status, 200);
     assert_eq!(agent.ask(&format!("{head}Content-Length: 11\r\n\r\nquery=12345")).await.status, 413);
     assert_eq!(agent.refused("body_too_large"), 1.0);
+}
+
+#[tokio::test]
+async fn more_parameters_than_any_question_needs_are_refused() {
+    let agent = Agent::start(config()).await;
+    assert_eq!(agent.get(&format!("/api/v1/labels?{}", "a&".repeat(900))).await.status, 200);
+    let many = "a&".repeat(2000);
+    let head =
+        "POST /api/v1/labels HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+    assert_eq!(agent.ask(&format!("{head}Content-Length: {}\r\n\r\n{many}", many.len())).await.status, 400);
+    assert_eq!(agent.refused("malformed"), 1.0);
+}
+
+#[tokio::test]
+async fn regular_expressions_are_bounded_over_all_selectors() {
+    let agent = Agent::start(config()).await;
+    let selectors = |count| "match[]=a{b=~%22c%22}&".repeat(count);
+    assert_eq!(agent.get(&format!("/api/v1/series?{}", selectors(QUERY_REGEXES_MAX))).await.status, 200);
+    let refused = agent.get(&format!("/api/v1/series?{}", selectors(QUERY_REGEXES_MAX + 1))).await;
+    assert_eq!((refused.status, refused.text().contains("regular expressions")), (400, true), "{}", refused.text());
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ pub use ast::{
 pub use engine::{Engine, EngineConfig, When};
 pub use error::ParseError;
 pub use eval_error::EvalError;
-pub use parser::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, parse, parse_selector};
+pub use parser::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_REGEXES_MAX, parse, parse_selector};
 pub use signature::{SIGNATURES, Signature, Variadic, signature};
 pub use span::Span;
 pub use value::{Answer, MatrixSeries, Value, VectorSample};

@@ -27,12 +27,16 @@ pub const QUERY_BYTES_MAX: usize = 64 * 1024;
 /// The height of the highest tree; a chain of 128 operators is as high as 128 parentheses are deep.
 pub const QUERY_DEPTH_MAX: u32 = 128;
 
+/// The most regular expressions in one query: compiled, a short one can take half a megabyte.
+pub const QUERY_REGEXES_MAX: usize = 200;
+
 type Result<T> = std::result::Result<T, Problem>;
 
 /// Reads and checks a query.
 ///
 /// # Errors
-/// The first mistake, as Prometheus would name it; also if the query exceeds [`QUERY_BYTES_MAX`] or [`QUERY_DEPTH_MAX`].
+/// The first mistake, as Prometheus would name it; also if the query exceeds [`QUERY_BYTES_MAX`], [`QUERY_DEPTH_MAX`]
+/// or [`QUERY_REGEXES_MAX`].
 pub fn parse(text: &str) -> std::result::Result<Expr, ParseError> {
     let query = || {
         let mut parser = Parser::new(text)?;
@@ -127,6 +131,8 @@ struct Parser<'a> {
     depth: u32,
     /// How many aggregations the current word is in: Prometheus names them in messages.
     aggregations: u32,
+    /// How many regular expressions there have been.
+    regexes: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -135,7 +141,7 @@ impl<'a> Parser<'a> {
             let message = format!("query is too long: {} bytes, at most {QUERY_BYTES_MAX} are allowed", query.len());
             return Err(Problem::new(Span::default(), message));
         }
-        Ok(Self { query, lexer: Lexer::new(query), next: None, end: 0, depth: 0, aggregations: 0 })
+        Ok(Self { query, lexer: Lexer::new(query), next: None, end: 0, depth: 0, aggregations: 0, regexes: 0 })
     }
 
     fn peek(&mut self) -> Result<Token> {

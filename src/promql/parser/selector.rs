@@ -7,7 +7,7 @@ use super::super::error::Problem;
 use super::super::quote::quote;
 use super::super::span::Span;
 use super::super::token::{Token, TokenKind};
-use super::{Parser, Result};
+use super::{Parser, QUERY_REGEXES_MAX, Result};
 
 impl Parser<'_> {
     /// `name`, `name{…}` or `{…}`, of which the caller has taken the first word.
@@ -63,7 +63,15 @@ impl Parser<'_> {
             return Err(self.unexpected_in(value, "label matching", "string"));
         }
         self.take()?;
-        matcher(&name, op, &self.text(value)?, label.span.to(value.span))
+        let span = label.span.to(value.span);
+        if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
+            self.regexes += 1;
+            if self.regexes > QUERY_REGEXES_MAX {
+                let message = format!("query has too many regular expressions: at most {QUERY_REGEXES_MAX} are allowed");
+                return Err(Problem::new(span, message));
+            }
+        }
+        matcher(&name, op, &self.text(value)?, span)
     }
 
     /// The labels in parentheses after `by`, `without`, `on`, `ignoring`, `group_left` and `group_right`.

@@ -300,4 +300,7 @@ fn hostile_queries_are_refused_without_harm() {
     }
     let long = format!("foo{{a=\"{}\"}}", "x".repeat(QUERY_BYTES_MAX));
     assert_eq!(failed(&long).message, "query is too long: 65545 bytes, at most 65536 are allowed");
+    let regexes = |count| format!("foo{{{}}}", "a=~\"b\",".repeat(count));
+    parsed(&regexes(QUERY_REGEXES_MAX));
+    assert_eq!(failed(&regexes(QUERY_REGEXES_MAX + 1)).message, "query has too many regular expressions: at most 200 are allowed");
 }
