@@ -44,6 +44,9 @@ pub(super) struct Place {
     factor: f64,
 }
 
+/// What came of looking for a series' place.
+pub(super) type Found = Result<Place, Refusal>;
+
 #[derive(Debug)]
 struct Slot {
     series: SeriesKey,
@@ -86,6 +89,7 @@ impl Table {
     pub(super) fn is_full(&self) -> bool {
         self.known.len() >= self.series_max
             || self.slots.len() >= self.series_max
+            || self.shapes.len() >= self.series_max
             || self.known_bytes + self.shapes.bytes() >= IDENTITIES_BYTES_MAX
     }
 
@@ -136,13 +140,14 @@ impl Table {
         }
     }
 
-    /// Adds one event; for all but requests, tells where it went.
+    /// Adds one event. Where it goes, or why it cannot, is kept in `found`: the other values of a packed line go the
+    /// same way, and looking it up for each would cost the square of the line's length. Requests leave it alone.
     ///
     /// # Errors
     /// When it is not counted, and why.
-    pub(super) fn add(&mut self, event: &Event<'_>, at: Timestamp) -> Result<Option<Place>, Refusal> {
+    pub(super) fn add(&mut self, event: &Event<'_>, at: Timestamp, found: &mut Option<Found>) -> Result<(), Refusal> {
         let (kind, name, unit, service, tags, part) = match event {
-            Event::Request(event) => return self.add_request(event, at).map(|()| None),
+            Event::Request(event) => return self.add_request(event, at),
             Event::Count(event) if event.value < 0.0 => return Err(Refusal::NegativeCount),
             Event::Count(event) => (MetricType::Counter, &event.name, &event.unit, &event.service, &event.tags, Part::Rise(event.value)),
             Event::Gauge(event) => {
@@ -163,9 +168,8 @@ impl Table {
             [kind.as_str(), name, unit.unwrap_or(""), service.unwrap_or("")].into_iter().for_each(&mut put);
             tags.iter().flat_map(|(key, value)| [key, value]).for_each(|text| put(text));
         };
-        let place = self.place(identify, |naming| naming.series(kind, name, unit, service, tags))?;
-        self.change(place, part)?;
-        Ok(Some(place))
+        let place = found.get_or_insert_with(|| self.place(identify, |naming| naming.series(kind, name, unit, service, tags)));
+        self.change((*place)?, part)
     }
 
     /// Ends the requests that have been open for too long; how many.

@@ -3,8 +3,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::aggregate::{Place, Table};
+use super::aggregate::{Found, Table};
 use super::metrics::{Metrics, Tally};
 use super::{Config, Refusal, dogstatsd, json};
 use crate::model::{Event, Timestamp};
@@ -43,8 +44,10 @@ impl Shared {
     pub(super) fn intake(self: &Arc<Self>) -> Intake {
         let sender = self.senders.fetch_add(1, Ordering::Relaxed);
         let generation = self.generation.load(Ordering::Acquire);
-        let table = Table::new(&self.config(), Arc::clone(&self.registry));
-        Intake { shared: Arc::clone(self), sender, generation, table, tally: Tally::default() }
+        let config = self.config();
+        let table = Table::new(&config, Arc::clone(&self.registry));
+        let flush_interval = config.flush_interval.get();
+        Intake { shared: Arc::clone(self), sender, generation, flush_interval, table, tally: Tally::default() }
     }
 }
 
@@ -59,6 +62,7 @@ pub(super) struct Intake {
     shared: Arc<Shared>,
     sender: u64,
     generation: u64,
+    flush_interval: Duration,
     table: Table,
     tally: Tally,
 }
@@ -74,7 +78,9 @@ impl Intake {
         let generation = self.shared.generation.load(Ordering::Acquire);
         if generation != self.generation {
             self.flush(at, witness);
-            self.table.reconfigure(&self.shared.config());
+            let config = self.shared.config();
+            self.table.reconfigure(&config);
+            self.flush_interval = config.flush_interval.get();
             self.generation = generation;
         }
         let mut rest = payload;
@@ -100,6 +106,11 @@ impl Intake {
     pub(super) fn refuse(&mut self, reason: Refusal, bytes: &[u8], witness: &impl Witness) {
         self.tally.refuse(reason, 1);
         witness.refused(reason, bytes);
+    }
+
+    /// How long what has been collected may wait.
+    pub(super) const fn flush_interval(&self) -> Duration {
+        self.flush_interval
     }
 
     /// True when there is something to hand over soon.
@@ -135,26 +146,26 @@ impl Intake {
         }
         let text = std::str::from_utf8(line).map_err(|_| Refusal::NotUtf8)?;
         if text.starts_with('{') {
-            self.event(&json::decode(text)?, at)?;
-            return Ok(());
+            return self.event(&json::decode(text)?, at, &mut None);
         }
         let decoded = dogstatsd::decode(text)?;
         let recurrent = decoded.recurrent();
-        let mut place = None;
-        decoded.events(|event| match event.and_then(|event| self.event(event, at)) {
-            Ok(went) => place = went,
-            Err(reason) => self.refuse(reason, line, witness),
+        let mut found = None;
+        decoded.events(|event| {
+            if let Err(reason) = event.and_then(|event| self.event(event, at, &mut found)) {
+                self.refuse(reason, line, witness);
+            }
         })?;
-        if let (Some(place), Some((times, effect))) = (place, recurrent) {
+        if let (Some(Ok(place)), Some((times, effect))) = (found, recurrent) {
             self.table.learn(line, place, times, effect);
         }
         Ok(())
     }
 
-    fn event(&mut self, event: &Event<'_>, at: Timestamp) -> Result<Option<Place>, Refusal> {
-        let place = self.table.add(event, at)?;
+    fn event(&mut self, event: &Event<'_>, at: Timestamp, found: &mut Option<Found>) -> Result<(), Refusal> {
+        self.table.add(event, at, found)?;
         self.tally.event(event);
-        Ok(place)
+        Ok(())
     }
 }
 

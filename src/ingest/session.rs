@@ -29,14 +29,12 @@ const DRAIN_MAX: Duration = Duration::from_secs(1);
 pub(super) struct Session {
     intake: Intake,
     log: Arc<Log>,
-    interval: Duration,
     due: Instant,
 }
 
 impl Session {
     pub(super) fn new(shared: &Arc<Shared>, log: &Arc<Log>) -> Self {
-        let interval = shared.config().flush_interval.get();
-        Self { intake: shared.intake(), log: Arc::clone(log), interval, due: Instant::now() + IDLE }
+        Self { intake: shared.intake(), log: Arc::clone(log), due: Instant::now() + IDLE }
     }
 
     /// Takes a payload of `bytes`, and hands over when it is time.
@@ -65,7 +63,7 @@ impl Session {
         if now >= self.due {
             self.flush();
         } else if self.intake.is_pending() {
-            self.due = self.due.min(now + self.interval);
+            self.due = self.due.min(now + self.intake.flush_interval());
         }
     }
 
@@ -214,6 +212,18 @@ mod tests {
         let mut payload = b"a:1|c|future-".to_vec();
         payload.resize(size, b'x');
         payload
+    }
+
+    #[tokio::test]
+    async fn an_open_session_takes_a_new_flush_interval() {
+        let telemetry = Telemetry::new();
+        let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
+        let shared = Shared::new(&Config::default(), registry, &telemetry);
+        let mut session = Session::new(&shared, &Arc::new(Log::new()));
+        shared.reconfigure(&Config { flush_interval: crate::model::PromDuration::from_secs(3600), ..Config::default() });
+        session.take(b"a:1|c");
+        session.settle();
+        assert!(session.due() > Instant::now() + Duration::from_secs(3000));
     }
 
     #[tokio::test]

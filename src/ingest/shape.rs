@@ -85,6 +85,11 @@ impl Shapes {
         self.table.insert_unique(self.hash(parts), shape, |shape| hash(hasher, &shape.name, &shape.fields));
     }
 
+    /// How many shapes are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
     /// How many bytes of text are remembered.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes

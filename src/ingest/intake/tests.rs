@@ -281,3 +281,28 @@ fn shapes_are_forgotten_with_the_names_that_were_made_from_them() {
     fixture.send("a:1|c\nb:1|c\nc:1|c\nb:1|c\na:1|c\nc:1|c\na:1|c");
     assert_eq!(fixture.series(), ["a_total{} 3", "b_total{} 2", "c_total{} 2"]);
 }
+
+#[test]
+fn shapes_are_bounded_even_where_they_mean_the_same_series() {
+    let fixture = fixture(&Config { flush_series: 3, ..Config::default() });
+    let lines: Vec<String> = (0..6).map(|field| format!("a:1|c|future{field}")).collect();
+    fixture.send(&lines.join("\n"));
+    assert_eq!(fixture.series(), ["a_total{} 6"]);
+    assert_eq!(fixture.own("sidewatch_ingest_batches_total", ""), 2.0);
+}
+
+#[test]
+fn a_packed_lines_series_is_looked_for_once() {
+    let fixture = fixture(&Config::default());
+    let (mut intake, mut found) = (fixture.shared.intake(), None);
+    let table = &mut intake.table;
+    let event = |name: &'static str| {
+        Event::Count(crate::model::CountEvent { service: None, name: name.into(), value: 1.0, unit: None, tags: vec![] })
+    };
+    assert_eq!(table.add(&event("node_x"), at(0), &mut found), Err(Refusal::Reserved));
+    assert_eq!(table.add(&event("a"), at(0), &mut found), Err(Refusal::Reserved), "not asked again");
+    let mut found = None;
+    assert_eq!(table.add(&event("a"), at(0), &mut found), Ok(()));
+    assert_eq!(table.add(&event("b"), at(0), &mut found), Ok(()));
+    assert_eq!(table.take(0).1, [2], "both are the series that was found first");
+}
