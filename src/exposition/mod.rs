@@ -1,7 +1,8 @@
 //! Writers of Prometheus's text format and of OpenMetrics, and the choice between them: pure.
 //!
 //! Both formats carry the same sample names with the same labels, so that a scraper may change its mind without making
-//! new series. They differ in their metadata, in how floats look, and in the end marker.
+//! new series. They differ in their metadata, in how floats look, and in the end marker. (One exception is forced by
+//! OpenMetrics: a histogram whose sum is negative has no `_sum` and no `_count` there.)
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 mod accept;

@@ -6,8 +6,8 @@
 //! `unknown` under its full name. So is a counter that does not end in `_total`. The sample's name never changes: what
 //! is stored behind a scrape stays the same, only the type hint is lost.
 
-use super::{escape, sample};
-use crate::model::{Family, FloatStyle, MetricType};
+use super::{Format, escape, sample};
+use crate::model::{Family, MetricType};
 
 pub(super) fn write(families: &[Family], out: &mut Vec<u8>) {
     for family in families.iter().filter(|family| !family.series.is_empty()) {
@@ -25,7 +25,7 @@ pub(super) fn write(families: &[Family], out: &mut Vec<u8>) {
             out.extend_from_slice(unit.as_bytes());
             out.push(b'\n');
         }
-        sample::write(family, FloatStyle::Canonical, out);
+        sample::write(family, Format::OpenMetrics100, out);
     }
     out.extend_from_slice(b"# EOF\n");
 }

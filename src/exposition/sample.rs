@@ -1,11 +1,12 @@
 //! The sample lines of a family. They differ between the formats only in how a float is written.
 
-use super::escape;
+use super::{Format, escape};
 use crate::model::{Family, FloatStyle, Histogram, Labels, MetricType, Value, write_float};
 
 /// Appends every series of a family. A value that is not of the family's type has no place in it and is left out; the
 /// registry keeps types apart.
-pub(super) fn write(family: &Family, style: FloatStyle, out: &mut Vec<u8>) {
+pub(super) fn write(family: &Family, format: Format, out: &mut Vec<u8>) {
+    let style = style(format);
     let name = family.name.as_bytes();
     let mut labels = Vec::new();
     for series in &family.series {
@@ -17,13 +18,20 @@ pub(super) fn write(family: &Family, style: FloatStyle, out: &mut Vec<u8>) {
                 write_float(*value, style, out);
                 out.push(b'\n');
             }
-            (Value::Histogram(histogram), MetricType::Histogram) => write_histogram(name, &labels, histogram, style, out),
+            (Value::Histogram(histogram), MetricType::Histogram) => write_histogram(name, &labels, histogram, format, out),
             (Value::Number(_), MetricType::Histogram) | (Value::Histogram(_), _) => {}
         }
     }
 }
 
-fn write_histogram(name: &[u8], labels: &[u8], histogram: &Histogram, style: FloatStyle, out: &mut Vec<u8>) {
+const fn style(format: Format) -> FloatStyle {
+    match format {
+        Format::Text004 => FloatStyle::General,
+        Format::OpenMetrics100 => FloatStyle::Canonical,
+    }
+}
+
+fn write_histogram(name: &[u8], labels: &[u8], histogram: &Histogram, format: Format, out: &mut Vec<u8>) {
     let mut count = itoa::Buffer::new();
     let mut total = 0;
     for (bound, cumulative) in histogram.cumulative() {
@@ -41,8 +49,12 @@ fn write_histogram(name: &[u8], labels: &[u8], histogram: &Histogram, style: Flo
         out.push(b'\n');
         total = cumulative;
     }
+    // In OpenMetrics a sum is a counter: a negative one makes the document invalid, and a count without a sum does too.
+    if format == Format::OpenMetrics100 && histogram.sum < 0.0 {
+        return;
+    }
     start_line(name, b"_sum", labels, out);
-    write_float(histogram.sum, style, out);
+    write_float(histogram.sum, style(format), out);
     out.push(b'\n');
     start_line(name, b"_count", labels, out);
     out.extend_from_slice(count.format(total).as_bytes());

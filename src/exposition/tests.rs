@@ -136,6 +136,19 @@ fn the_unit_is_left_out_where_the_name_does_not_end_in_it() {
 }
 
 #[test]
+fn a_negative_sum_is_left_out_of_open_metrics() {
+    let mut family = family("delta", MetricType::Histogram);
+    family.series.push(histogram(Labels::from_pairs([("a", "1")]), &[0.5], &[1, 0], -2.0));
+    family.series.push(histogram(Labels::from_pairs([("a", "2")]), &[0.5], &[1, 0], 0.25));
+    let plain = text(Format::Text004, std::slice::from_ref(&family));
+    assert!(plain.contains("delta_sum{a=\"1\"} -2\n") && plain.contains("delta_count{a=\"1\"} 1\n"), "{plain}");
+    let open = text(Format::OpenMetrics100, &[family]);
+    assert!(open.contains("delta_bucket{a=\"1\",le=\"+Inf\"} 1\n"), "{open}");
+    assert!(!open.contains("delta_sum{a=\"1\"}") && !open.contains("delta_count{a=\"1\"}"), "{open}");
+    assert!(open.contains("delta_sum{a=\"2\"} 0.25\n") && open.contains("delta_count{a=\"2\"} 1\n"), "{open}");
+}
+
+#[test]
 fn nothing_is_still_a_complete_document() {
     assert_eq!(text(Format::Text004, &[]), "");
     assert_eq!(text(Format::OpenMetrics100, &[]), "# EOF\n");
@@ -211,7 +224,7 @@ fn any_text() -> impl Strategy<Value = String> {
 fn any_families() -> impl Strategy<Value = Vec<Family>> {
     let labels = || proptest::collection::btree_map("[a-d]", any_text(), 0..3).prop_map(Labels::from_pairs);
     let number = (labels(), any::<f64>()).prop_map(|(labels, value)| Series { labels, value: Value::Number(value) });
-    let buckets = (labels(), any::<[u32; 3]>(), -1e9..1e9)
+    let buckets = (labels(), any::<[u32; 3]>(), 0.0..1e9)
         .prop_map(|(labels, counts, sum)| histogram(labels, &[0.1, 1.0], &counts.map(u64::from), sum));
     let numbers = ("[a-b](_x|_total|_seconds|_seconds_total)?", any_text(), 0..3_usize, proptest::collection::vec(number, 1..3));
     let histograms = ("[h-i]_(y|seconds)", any_text(), proptest::collection::vec(buckets, 1..3));

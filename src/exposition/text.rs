@@ -1,8 +1,8 @@
 //! Prometheus's text format, version 0.0.4.
 //! Source: Prometheus documentation "Exposition formats".
 
-use super::{escape, sample};
-use crate::model::{Family, FloatStyle, MetricType};
+use super::{Format, escape, sample};
+use crate::model::{Family, MetricType};
 
 pub(super) fn write(families: &[Family], out: &mut Vec<u8>) {
     for family in families.iter().filter(|family| !family.series.is_empty()) {
@@ -19,6 +19,6 @@ pub(super) fn write(families: &[Family], out: &mut Vec<u8>) {
         let kind = if family.kind == MetricType::Unknown { "untyped" } else { family.kind.as_str() };
         out.extend_from_slice(kind.as_bytes());
         out.push(b'\n');
-        sample::write(family, FloatStyle::General, out);
+        sample::write(family, Format::Text004, out);
     }
 }
