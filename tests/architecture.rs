@@ -33,6 +33,7 @@ const IMPURE: &[&str] = &[
     "http/listen.rs",
     "http/patient.rs",
     "http/serve.rs",
+    "ingest/datagram.rs",
     "ingest/listener.rs",
     "ingest/session.rs",
     "main.rs",

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod config;
+mod datagram;
 mod dogstatsd;
 mod frame;
 mod intake;

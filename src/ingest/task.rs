@@ -1,39 +1,34 @@
 //! The task that serves both sockets.
 
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep_until;
 
 use super::intake::Shared;
 use super::listener::Socket;
 use super::log::Log;
-use super::session::{Session, serve};
-use super::{Config, Refusal, Sockets};
+use super::session::serve;
+use super::{Config, Sockets, datagram};
 use crate::clock;
 use crate::model::Condition;
 use crate::registry::Registry;
-use crate::runtime::{Board, Stage, TaskContext, TaskResult};
+use crate::runtime::{Board, Stage, TaskContext, TaskResult, thread};
 use crate::telemetry::Telemetry;
 
 const STREAM: &str = "socket:stream";
-const DATAGRAM: &str = "socket:datagram";
+pub(super) const DATAGRAM: &str = "socket:datagram";
 
 /// How long to wait after a failure to accept or receive: most likely the process is out of file descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
-/// How many datagrams are taken before others get their turn.
-const DATAGRAMS_MAX: usize = 256;
-/// How many are taken of those that wait when the agent stops; the kernel's own limit is far below.
-const DATAGRAMS_LEFT_MAX: usize = 100_000;
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Everything that the task needs, made once and kept when the task is started anew.
 #[derive(Debug)]
 pub struct Ingest {
-    sockets: Sockets,
-    shared: Arc<Shared>,
-    log: Arc<Log>,
+    pub(super) sockets: Sockets,
+    pub(super) shared: Arc<Shared>,
+    pub(super) log: Arc<Log>,
     board: Board,
 }
 
@@ -56,18 +51,17 @@ impl Ingest {
         self.shared.reconfigure(config);
     }
 
-    fn report(&self, name: &str, condition: Condition, detail: &str) {
+    pub(super) fn report(&self, name: &str, condition: Condition, detail: &str) {
         self.board.report(name, condition, detail, clock::now());
     }
 
-    /// Counts and tells of a failure on a socket, and waits a little.
-    async fn failed(&self, name: &str, operation: &str, error: &std::io::Error) {
+    /// Counts and tells of a failure on a socket. The caller waits for [`PAUSE`] then.
+    pub(super) fn failed(&self, name: &str, operation: &str, error: &std::io::Error) {
         self.shared.metrics.errors.with_label_values(&[operation]).inc();
         self.report(name, Condition::Degraded, &format!("cannot {operation}: {error}"));
         if let Some(suppressed) = self.log.pass() {
             tracing::error!(socket = name, %error, suppressed, "cannot {operation}");
         }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -113,7 +107,10 @@ async fn listen(ingest: &Ingest, mut context: TaskContext) -> std::io::Result<()
         };
         match accepted {
             Ok((stream, permit)) => connect(ingest, &context, stream, permit),
-            Err(error) => ingest.failed(STREAM, "accept", &error).await,
+            Err(error) => {
+                ingest.failed(STREAM, "accept", &error);
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
     // What waits in a queue of our own would be lost; a passed socket lives on, and its queue is the successor's.
@@ -158,83 +155,22 @@ impl Drop for Open {
     }
 }
 
-/// Receives datagrams, all as one sender. (A Unix datagram waits in its sender's own buffer and is never dropped by the
-/// kernel: `SO_RCVBUF` has no say here.)
-async fn receive(ingest: &Ingest, mut context: TaskContext) -> std::io::Result<()> {
-    let Some(socket) = &ingest.sockets.datagram else { return Ok(()) };
-    let receiver = tokio_datagram(socket)?;
-    let detail = socket.detail();
-    let mut datagrams = Datagrams::new(ingest);
-    let mut reported = false;
-    loop {
-        if !std::mem::replace(&mut reported, true) {
-            ingest.report(DATAGRAM, Condition::Ok, &detail);
-        }
-        let ready = tokio::select! {
-            ready = receiver.readable() => ready,
-            () = sleep_until(datagrams.session.due()) => {
-                datagrams.session.flush();
-                continue;
-            }
-            () = context.shutdown.reached(Stage::Draining) => break,
-        };
-        if let Err(error) = ready.and_then(|()| datagrams.take(DATAGRAMS_MAX, |buffer| receiver.try_recv(buffer))) {
-            ingest.failed(DATAGRAM, "receive", &error).await;
-            reported = false;
-        }
-        datagrams.session.settle();
-        tokio::task::yield_now().await;
+/// Receives datagrams on a thread of its own: see [`datagram`].
+async fn receive(ingest: &Arc<Ingest>, context: TaskContext) -> std::io::Result<()> {
+    if ingest.sockets.datagram.is_none() {
+        return Ok(());
     }
-    if let Some(file) = &socket.file {
-        file.remove();
-        if let Err(error) = datagrams.take(DATAGRAMS_LEFT_MAX, |buffer| socket.socket.recv(buffer)) {
-            tracing::warn!(%error, "cannot receive the last datagrams");
-        }
-    }
-    datagrams.session.flush();
-    Ok(())
-}
-
-/// The session of all datagrams, and a buffer one byte larger than the limit, by which a cut datagram is known.
-struct Datagrams {
-    session: Session,
-    buffer: Vec<u8>,
-}
-
-impl Datagrams {
-    fn new(ingest: &Ingest) -> Self {
-        let buffer = vec![0; ingest.shared.config().frame_bytes_max.get() + 1];
-        Self { session: Session::new(&ingest.shared, &ingest.log), buffer }
-    }
-
-    /// Takes what is there.
-    fn take(&mut self, most: usize, receive: impl Fn(&mut [u8]) -> std::io::Result<usize>) -> std::io::Result<()> {
-        for _ in 0..most {
-            let size = match receive(&mut self.buffer) {
-                Ok(size) => size,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            };
-            self.session.received(size);
-            match self.buffer.get(..size) {
-                Some(payload) if size < self.buffer.len() => self.session.take(payload),
-                _ => self.session.refuse(Refusal::Truncated, &self.buffer),
-            }
-        }
-        Ok(())
-    }
+    let (end, ended) = tokio::sync::oneshot::channel();
+    let ingest = Arc::clone(ingest);
+    // Whoever waited may be gone: then the agent is, too.
+    thread("sidewatch-dgram", move || drop(end.send(datagram::receive(&ingest, &context))))?;
+    ended.await.unwrap_or_else(|_| Err(std::io::Error::other("the thread that receives datagrams panicked")))
 }
 
 fn tokio_listener(socket: &Socket<UnixListener>) -> std::io::Result<tokio::net::UnixListener> {
     let listener = socket.socket.try_clone()?;
     listener.set_nonblocking(true)?;
     tokio::net::UnixListener::from_std(listener)
-}
-
-fn tokio_datagram(socket: &Socket<UnixDatagram>) -> std::io::Result<tokio::net::UnixDatagram> {
-    let datagram = socket.socket.try_clone()?;
-    datagram.set_nonblocking(true)?;
-    tokio::net::UnixDatagram::from_std(datagram)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The task over real sockets.
 
 use std::io::Write;
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
 

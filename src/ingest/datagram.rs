@@ -1,0 +1,103 @@
+//! The datagram socket, on a thread of its own. A call takes all datagrams that wait, up to [`BATCH`], and waits itself
+//! when there is none: where each line is a datagram, what a wake-up costs is most of what an event costs.
+//! (A Unix datagram waits in its sender's own buffer and is never dropped by the kernel: `SO_RCVBUF` has no say here.)
+
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg};
+
+use super::Refusal;
+use super::session::Session;
+use super::task::{DATAGRAM, Ingest, PAUSE};
+use crate::model::Condition;
+use crate::runtime::{Stage, TaskContext};
+
+/// How many datagrams one call takes.
+const BATCH: usize = 32;
+/// How long a call waits, so that what was collected is handed over, and a stop is noticed.
+const WAIT: Duration = Duration::from_millis(100);
+/// How many are taken of those that wait when the agent stops; the kernel's own limit is far below.
+const LEFT_MAX: usize = 100_000;
+
+/// Receives until the agent drains, all senders as one.
+///
+/// # Errors
+/// When the socket cannot be set up.
+pub(super) fn receive(ingest: &Ingest, context: &TaskContext) -> io::Result<()> {
+    let Some(own) = &ingest.sockets.datagram else { return Ok(()) };
+    let socket = own.socket.try_clone()?;
+    socket.set_nonblocking(false)?;
+    socket.set_read_timeout(Some(WAIT))?;
+    let mut datagrams = Datagrams::new(ingest, socket);
+    let detail = own.detail();
+    let mut reported = false;
+    while context.shutdown.stage() < Stage::Draining {
+        context.pulse.beat();
+        if !std::mem::replace(&mut reported, true) {
+            ingest.report(DATAGRAM, Condition::Ok, &detail);
+        }
+        if let Err(error) = datagrams.take(MsgFlags::MSG_WAITFORONE) {
+            ingest.failed(DATAGRAM, "receive", &error);
+            reported = false;
+            std::thread::sleep(PAUSE);
+        }
+        datagrams.session.settle();
+    }
+    // What waits in a queue of our own would be lost; a passed socket lives on, and its queue is the successor's.
+    if let Some(file) = &own.file {
+        file.remove();
+        let mut left = LEFT_MAX;
+        while left > 0 {
+            let taken = datagrams.take(MsgFlags::MSG_DONTWAIT).unwrap_or(0);
+            left = if taken == 0 { 0 } else { left.saturating_sub(taken) };
+        }
+    }
+    datagrams.session.flush();
+    Ok(())
+}
+
+/// The session of all datagrams, and the buffers they come into, each one byte larger than the limit: a datagram that
+/// fills it was cut.
+struct Datagrams {
+    session: Session,
+    socket: UnixDatagram,
+    headers: MultiHeaders<()>,
+    buffers: [Vec<u8>; BATCH],
+}
+
+impl Datagrams {
+    fn new(ingest: &Ingest, socket: UnixDatagram) -> Self {
+        let size = ingest.shared.config().frame_bytes_max.get() + 1;
+        Self {
+            session: Session::new(&ingest.shared, &ingest.log),
+            socket,
+            headers: MultiHeaders::preallocate(BATCH, None),
+            // Zeroed by the system on first use: a page that no datagram reaches is never made.
+            buffers: std::array::from_fn(|_| vec![0; size]),
+        }
+    }
+
+    /// Takes what is there; how many datagrams that was.
+    fn take(&mut self, flags: MsgFlags) -> io::Result<usize> {
+        let mut sizes = [0; BATCH];
+        let mut slices = self.buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+        let received = match recvmmsg(self.socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), flags, None) {
+            Ok(datagrams) => datagrams.zip(&mut sizes).map(|(datagram, size)| *size = datagram.bytes).count(),
+            Err(error) => match io::Error::from(error) {
+                error if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(0),
+                error => return Err(error),
+            },
+        };
+        for (buffer, size) in self.buffers.iter().zip(sizes).take(received) {
+            self.session.received(size);
+            match buffer.get(..size) {
+                Some(payload) if size < buffer.len() => self.session.take(payload),
+                _ => self.session.refuse(Refusal::Truncated, buffer),
+            }
+        }
+        Ok(received)
+    }
+}
