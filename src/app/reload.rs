@@ -60,6 +60,7 @@ impl Agent {
     pub(super) async fn reload(&mut self, because: &str) {
         systemd::tell_reloading();
         tracing::info!(because, "reloading");
+        self.files.mark();
         let outcome = match load(&self.source) {
             Ok(new) => self.swap(new).await,
             Err(problems) => {

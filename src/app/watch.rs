@@ -5,28 +5,32 @@
 //! minute as well, for file systems that send no events.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// Writers need a moment to finish.
 const DEBOUNCE: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_mins(1);
+/// More of a file is not compared: no file that is loaded is larger.
+const BYTES_MAX: u64 = 4 << 20;
 
 /// Watches one configuration file and one folder of rules.
 pub(super) struct Files {
     config: PathBuf,
     rules: PathBuf,
     seen: u64,
-    /// When to look next.
+    /// When the contents are compared next.
     due: Instant,
     events: mpsc::Receiver<()>,
     wake: mpsc::Sender<()>,
+    watched: BTreeSet<PathBuf>,
     /// Dropped to end the watch; `None` where the system gives none, and the poll alone has to do.
     watcher: Option<RecommendedWatcher>,
 }
@@ -35,39 +39,69 @@ impl Files {
     /// What is there now counts as seen.
     pub(super) fn new(config: &Path, rules: &Path) -> Self {
         let (wake, events) = mpsc::channel(1);
-        let due = Instant::now() + POLL;
-        let mut files = Self { config: config.to_owned(), rules: rules.to_owned(), seen: 0, due, events, wake, watcher: None };
+        let mut files = Self {
+            config: config.to_owned(),
+            rules: rules.to_owned(),
+            seen: 0,
+            due: Instant::now() + POLL,
+            events,
+            wake,
+            watched: BTreeSet::new(),
+            watcher: None,
+        };
         files.watch(rules);
         files
     }
 
-    /// Watches another folder of rules, and takes what is there now as seen.
-    pub(super) fn watch(&mut self, rules: &Path) {
-        rules.clone_into(&mut self.rules);
+    /// Takes what is there now as seen. To be called before the files are read: what is written from then on counts as
+    /// a change.
+    pub(super) fn mark(&mut self) {
         self.seen = fingerprint(&self.config, &self.rules);
-        self.watcher = self.watcher().inspect_err(|error| tracing::warn!(%error, "cannot watch for changes; looking every minute")).ok();
     }
 
-    /// Waits until the contents have changed. Cancel safe: what is still to be done is in `due`, not in the future, which
-    /// the caller drops every second.
+    /// Watches this folder of rules from now on, and takes what is there now as seen if it is another one than before.
+    pub(super) fn watch(&mut self, rules: &Path) {
+        if self.rules != rules || self.seen == 0 {
+            rules.clone_into(&mut self.rules);
+            self.mark();
+        }
+        self.watch_folders(true);
+    }
+
+    /// Waits until the contents have changed. Cancel safe: what it has heard and when it looks next is kept.
     pub(super) async fn changed(&mut self) {
         loop {
             tokio::select! {
-                // Cannot end: this holds a sender.
-                _ = self.events.recv() => self.due = self.due.min(Instant::now() + DEBOUNCE),
-                () = tokio::time::sleep_until(self.due) => {
-                    self.due = Instant::now() + POLL;
-                    let now = fingerprint(&self.config, &self.rules);
-                    if now != self.seen {
-                        self.seen = now;
-                        return;
-                    }
+                // Cannot end: this holds a sender. The first event counts, so that many cannot put the look off.
+                _ = self.events.recv() => {
+                    self.due = self.due.min(Instant::now() + DEBOUNCE);
+                    continue;
                 }
+                () = sleep_until(self.due) => self.due = Instant::now() + POLL,
+            }
+            self.watch_folders(false);
+            let now = fingerprint(&self.config, &self.rules);
+            if now != self.seen {
+                self.seen = now;
+                return;
             }
         }
     }
 
-    fn watcher(&self) -> notify::Result<RecommendedWatcher> {
+    /// Watches the folders that are there: anew where others are there now, or `always`.
+    fn watch_folders(&mut self, always: bool) {
+        // In place of a folder that does not exist the nearest one above it, in which it would be made.
+        let nearest = |folder: &Path| folder.ancestors().find(|folder| folder.is_dir()).map(Path::to_owned);
+        let folders = [self.config.parent(), Some(self.rules.as_path()), self.rules.parent()];
+        let folders: BTreeSet<PathBuf> = folders.into_iter().flatten().filter_map(nearest).collect();
+        if always || folders != self.watched {
+            self.watcher =
+                self.watcher(&folders).inspect_err(|error| tracing::warn!(%error, "cannot watch for changes; looking every minute")).ok();
+            self.watched = folders;
+        }
+    }
+
+    fn watcher(&self, folders: &BTreeSet<PathBuf>) -> notify::Result<RecommendedWatcher> {
         let wake = self.wake.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Looking at a file is an event as well, and this agent looks.
@@ -76,8 +110,6 @@ impl Files {
                 let _full = wake.try_send(());
             }
         })?;
-        let folders = [self.config.parent(), Some(self.rules.as_path()), self.rules.parent()];
-        let folders: BTreeSet<&Path> = folders.into_iter().flatten().filter(|folder| folder.is_dir()).collect();
         for folder in folders {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }
@@ -85,16 +117,27 @@ impl Files {
     }
 }
 
-/// Changes when a file does, in content or in name; a file that cannot be read counts as empty.
+/// Changes when a file does, in content or in name; a file that cannot be read counts as empty. Never zero.
 fn fingerprint(config: &Path, rules: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let mut add = |path: &Path| (path, fs::read(path).unwrap_or_default()).hash(&mut hasher);
+    let mut add = |path: &Path| (path, content(path)).hash(&mut hasher);
     add(config);
     let mut files: Vec<PathBuf> = fs::read_dir(rules).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml"));
     files.sort();
     files.iter().for_each(|path| add(path));
-    hasher.finish()
+    hasher.finish() | 1
+}
+
+fn content(path: &Path) -> Vec<u8> {
+    let mut content = Vec::new();
+    // Opening anything but a file might wait for ever. What could not be read in full is compared as far as it goes.
+    if path.is_file()
+        && let Ok(file) = File::open(path)
+    {
+        let _partial = file.take(BYTES_MAX).read_to_end(&mut content);
+    }
+    content
 }
 
 #[cfg(test)]
@@ -138,33 +181,56 @@ mod tests {
         .await;
     }
 
-    /// As the agent waits: for a change or for its next tick, whichever comes first.
-    async fn in_bits(files: &mut Files, bit: Duration, bits: usize) -> bool {
-        for _ in 0..bits {
-            if tokio::time::timeout(bit, files.changed()).await.is_ok() {
-                return true;
-            }
-        }
-        false
-    }
-
     #[tokio::test]
-    async fn an_event_outlives_a_wait_that_is_cut_short() {
+    async fn a_change_is_noticed_however_often_the_wait_is_interrupted() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("sidewatch.yml");
         let mut files = Files::new(&config, &folder.path().join("rules"));
-        fs::write(config, "a").expect("written");
-        assert!(in_bits(&mut files, DEBOUNCE / 5, 100).await);
+        fs::write(&config, "a").expect("written");
+        let noticed = async { while tokio::time::timeout(DEBOUNCE / 5, files.changed()).await.is_err() {} };
+        tokio::time::timeout(POLL / 3, noticed).await.expect("noticed");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_sends_no_event_is_noticed_within_a_minute() {
+    async fn without_events_a_change_is_noticed_within_a_minute_however_often_the_wait_is_interrupted() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("sidewatch.yml");
         let mut files = Files::new(&config, &folder.path().join("rules"));
         files.watcher = None;
-        fs::write(config, "a").expect("written");
-        assert!(in_bits(&mut files, Duration::from_secs(1), 61).await);
+        fs::write(&config, "a").expect("written");
+        let noticed = async { while tokio::time::timeout(POLL / 60, files.changed()).await.is_err() {} };
+        tokio::time::timeout(POLL * 2, noticed).await.expect("noticed");
+    }
+
+    #[tokio::test]
+    async fn folders_that_are_made_later_are_watched() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rules = folder.path().join("config/sidewatch/rules");
+        let mut files = Files::new(&folder.path().join("config/sidewatch/sidewatch.yml"), &rules);
+        fs::create_dir_all(&rules).expect("made");
+        let while_empty = tokio::time::timeout(DEBOUNCE * 3, files.changed()).await;
+        assert!(while_empty.is_err(), "an empty folder is no change");
+        fs::write(rules.join("a.yml"), "a").expect("written");
+        tokio::time::timeout(POLL / 3, files.changed()).await.expect("noticed");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_after_the_mark_is_a_change_even_when_the_folder_is_watched_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("sidewatch.yml");
+        let mut files = Files::new(&config, folder.path());
+        files.mark();
+        fs::write(&config, "a").expect("written");
+        files.watch(folder.path());
+        tokio::time::timeout(POLL / 3, files.changed()).await.expect("noticed");
+    }
+
+    #[test]
+    fn a_pipe_among_the_files_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("a.yml");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).expect("made");
+        assert_eq!(content(&pipe), b"");
     }
 
     #[test]
