@@ -97,7 +97,9 @@ impl Group {
         let mut round = Round::default();
         for (rule, state) in self.spec.rules.iter().zip(&mut self.states) {
             let rule_started = clock::monotonic();
-            let result = state.evaluate(rule, &self.spec, at, stamp, world);
+            // A mistake in the engine or in a template function is this rule's failure, not the end of its group.
+            let result = catch_unwind(AssertUnwindSafe(|| state.evaluate(rule, &self.spec, at, stamp, world)));
+            let result = result.unwrap_or_else(|_| Err("its evaluation panicked".to_owned()));
             state.last_evaluation = Some(at);
             state.seconds = rule_started.elapsed().as_secs_f64();
             round.evaluations += 1;
@@ -151,9 +153,7 @@ impl Group {
 impl RuleState {
     /// The rule's outputs, stale markers included; an error leaves history as it is.
     fn evaluate(&mut self, rule: &Rule, group: &GroupSpec, at: Timestamp, stamp: Timestamp, world: &World) -> Result<Vec<Output>, String> {
-        // A mistake in the engine is this rule's failure, not the end of its group.
-        let answer = catch_unwind(AssertUnwindSafe(|| world.engine.instant(&rule.expr, stamp)));
-        let value = answer.map_err(|_| "the engine panicked")?.map_err(|error| chain(&error))?.value;
+        let value = world.engine.instant(&rule.expr, stamp).map_err(|error| chain(&error))?.value;
         let samples = match value {
             Value::Scalar(value) => vec![(Labels::empty(), value)],
             Value::Vector(samples) => samples.into_iter().map(|sample| (sample.labels, sample.value)).collect(),

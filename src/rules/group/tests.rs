@@ -188,3 +188,34 @@ fn thresholds_are_read_where_they_are_plain() {
     assert_eq!(threshold("up > down"), None);
     assert_eq!(threshold("up + 1"), None);
 }
+
+/// A history with a defect.
+struct Broken;
+
+impl Query for Broken {
+    fn select(&self, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<history::Window>, history::QueryError> {
+        panic!("on purpose")
+    }
+
+    fn series(&self, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<Labels>, history::QueryError> {
+        panic!("on purpose")
+    }
+
+    fn label_names(&self, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<String>, history::QueryError> {
+        panic!("on purpose")
+    }
+
+    fn label_values(&self, _: &str, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<String>, history::QueryError> {
+        panic!("on purpose")
+    }
+}
+
+#[test]
+fn a_panic_is_the_failure_of_one_rule() {
+    let mut bench = Bench::new();
+    bench.world.engine = Arc::new(Engine::new(Arc::new(Broken), EngineConfig::default()));
+    let mut group = Group::new(spec("groups: [{name: g, rules: [{record: a, expr: up}, {record: b, expr: vector(1)}]}]"));
+    group.evaluate(at(10), &bench.world);
+    assert_eq!(health(&group), [RuleHealth::Err("its evaluation panicked".to_owned()), RuleHealth::Ok]);
+    assert_eq!(bench.see("b"), ["b 1@10"]);
+}

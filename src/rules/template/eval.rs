@@ -4,6 +4,16 @@ use super::Data;
 use super::parser::{BlockKind, Command, Node, Operand, Pipeline, Term};
 use super::value::Value;
 
+/// The longest text that an expansion or a function in it may make, in bytes: no label and no notification has room for
+/// more, and nested loops could make texts without end.
+pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
+
+/// The same for all arguments of a function together.
+const ARGUMENT_BYTES_MAX: usize = 4 * TEXT_BYTES_MAX;
+
+/// The most pieces that an expansion may run through, repetitions in loops included.
+const STEPS_MAX: usize = 10_000;
+
 /// Expands a parsed template.
 pub(super) fn expand(nodes: &[Node], data: &Data<'_>) -> Result<String, String> {
     let text = |text: &str| Value::Text(text.to_owned());
@@ -14,20 +24,29 @@ pub(super) fn expand(nodes: &[Node], data: &Data<'_>) -> Result<String, String> 
         ("externalURL".to_owned(), text(data.external_url)),
         ("value".to_owned(), Value::Float(data.value)),
     ];
-    let mut walk = Walk { data, variables, out: String::new() };
+    let mut walk = Walk { data, variables, out: String::new(), steps: 0 };
     walk.nodes(nodes, &Value::Root)?;
     Ok(walk.out)
+}
+
+fn check_length(text: &str) -> Result<(), String> {
+    if text.len() > TEXT_BYTES_MAX { Err(format!("the text is longer than {TEXT_BYTES_MAX} bytes")) } else { Ok(()) }
 }
 
 struct Walk<'a> {
     data: &'a Data<'a>,
     variables: Vec<(String, Value)>,
     out: String,
+    steps: usize,
 }
 
 impl Walk<'_> {
     fn nodes(&mut self, nodes: &[Node], dot: &Value) -> Result<(), String> {
         for node in nodes {
+            self.steps += 1;
+            if self.steps > STEPS_MAX {
+                return Err(format!("more than {STEPS_MAX} steps"));
+            }
             match node {
                 Node::Text(text) => self.out.push_str(text),
                 Node::Print(pipeline) => {
@@ -38,6 +57,7 @@ impl Walk<'_> {
                 }
                 Node::Block { kind, pipeline, body, otherwise } => self.block(*kind, pipeline, body, otherwise, dot)?,
             }
+            check_length(&self.out)?;
         }
         Ok(())
     }
@@ -116,8 +136,15 @@ impl Walk<'_> {
             return self.operand(first, dot);
         };
         let mut args = Vec::with_capacity(rest.len() + 1);
+        let mut bytes = 0;
         for operand in rest {
             let arg = self.operand(operand, dot)?;
+            if let Value::Text(text) = &arg {
+                bytes += text.len();
+            }
+            if bytes > ARGUMENT_BYTES_MAX {
+                return Err(format!("the arguments of {} are longer than {ARGUMENT_BYTES_MAX} bytes", function.name));
+            }
             // `and` and `or` look no further than they must.
             let decided = matches!((function.name, arg.truth()), ("and", false) | ("or", true));
             args.push(arg);
@@ -132,6 +159,9 @@ impl Walk<'_> {
             return Err(format!("wrong number of args for {}: want {want} got {count}", function.name));
         }
         let value = (function.call)(self.data, &args).map_err(|message| format!("error calling {}: {message}", function.name))?;
+        if let Value::Text(text) = &value {
+            check_length(text)?;
+        }
         self.fields(value, &first.fields)
     }
 

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 
+use super::eval::TEXT_BYTES_MAX;
 use super::value::Value;
 use super::{Data, humanize, printf};
 use crate::model::parse_millis;
@@ -56,12 +57,7 @@ pub(super) const ALL: &[Function] = &[
         call: |_, args| text(&printf::sprintf(string(args, 0)?, args.get(1..).unwrap_or(&[]))),
     },
     Function { name: "println", least: 0, most: ANY, call: |_, args| text(&printf::sprintln(args)) },
-    Function {
-        name: "reReplaceAll",
-        least: 3,
-        most: 3,
-        call: |_, args| text(&regex(string(args, 0)?)?.replace_all(string(args, 2)?, string(args, 1)?)),
-    },
+    Function { name: "reReplaceAll", least: 3, most: 3, call: |_, args| replace(string(args, 0)?, string(args, 1)?, string(args, 2)?) },
     Function { name: "safeHtml", least: 1, most: 1, call: |_, args| text(string(args, 0)?) },
     Function { name: "stripDomain", least: 1, most: 1, call: |_, args| text(&strip_domain(string(args, 0)?)) },
     Function {
@@ -178,6 +174,15 @@ fn length(args: &[Value]) -> Result<Value, String> {
 
 fn regex(pattern: &str) -> Result<regex::Regex, String> {
     regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|error| format!("error parsing regexp {pattern:?}: {error}"))
+}
+
+fn replace(pattern: &str, replacement: &str, original: &str) -> Result<Value, String> {
+    // There may be a match before every byte, and each may be replaced by all of the original.
+    let longest = original.len().saturating_add(1).saturating_mul(replacement.len());
+    if longest > 256 * TEXT_BYTES_MAX {
+        return Err("the text or its replacement is too long".to_owned());
+    }
+    text(&regex(pattern)?.replace_all(original, replacement))
 }
 
 #[allow(clippy::cast_precision_loss)]

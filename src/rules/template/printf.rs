@@ -1,11 +1,12 @@
 //! Go's `printf`, `print` and `println` for the values that templates have.
 //! Source: the documentation of Go's package fmt; its error forms (`%!d(float64=1)`) are printed as Go prints them.
 
+use super::eval::TEXT_BYTES_MAX;
 use super::value::Value;
 use crate::model::{FloatStyle, format_float};
 
-/// Go refuses widths and precisions beyond this.
-const WIDTH_MAX: usize = 1_000_000;
+/// Widths and precisions beyond this are refused, as Go refuses those beyond a million. Rust's own end at 65,535.
+const WIDTH_MAX: usize = 10_000;
 
 /// The flags, width and precision of one verb.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +26,10 @@ pub(super) fn sprintf(format: &str, args: &[Value]) -> String {
     let mut args = args.iter();
     let mut chars = format.chars().peekable();
     while let Some(c) = chars.next() {
+        if out.len() > TEXT_BYTES_MAX {
+            // Whoever asked refuses it, however long it would have become.
+            break;
+        }
         if c != '%' {
             out.push(c);
             continue;
@@ -348,5 +353,11 @@ mod tests {
     #[test]
     fn a_huge_width_is_refused() {
         assert!(sprintf("%9999999999d", &[Value::Int(1)]).starts_with("%!(BADWIDTH)"));
+        for verb in ["%100000d", "%0100000d", "%.100000d", "%.100000f", "%.100000g", "%.100000e", "%100000s", "%.100000v", "%0100000.2f"] {
+            for value in [Value::Int(1), Value::Float(1.5), Value::Text("a".into())] {
+                assert!(sprintf(verb, &[value]).starts_with("%!("), "{verb}");
+            }
+        }
+        assert_eq!(sprintf("%10000d", &[Value::Int(1)]).len(), 10_000);
     }
 }

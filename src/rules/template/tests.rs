@@ -155,6 +155,20 @@ fn nesting_is_bounded() {
     assert!(Template::parse(&deep).expect_err("too deep").message.starts_with("nested deeper"));
 }
 
+#[test]
+fn what_an_expansion_makes_is_bounded() {
+    let loops = format!("{}x{}", "{{ range $labels }}".repeat(60), "{{ end }}".repeat(60));
+    assert_eq!(expand(&loops, 1.0).expect_err("too long"), "more than 10000 steps");
+    let doubled = format!("{{{{ $x := \"xx\" }}}}{}{{{{ $x }}}}", "{{ $x = print $x $x }}".repeat(60));
+    assert_eq!(expand(&doubled, 1.0).expect_err("too long"), "the text is longer than 65536 bytes");
+    let wide = format!("{{{{ printf \"{}\"{} }}}}", "%9999v".repeat(100), " $value".repeat(100));
+    assert_eq!(expand(&wide, 1.0).expect_err("too long"), "the text is longer than 65536 bytes");
+    let many = format!("{{{{ $x := \"{}\" }}}}{{{{ print{} }}}}", "x".repeat(60_000), " $x".repeat(100));
+    assert_eq!(expand(&many, 1.0).expect_err("too long"), "the arguments of print are longer than 262144 bytes");
+    let replaced = format!("{{{{ reReplaceAll \"\" \"{0}\" \"{0}\" }}}}", "x".repeat(60_000));
+    assert_eq!(expand(&replaced, 1.0).expect_err("too long"), "error calling reReplaceAll: the text or its replacement is too long");
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
     #[test]
