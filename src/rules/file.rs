@@ -46,6 +46,9 @@ pub(super) fn parse(file: &str, text: &str, default_interval_millis: i64) -> Par
     Parsed { groups, problems: reader.problems, warnings: warnings.into_iter().collect() }
 }
 
+/// The most problems of one file that are told: finding the place of each costs a pass over the text.
+const PROBLEMS_MAX: usize = 50;
+
 /// Where a value stands: the path to it.
 type Path = Vec<PathStep>;
 
@@ -184,11 +187,17 @@ impl Reader<'_> {
 
     /// At a value, or at the nearest thing above it that is there.
     fn problem(&mut self, path: &Path, message: impl Into<String>) {
+        if self.problems.len() >= PROBLEMS_MAX {
+            return;
+        }
         let position = locate_yaml(self.text, path).unwrap_or(Position::START);
         self.problems.push(Diagnostic::new(self.file, self.text, position, message));
     }
 
     fn scalar_problem(&mut self, path: &Path, value: &str, offset: usize, message: String) {
+        if self.problems.len() >= PROBLEMS_MAX {
+            return;
+        }
         let start = locate_yaml(self.text, path).unwrap_or(Position::START);
         let position = position_in_scalar(self.text, start, value, offset);
         self.problems.push(Diagnostic::new(self.file, self.text, position, message));

@@ -57,12 +57,12 @@ fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    let file = fs::File::open(path)?;
-    if !file.metadata()?.is_file() {
+    // Before it is opened: to open a pipe is to wait for its writer.
+    if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
     }
@@ -107,12 +107,20 @@ mod tests {
         let (folder, config) = folder(&[("a.yml", &group("a")), ("b.yml", b"\xff"), ("c.yml", b"groups: 1")]);
         fs::File::create(folder.path().join("d.yml")).expect("made").set_len(FILE_BYTES_MAX + 1).expect("stretched");
         std::os::unix::fs::symlink("nowhere", folder.path().join("e.yml")).expect("linked");
+        let pipe = folder.path().join("f.yml");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).expect("made");
         let set = load(&config);
         assert_eq!(set.groups.len(), 1);
         let lines: Vec<_> = set.problems.iter().map(ToString::to_string).collect();
-        assert_eq!((lines.len(), set.broken), (4, 4), "{lines:?}");
+        assert_eq!((lines.len(), set.broken), (5, 5), "{lines:?}");
         let all = lines.join("\n");
-        for part in ["b.yml:1:1: cannot be read", "c.yml:1:9: groups", "larger than 4194304 bytes", "e.yml:1:1: cannot be read"] {
+        for part in [
+            "b.yml:1:1: cannot be read",
+            "c.yml:1:9: groups",
+            "larger than 4194304 bytes",
+            "e.yml:1:1: cannot be read",
+            "f.yml:1:1: cannot be read: it is not a regular file",
+        ] {
             assert!(all.contains(part), "{part} in {all}");
         }
     }

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 
 use super::config::Config;
 use super::group::{Group, Round, World, slot_offset};
@@ -29,6 +29,9 @@ use crate::telemetry::Telemetry;
 
 /// The part of the agent that the rules are on the board.
 const PART: &str = "rules";
+
+/// How many groups are evaluated at a time; more wait. Slow ones must not take the threads that sampling and queries need.
+const EVALUATIONS_MAX: usize = 8;
 
 /// What the rules stand on.
 pub struct Needs {
@@ -138,9 +141,9 @@ pub fn new(config: Config, needs: Needs) -> (Service, Handle) {
 pub async fn run(service: Service, context: TaskContext) -> TaskResult {
     // Held while it runs: a second start waits until the first has ended.
     let mut state = service.0.lock().await;
-    Running { state: &mut state, roster: Roster::default(), stops: HashMap::new(), work: FuturesUnordered::new(), first: true }
-        .run(context)
-        .await;
+    let turns = Arc::new(Semaphore::new(EVALUATIONS_MAX));
+    let (roster, stops, work) = (Roster::default(), HashMap::new(), FuturesUnordered::new());
+    Running { state: &mut state, roster, stops, work, turns, loading: false, first: true }.run(context).await;
     Ok(())
 }
 
@@ -178,6 +181,10 @@ struct Running<'s> {
     /// Asks a group to come to rest.
     stops: HashMap<String, watch::Sender<bool>>,
     work: FuturesUnordered<Work>,
+    /// Whose turn it is to be evaluated.
+    turns: Arc<Semaphore>,
+    /// Rule files are being read. One after the other, so that what was read last is in force last.
+    loading: bool,
     /// No rule files have been loaded yet.
     first: bool,
 }
@@ -190,7 +197,7 @@ impl Running<'_> {
             tokio::select! {
                 () = context.shutdown.reached(Stage::Draining) => return,
                 _ = beat.tick() => context.pulse.beat(),
-                Some(reload) = self.state.reloads.recv() => {
+                Some(reload) = self.state.reloads.recv(), if !self.loading => {
                     self.load(reload.config.unwrap_or_else(|| self.state.config.clone()), Some(reload.reply));
                 }
                 Some(event) = self.work.next() => self.handle(event),
@@ -198,7 +205,8 @@ impl Running<'_> {
         }
     }
 
-    fn load(&self, config: Config, reply: Option<oneshot::Sender<Result<Reloaded, ReloadError>>>) {
+    fn load(&mut self, config: Config, reply: Option<oneshot::Sender<Result<Reloaded, ReloadError>>>) {
+        self.loading = true;
         let read = config.clone();
         let work = blocking(move || load(&read)).map(|loaded| match loaded {
             Ok(set) => Event::Loaded { set: Box::new(set), config, reply },
@@ -210,13 +218,17 @@ impl Running<'_> {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Loaded { set, config, reply } => {
+                self.loading = false;
                 let result = self.loaded(*set, config);
                 if let Some(reply) = reply {
                     // Whoever asked may have gone.
                     let _gone = reply.send(result);
                 }
             }
-            Event::LoadPanicked(panicked) => tracing::error!(%panicked, "the rule files could not be loaded"),
+            Event::LoadPanicked(panicked) => {
+                self.loading = false;
+                tracing::error!(%panicked, "the rule files could not be loaded");
+            }
             Event::Evaluated { group, ticker, slot, round } => {
                 let key = group.spec().key();
                 let snapshot = group.snapshot();
@@ -289,7 +301,7 @@ impl Running<'_> {
     fn wait(&mut self, group: Box<Group>, ticker: Ticker) {
         let (stop, stopped) = watch::channel(false);
         self.stops.insert(group.spec().key(), stop);
-        self.work.push(turn(group, ticker, stopped, Arc::clone(&self.state.world)).boxed());
+        self.work.push(turn(group, ticker, stopped, Arc::clone(&self.turns), Arc::clone(&self.state.world)).boxed());
     }
 
     /// A group has come to rest: its successor starts, or its series end.
@@ -322,14 +334,23 @@ impl Running<'_> {
 }
 
 /// One turn of a group: its next slot and its evaluation, or being asked to rest before.
-async fn turn(group: Box<Group>, mut ticker: Ticker, mut stopped: watch::Receiver<bool>, world: Arc<World>) -> Event {
+async fn turn(
+    group: Box<Group>,
+    mut ticker: Ticker,
+    mut stopped: watch::Receiver<bool>,
+    turns: Arc<Semaphore>,
+    world: Arc<World>,
+) -> Event {
     let slot = tokio::select! {
         biased;
         _ = stopped.wait_for(|stopped| *stopped) => return Event::Stopped(group),
         slot = ticker.tick() => slot,
     };
+    // Never closed, so there is always a turn to come. It ends with the evaluation, also when nobody waits for that any more.
+    let turn = turns.acquire_owned().await;
     let spec = Arc::clone(group.spec());
     let evaluated = blocking(move || {
+        let _turn = turn;
         let mut group = group;
         let round = group.evaluate(slot.at, &world);
         (group, round)

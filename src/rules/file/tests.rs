@@ -113,3 +113,10 @@ fn a_second_document_is_ignored_with_a_warning() {
     assert_eq!((parsed.groups.len(), parsed.problems.len()), (1, 0));
     assert!(parsed.warnings[0].to_string().starts_with("r.yml:2:1: only the first YAML document"));
 }
+
+#[test]
+fn the_problems_of_a_file_are_limited_and_so_is_the_time_to_find_them() {
+    let rules = "  - {alert: A, expr: 'sum(', for: x, labels: {'': y}}\n".repeat(100);
+    let parsed = parse("f.yml", &format!("groups:\n- name: g\n  rules:\n{rules}"), 15_000);
+    assert_eq!(parsed.problems.len(), 50);
+}

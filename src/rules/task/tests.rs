@@ -186,3 +186,21 @@ async fn a_failing_rule_shows_on_the_board() {
     assert!(agent.metric("prometheus_rule_evaluation_failures_total", ";g") >= Some(1.0));
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn of_two_reloads_the_later_one_is_in_force() {
+    let agent = Agent::start(&[]);
+    let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
+    let rules = "  - {alert: A, expr: 'up == 0 and up == 1 and up == 2'}\n".repeat(1_000);
+    write(folders[0].path(), "a.yml", &format!("groups:\n- name: slow\n  rules:\n{rules}"));
+    write(folders[1].path(), "b.yml", "groups: [{name: quick}]");
+    let reload = |place: usize| {
+        let packs = Packs { host: false, requests: false };
+        agent.handle.reload(Some(Config { folder: Some(folders[place].path().to_owned()), packs, ..Config::default() }))
+    };
+    let (slow, quick) = tokio::join!(reload(0), reload(1));
+    assert_eq!((slow.expect("valid").rules, quick.expect("valid").rules), (1_000, 0));
+    agent.until(|snapshot| names(snapshot) == ["quick"]).await;
+    assert_eq!(names(&agent.handle.snapshots().borrow()), ["quick"]);
+    agent.stop().await;
+}
