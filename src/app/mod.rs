@@ -24,7 +24,8 @@ pub fn run(source: Source, loaded: Loaded) -> anyhow::Result<()> {
     let passed = systemd::passed_sockets();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(16)
+        // More than sampling, groups of rules, queries and scrapes may take together; idle ones end by themselves.
+        .max_blocking_threads(64)
         .thread_name("sidewatch")
         .enable_all()
         .build()

@@ -1,6 +1,6 @@
 //! What no single value shows: whether the values fit together, and whether each is within sense.
 
-use super::Config;
+use super::{Config, Jobs};
 use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml};
 use crate::model::PromDuration;
 
@@ -19,21 +19,135 @@ fn diagnostic(file: &str, text: &str, path: &str, message: String) -> Diagnostic
 
 fn faults(config: &Config) -> Vec<(String, String)> {
     let mut faults = Vec::new();
-    let mut at_least = |path: &str, value: PromDuration, least: PromDuration| {
+    let least_durations = [
+        ("collect.interval", config.collect.interval, 100),
+        ("history.resolution", config.history.resolution, 100),
+        ("promql.subquery_step", config.promql.subquery_step, 1),
+        ("promql.timeout", config.promql.timeout, 10),
+        ("rules.interval", config.rules.interval, 100),
+        ("rules.pack_interval", config.rules.pack_interval, 100),
+        ("shutdown.deadline", config.shutdown.deadline, 100),
+        ("http.header_timeout", config.http.header_timeout, 10),
+        ("http.request_timeout", config.http.request_timeout, 10),
+        ("ingest.flush_interval", config.ingest.flush_interval, 10),
+    ];
+    let relative_durations = [
+        ("history.retention", config.history.retention, "history.resolution", config.history.resolution),
+        // Else there would be no present value of any series between two samples.
+        ("promql.lookback", config.promql.lookback, "history.resolution", config.history.resolution),
+    ];
+    let numbers = [
+        ("history.bytes_max", config.history.bytes_max, 1 << 20..=usize::MAX),
+        ("history.series_max", config.history.series_max, 1..=usize::MAX),
+        ("registry.series_max", config.registry.series_max, 1..=usize::MAX),
+        ("registry.series_per_metric_max", config.registry.series_per_metric_max, 1..=usize::MAX),
+        ("promql.samples_max", config.promql.samples_max, 1000..=usize::MAX),
+        ("promql.steps_max", config.promql.steps_max, 1..=1_000_000),
+        ("ingest.connections_max", config.ingest.connections_max, 1..=usize::MAX),
+        ("ingest.labels_max", config.ingest.labels_max, 1..=usize::MAX),
+        ("ingest.label_value_bytes_max", config.ingest.label_value_bytes_max, 1..=usize::MAX),
+        ("ingest.name_bytes_max", config.ingest.name_bytes_max, 1..=usize::MAX),
+        ("ingest.flush_series", config.ingest.flush_series, 1..=usize::MAX),
+        ("http.connections_max", config.http.connections_max, 1..=usize::MAX),
+        ("http.header_bytes_max", config.http.header_bytes_max, 1024..=1 << 20),
+        // Each takes a thread: the rest of the agent needs some, too.
+        ("http.query_concurrency", config.http.query_concurrency, 1..=32),
+        ("http.metrics_concurrency", config.http.metrics_concurrency, 1..=16),
+    ];
+    let Jobs { host, events, agent } = &config.jobs;
+    let names = [("jobs.host", host.as_str()), ("jobs.events", events), ("jobs.agent", agent)];
+    let names = names.into_iter().chain(config.instance.as_deref().map(|instance| ("instance", instance)));
+
+    let mut fault = |path: &str, message: String| faults.push((path.to_owned(), message));
+    for (path, value, least) in least_durations.map(|(path, value, least)| (path, value, PromDuration::from_millis(least))) {
         if value < least {
-            faults.push((path.to_owned(), format!("{value} is too short; it is at least {least}")));
+            fault(path, format!("{value} is too short; it is at least {least}"));
         }
-    };
-    at_least("collect.interval", config.collect.interval, PromDuration::from_millis(100));
-    at_least("history.resolution", config.history.resolution, PromDuration::from_millis(100));
-    at_least("history.retention", config.history.retention, config.history.resolution);
-    at_least("rules.interval", config.rules.interval, PromDuration::from_millis(100));
-    at_least("shutdown.deadline", config.shutdown.deadline, PromDuration::from_millis(100));
-    at_least("http.request_timeout", config.http.request_timeout, PromDuration::from_millis(10));
-    at_least("ingest.flush_interval", config.ingest.flush_interval, PromDuration::from_millis(10));
-    if let Err(error) = config.log.filter() {
-        faults.push(("log.level".to_owned(), crate::telemetry::chain(&error)));
     }
-    faults.extend(config.health.check().into_iter().map(|(key, message)| (format!("health.{key}"), message)));
+    for (path, value, other, least) in relative_durations {
+        if value < least {
+            fault(path, format!("{value} is too short; it is at least {other}, which is {least}"));
+        }
+    }
+    for (path, value, range) in numbers {
+        if value < *range.start() {
+            fault(path, format!("{value} is too little; it is at least {}", range.start()));
+        } else if value > *range.end() {
+            fault(path, format!("{value} is too much; it is at most {}", range.end()));
+        }
+    }
+    for (path, _) in names.filter(|(_, name)| name.is_empty()) {
+        fault(path, "it is empty: the label would be missing".to_owned());
+    }
+    let (stream, datagram) = (&config.ingest.stream, &config.ingest.datagram);
+    if stream.enabled && datagram.enabled && stream.path.is_some() && stream.path == datagram.path {
+        fault("ingest.datagram.path", "it is the path of ingest.stream as well".to_owned());
+    }
+    if let Err(error) = config.log.filter() {
+        fault("log.level", crate::telemetry::chain(&error));
+    }
+    for (key, message) in config.health.check() {
+        fault(&format!("health.{key}"), message);
+    }
+    for line in config.collect.check() {
+        // It has said so above, with the same words as of every other duration.
+        if let Some((key, message)) = line.split_once(": ").filter(|(key, _)| *key != "interval") {
+            fault(&format!("collect.{key}"), message.to_owned());
+        }
+    }
     faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(text: &str) -> Vec<String> {
+        let config = serde_yaml::from_str(text).expect("readable");
+        check(&config, "a.yml", text).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_defaults_fit_together() {
+        assert_eq!(faults_of("{}"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_room_is_asked_and_its_faults_have_their_places() {
+        let text = "\
+collect:
+  disabled: [disks]
+  disk: {device_exclude: \"(\"}
+rules: {pack_interval: 0s}
+health: {weights: {part_failed: -1}}
+log: {level: 'a=b=c'}
+";
+        let lines = faults_of(text);
+        let starts = [
+            "a.yml:2:13: collect.disabled: there is no collector \"disks\"",
+            "a.yml:3:26: collect.disk.device_exclude: ",
+            "a.yml:4:24: rules.pack_interval: 0s is too short; it is at least 100ms",
+            "a.yml:5:19: health.weights: ",
+            "a.yml:6:14: log.level: ",
+        ];
+        assert_eq!(lines.len(), starts.len(), "{lines:#?}");
+        assert!(lines.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{lines:#?}");
+    }
+
+    #[test]
+    fn values_without_sense_are_refused() {
+        for (text, message) in [
+            ("history: {resolution: 10m}", "promql.lookback: 5m is too short; it is at least history.resolution, which is 10m"),
+            ("history: {retention: 1s}", "history.retention: 1s is too short; it is at least history.resolution, which is 5s"),
+            ("history: {series_max: 0}", "history.series_max: 0 is too little; it is at least 1"),
+            ("http: {query_concurrency: 1000}", "http.query_concurrency: 1000 is too much; it is at most 32"),
+            ("jobs: {host: ''}", "jobs.host: it is empty: the label would be missing"),
+            ("instance: ''", "instance: it is empty: the label would be missing"),
+            ("ingest: {stream: {path: /a}, datagram: {path: /a}}", "ingest.datagram.path: it is the path of ingest.stream as well"),
+            ("collect: {interval: 1ms}", "collect.interval: 1ms is too short; it is at least 100ms"),
+        ] {
+            let lines = faults_of(text);
+            assert!(lines.len() == 1 && lines[0].ends_with(message), "{text}: {lines:?}");
+        }
+    }
 }

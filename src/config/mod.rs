@@ -31,7 +31,7 @@ pub struct Config {
     /// The folder for the agent's own state. Default: `/var/lib/sidewatch` as a service, `$XDG_STATE_HOME/sidewatch` as
     /// a user. A change takes effect at the next start.
     pub state: Option<PathBuf>,
-    /// The label `job` in history, by origin of a series. A change takes effect at the next start.
+    /// The label `job` in history, by origin of a series.
     pub jobs: Jobs,
     /// The log. A change takes effect at the next start.
     pub log: telemetry::Config,
