@@ -46,13 +46,18 @@ pub(super) struct Agent {
     pub(super) health_config: watch::Sender<Arc<health::Config>>,
     /// The sockets that systemd passed, kept so that the part which serves them can be built anew.
     pub(super) passed: Passed,
-    pub(super) ingest: Arc<Ingest>,
+    /// `None` where its sockets were lost in a reload.
+    pub(super) ingest: Option<Arc<Ingest>>,
     pub(super) ingest_task: TaskHandle,
     pub(super) recorder_task: TaskHandle,
+    /// The addresses that HTTP is served on, kept so that only a change of them closes them.
+    pub(super) bound: Arc<http::Bound>,
     pub(super) http_task: TaskHandle,
     /// The tasks that end when the agent drains, beside the two above that do.
     draining: Vec<TaskHandle>,
     pub(super) reloads: Reloads,
+    /// systemd knows that the agent has started.
+    pub(super) ready: bool,
     pub(super) files: Files,
 }
 
@@ -73,7 +78,7 @@ impl Agent {
         let supervisor = Supervisor::new(&telemetry);
         let reloads = Reloads::new(&telemetry, clock::now());
         // What can be refused comes first, before anything runs.
-        let bound = http::Bound::new(&config.http.listen).await.context("cannot serve HTTP")?;
+        let bound = Arc::new(http::Bound::new(&config.http.listen).await.context("cannot serve HTTP")?);
         let sockets = open_sockets(config, &source, &passed)?;
 
         let registry = Registry::new(&config.registry, &telemetry);
@@ -115,7 +120,7 @@ impl Agent {
             board: board.clone(),
         };
         let addresses: Vec<_> = bound.addresses().map(ToString::to_string).collect();
-        let http_task = spawn_http(&supervisor, http::Server::new(&config.http, state), bound);
+        let http_task = spawn_http(&supervisor, http::Server::new(&config.http, state), &bound);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             config = %source.path().display(),
@@ -136,12 +141,14 @@ impl Agent {
             collect_config,
             health_config,
             passed,
-            ingest,
+            ingest: Some(ingest),
             ingest_task,
             recorder_task,
+            bound,
             http_task,
             draining: vec![collect_task, rules_task],
             reloads,
+            ready: false,
             files,
             loaded,
         })
@@ -154,7 +161,6 @@ impl Agent {
         let (supervisor, board) = (self.supervisor.clone(), self.board.clone());
         let failed = supervisor.failed();
         tokio::pin!(failed);
-        let mut ready = false;
         let mut status = String::new();
         let failure = loop {
             tokio::select! {
@@ -164,8 +170,8 @@ impl Agent {
                 },
                 () = self.files.changed() => self.reload("a changed file").await,
                 failure = &mut failed => break Some(failure),
-                () = board.ready(), if !ready => {
-                    ready = true;
+                () = board.ready(), if !self.ready => {
+                    self.ready = true;
                     systemd::tell(&[NotifyState::Ready]);
                     tracing::info!("ready");
                 }
@@ -231,8 +237,8 @@ pub(super) fn spawn_ingest(supervisor: &Supervisor, ingest: &Arc<Ingest>) -> Tas
     supervisor.spawn("ingest", Policy::RESTART, move |context| ingest::run(Arc::clone(&ingest), context))
 }
 
-pub(super) fn spawn_http(supervisor: &Supervisor, server: Arc<http::Server>, bound: http::Bound) -> TaskHandle {
-    let bound = Arc::new(bound);
+pub(super) fn spawn_http(supervisor: &Supervisor, server: Arc<http::Server>, bound: &Arc<http::Bound>) -> TaskHandle {
+    let bound = Arc::clone(bound);
     supervisor.spawn("http", Policy::RESTART, move |context| http::run(Arc::clone(&server), Arc::clone(&bound), context))
 }
 

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use prometheus::{Gauge, IntCounterVec, IntGauge};
 use sd_notify::NotifyState;
 
@@ -58,7 +57,10 @@ impl Reloads {
 impl Agent {
     /// Reads everything again and puts it in force, or says why not.
     pub(super) async fn reload(&mut self, because: &str) {
-        systemd::tell_reloading();
+        // Before the first READY=1 there is nothing to tell: the one after this would be taken for it.
+        if self.ready {
+            systemd::tell_reloading();
+        }
         tracing::info!(because, "reloading");
         self.files.mark();
         let outcome = match load(&self.source) {
@@ -78,15 +80,22 @@ impl Agent {
                 self.board.report(PART, Condition::Degraded, &reason, at);
             }
         }
-        systemd::tell(&[NotifyState::Ready]);
+        if self.ready {
+            systemd::tell(&[NotifyState::Ready]);
+        }
     }
 
-    /// Puts a checked configuration in force. What can still be refused (a socket, an address) comes first; the rules
-    /// come last and keep themselves when their files are broken, which is theirs to show.
+    /// Puts a checked configuration in force, or none of it. What can still be refused (a socket, an address) comes
+    /// first; the rules come last and keep themselves when their files are broken, which is theirs to show.
     async fn swap(&mut self, new: Loaded) -> Result<(), String> {
         let old = self.loaded.config.clone();
         self.swap_ingest(&old, &new.config).await?;
-        self.swap_http(&old, &new.config).await?;
+        if let Err(reason) = self.swap_http(&old, &new.config).await {
+            return match self.swap_ingest(&new.config, &old).await {
+                Ok(()) => Err(reason),
+                Err(further) => Err(format!("{reason}; {further}")),
+            };
+        }
         self.swap_recorder(&old, &new.config).await;
         self.registry.reconfigure(&new.config.registry);
         self.collect_config.send_replace(new.config.collect.clone());
@@ -105,52 +114,75 @@ impl Agent {
         Ok(())
     }
 
+    /// Serves events by another configuration; where its sockets cannot be had, by the old one again.
     async fn swap_ingest(&mut self, old: &Config, new: &Config) -> Result<(), String> {
         let fixed = |config: &Config| {
             let config = &config.ingest;
             (config.stream.clone(), config.datagram.clone(), config.connections_max, config.frame_bytes_max)
         };
-        if fixed(old) == fixed(new) {
-            self.ingest.reconfigure(&new.ingest);
+        if let Some(ingest) = self.ingest.as_ref().filter(|_| fixed(old) == fixed(new)) {
+            ingest.reconfigure(&new.ingest);
             return Ok(());
         }
         self.ingest_task.stop();
         self.ingest_task.ended().await;
-        let (opened, config) = match open_sockets(new, &self.source, &self.passed) {
-            Ok(sockets) => (Ok(sockets), new),
-            Err(error) => {
-                let again = open_sockets(old, &self.source, &self.passed);
-                (again.context(format!("{error:#}; and the old sockets cannot be had again")), old)
-            }
-        };
-        let sockets = opened.map_err(|error| format!("{error:#}"))?;
+        // It holds the sockets, which the new ones may be again.
+        self.ingest = None;
         for part in ["socket:stream", "socket:datagram"] {
             self.board.remove(part);
         }
-        self.ingest = Ingest::new(&config.ingest, sockets, Arc::clone(&self.registry), &self.telemetry, self.board.clone());
-        self.ingest_task = spawn_ingest(&self.supervisor, &self.ingest);
-        if std::ptr::eq(config, new) { Ok(()) } else { Err("the new sockets cannot be had, the old ones stay".to_owned()) }
+        let refused = match self.serve_events(new) {
+            Ok(()) => return Ok(()),
+            Err(error) => format!("{error:#}"),
+        };
+        let Err(error) = self.serve_events(old) else { return Err(refused) };
+        self.board.report("socket:stream", Condition::Failed, &refused, clock::now());
+        Err(format!("{refused}; and the old sockets cannot be had again: {error:#}"))
     }
 
+    fn serve_events(&mut self, config: &Config) -> anyhow::Result<()> {
+        let sockets = open_sockets(config, &self.source, &self.passed)?;
+        let ingest = Ingest::new(&config.ingest, sockets, Arc::clone(&self.registry), &self.telemetry, self.board.clone());
+        self.ingest_task = spawn_ingest(&self.supervisor, &ingest);
+        self.ingest = Some(ingest);
+        Ok(())
+    }
+
+    /// Serves HTTP by another configuration; where its addresses cannot be had, by the old one again.
     async fn swap_http(&mut self, old: &Config, new: &Config) -> Result<(), String> {
-        if old.http == new.http {
+        if old.http == new.http && !self.http_task.has_ended() {
             return Ok(());
         }
         self.http_task.stop();
         self.http_task.ended().await;
-        let mut config = &new.http;
-        let mut refused = None;
-        let bound = match http::Bound::new(&config.listen).await {
-            Ok(bound) => bound,
-            Err(error) => {
-                config = &old.http;
-                let reason = chain(&error);
-                let again = http::Bound::new(&config.listen).await;
-                let bound = again.map_err(|error| format!("{reason}; and the old addresses cannot be had again: {}", chain(&error)))?;
-                refused = Some(reason);
-                bound
+        if old.http.listen == new.http.listen && self.bound.addresses().next().is_some() {
+            self.serve_http(new);
+            return Ok(());
+        }
+        // Closed first: the new addresses may contain some of the old.
+        self.bound = Arc::default();
+        let refused = match http::Bound::new(&new.http.listen).await {
+            Ok(bound) => {
+                self.bound = Arc::new(bound);
+                self.serve_http(new);
+                return Ok(());
             }
+            Err(error) => chain(&error),
         };
+        match http::Bound::new(&old.http.listen).await {
+            Ok(bound) => {
+                self.bound = Arc::new(bound);
+                self.serve_http(old);
+                Err(refused)
+            }
+            Err(error) => {
+                self.board.report("http", Condition::Failed, &refused, clock::now());
+                Err(format!("{refused}; and the old addresses cannot be had again: {}", chain(&error)))
+            }
+        }
+    }
+
+    fn serve_http(&mut self, config: &Config) {
         let state = http::State {
             registry: Arc::clone(&self.registry),
             telemetry: Arc::clone(&self.telemetry),
@@ -160,8 +192,7 @@ impl Agent {
             health: self.health.clone(),
             board: self.board.clone(),
         };
-        self.http_task = spawn_http(&self.supervisor, http::Server::new(config, state), bound);
-        refused.map_or(Ok(()), Err)
+        self.http_task = spawn_http(&self.supervisor, http::Server::new(&config.http, state), &self.bound);
     }
 
     async fn swap_recorder(&mut self, old: &Config, new: &Config) {
@@ -184,4 +215,121 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("promql", old.promql != new.promql),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(section, _)| section).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Places, Source};
+    use crate::ingest::Passed;
+    use crate::runtime::Stage;
+
+    async fn start(folder: &Path, text: &str) -> Agent {
+        write(folder, text);
+        let places = Places {
+            config: folder.join("sidewatch.yml"),
+            rules: folder.join("rules"),
+            sockets: folder.to_owned(),
+            state: folder.to_owned(),
+        };
+        let source = Source { file: None, places, host_name: "h1".into() };
+        let loaded = load(&source).expect("valid");
+        Agent::start(source, loaded, Passed::default()).await.expect("starts")
+    }
+
+    /// Short paths of sockets, written as `@name`, are in the folder.
+    fn write(folder: &Path, text: &str) {
+        fs::write(folder.join("sidewatch.yml"), text.replace('@', &format!("{}/", folder.display()))).expect("written");
+    }
+
+    async fn stop(agent: Agent) {
+        agent.supervisor.enter(Stage::Stopping);
+        assert!(agent.supervisor.finish(Duration::from_secs(10)).await.is_empty());
+    }
+
+    fn answers(folder: &Path, sockets: &[&str]) -> Vec<bool> {
+        sockets.iter().map(|name| UnixStream::connect(folder.join(name)).is_ok()).collect()
+    }
+
+    fn detail(agent: &Agent) -> String {
+        agent.board.parts().into_iter().find(|part| part.name == PART).map(|part| part.detail).unwrap_or_default()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sockets_and_addresses_move() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let mut agent = start(folder, "http: {listen: ['unix:@a.http']}").await;
+        let all = ["events.sock", "a.http", "new.sock", "b.http"];
+        assert_eq!(answers(folder, &all), [true, true, false, false]);
+        write(folder, "{ingest: {stream: {path: @new.sock}}, http: {listen: ['unix:@b.http']}}");
+        agent.reload("a test").await;
+        assert_eq!(answers(folder, &all), [false, false, true, true], "{}", detail(&agent));
+        stop(agent).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_be_put_in_force_whole_changes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let taken = UnixListener::bind(folder.join("taken")).expect("bound");
+        let mut agent = start(folder, "http: {listen: ['unix:@a.http']}").await;
+        let before = agent.loaded.clone();
+        for (text, told) in [
+            ("{ingest: {stream: {path: @new.sock}}, http: {listen: ['unix:@taken']}}", "taken: another process does"),
+            ("{ingest: {stream: {path: @taken}}, http: {listen: ['unix:@new.http']}}", "/taken"),
+            ("{ingest: {stream: {path: @new.sock}}, httpp: 1}", "unknown key `httpp`"),
+        ] {
+            write(folder, text);
+            agent.reload("a test").await;
+            assert!(detail(&agent).contains(told), "{}", detail(&agent));
+            assert_eq!(answers(folder, &["events.sock", "a.http", "new.sock", "new.http"]), [true, true, false, false], "{text}");
+            assert_eq!(agent.loaded, before);
+        }
+        assert_eq!(agent.reloads.successful.get(), 0);
+        drop(taken);
+        stop(agent).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_lost_comes_back_with_a_reload() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let text = "http: {listen: ['unix:@a.http']}";
+        let mut agent = start(folder, text).await;
+        // Where the old address is taken as soon as it is free, nothing is served.
+        let thief = UnixListener::bind(folder.join("taken")).expect("bound");
+        write(folder, "http: {listen: ['unix:@taken']}");
+        fs::rename(folder.join("a.http"), folder.join("a.http.moved")).expect("moved");
+        fs::write(folder.join("a.http"), "in the way").expect("written");
+        agent.http_task.stop();
+        agent.http_task.ended().await;
+        agent.bound = Arc::default();
+        fs::write(folder.join("a.http"), "in the way").expect("written");
+        agent.reload("a test").await;
+        assert!(detail(&agent).contains("cannot be had again"), "{}", detail(&agent));
+        drop(thief);
+        fs::remove_file(folder.join("a.http")).expect("removed");
+        write(folder, text);
+        agent.reload("a test").await;
+        assert_eq!(answers(folder, &["events.sock", "a.http"]), [true, true], "{}", detail(&agent));
+        stop(agent).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_limit_changes_without_closing_the_address() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let mut agent = start(folder, "http: {listen: ['127.0.0.1:0']}").await;
+        let address = agent.bound.addresses().next().cloned();
+        write(folder, "http: {listen: ['127.0.0.1:0'], connections_max: 7}");
+        agent.reload("a test").await;
+        assert_eq!((agent.bound.addresses().next().cloned(), detail(&agent)), (address, String::new()));
+        stop(agent).await;
+    }
 }

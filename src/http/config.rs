@@ -3,7 +3,7 @@
 use super::Address;
 use crate::model::PromDuration;
 
-/// The `http` section of the configuration. A change takes effect at the next start.
+/// The `http` section of the configuration. A change closes the connections that are open.
 ///
 /// The interface only reads: nothing that is asked here changes the agent or its rules.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]

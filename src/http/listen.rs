@@ -37,7 +37,7 @@ pub enum BindError {
 }
 
 /// All listening sockets. They close, and Unix socket files go, when this is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bound {
     pub(super) listeners: Vec<Listener>,
 }

@@ -23,7 +23,8 @@ pub struct Config {
     pub request_tags: Vec<String>,
     /// The most bytes of a line, a length-prefixed frame or a datagram. A change reaches new connections.
     pub frame_bytes_max: FrameBytes,
-    /// The most stream connections at a time; more wait in the kernel's queue. A change takes effect at the next start.
+    /// The most stream connections at a time; more wait in the kernel's queue. A change closes the
+    /// connections that are open, once what they have sent is read.
     pub connections_max: usize,
     /// The most labels of a series.
     pub labels_max: usize,
@@ -61,7 +62,8 @@ impl Default for Config {
     }
 }
 
-/// One Unix socket. A change takes effect at the next start. Where systemd passes a socket of this kind, all of this is systemd's to say, and has no effect.
+/// One Unix socket. A change closes the connections that are open, once what they have sent is read. Where systemd passes a
+/// socket of this kind, all of this is systemd's to say, and has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SocketConfig {

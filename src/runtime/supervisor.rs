@@ -70,6 +70,12 @@ impl TaskHandle {
         self.stage.enter(Stage::Stopping);
     }
 
+    /// Whether it has.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
     /// Waits until it has.
     pub async fn ended(&mut self) {
         // A task that is gone has ended.
@@ -258,8 +264,10 @@ mod tests {
         let (_telemetry, supervisor) = supervisor();
         let mut one = supervisor.spawn("one", Policy::Critical, until_draining);
         supervisor.spawn("other", Policy::Critical, until_draining);
+        assert!(!one.has_ended());
         one.stop();
         one.ended().await;
+        assert!(one.has_ended());
         assert_eq!(supervisor.finish(Duration::ZERO).await, ["other"]);
     }
 
