@@ -16,6 +16,8 @@ pub(super) fn binary(ev: &mut Evaluator<'_>, binary: &Binary, span: Span, steps:
     let right = ev.eval(rhs, steps)?;
     match (left, right) {
         (Evaluated::Scalar(left), Evaluated::Scalar(right)) => {
+            // Two columns become one.
+            ev.release(right.len());
             Ok(Evaluated::Scalar(left.into_iter().zip(right).map(|(left, right)| scalars(*op, left, right)).collect()))
         }
         (Evaluated::Vector(tracks), Evaluated::Scalar(scalar)) => {
@@ -121,6 +123,7 @@ impl VectorAndScalar<'_, '_> {
                 kept.push(track);
             }
         }
+        self.ev.release(scalar.len());
         if incompatible {
             self.ev.annotations.incompatible_floats(self.op.as_str(), self.span);
         }

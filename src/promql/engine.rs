@@ -288,6 +288,33 @@ mod tests {
     }
 
     #[test]
+    fn scalars_count_as_well_however_deep_they_are_kept() {
+        let config = EngineConfig { samples_max: 10_000, ..EngineConfig::default() };
+        for nested in ["time() + (".repeat(30) + "time()" + &")".repeat(30), "quantile(time(), ".repeat(30) + "vector(1)" + &")".repeat(30)]
+        {
+            let nested = if nested.starts_with('t') { format!("vector({nested})") } else { nested };
+            let query = |range: i64| format!("max_over_time({nested}[{range}s:1s])");
+            assert!(matches!(ask(config.clone(), &query(1_000)), Err(EvalError::TooManySamples { .. })), "{nested}");
+            assert!(ask(config.clone(), &query(100)).is_ok(), "{nested}");
+        }
+        let flat = format!("max_over_time(vector(time(){})[2000s:1s])", " + time()".repeat(60));
+        assert!(ask(config, &flat).is_ok(), "what is added up is gone");
+    }
+
+    #[test]
+    fn labels_cannot_grow_without_end() {
+        let double =
+            |count: usize| format!("{}a_total{}", "label_replace(".repeat(count), r#", "i", "$1$1$1$1", "i", "(.*)")"#.repeat(count));
+        assert!(ask(EngineConfig::default(), &double(7)).is_ok());
+        let error = ask(EngineConfig::default(), &double(30)).expect_err("too long");
+        assert_eq!(error.to_string(), "a label's value would be longer than 65536 bytes");
+        let join = format!("{}a_total{}", "label_join(".repeat(30), r#", "i", ",", "i", "i", "i", "i")"#.repeat(30));
+        assert_eq!(ask(EngineConfig::default(), &join).expect_err("too long"), error);
+        let config = EngineConfig { samples_max: 1_000, ..EngineConfig::default() };
+        assert!(matches!(ask(config, &double(8)), Err(EvalError::TooManySamples { .. })), "long labels take room");
+    }
+
+    #[test]
     fn a_query_ends_when_its_time_has_passed_or_nobody_waits_for_it() {
         let config = EngineConfig { timeout: PromDuration::from_millis(0), ..EngineConfig::default() };
         assert_eq!(ask(config, "sum(a_total)"), Err(EvalError::Timeout));

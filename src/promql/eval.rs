@@ -36,18 +36,29 @@ impl Evaluator<'_> {
     pub(super) fn eval(&mut self, expr: &Expr, steps: Steps) -> Result<Evaluated, EvalError> {
         if steps.count() > 1 && !is_leaf(expr) && is_step_invariant(expr) {
             let once = self.eval(expr, Steps::instant(steps.first()))?;
-            if let Evaluated::Vector(tracks) = &once {
-                self.hold(tracks.len().saturating_mul(steps.count()))?;
-            }
+            let series = match &once {
+                Evaluated::Scalar(_) => 1,
+                Evaluated::String(_) => 0,
+                Evaluated::Vector(tracks) => tracks.len(),
+            };
+            self.hold(series.saturating_mul(steps.count()))?;
             return Ok(once.repeated(steps.count()));
         }
         match &expr.kind {
-            ExprKind::Number(number) => Ok(Evaluated::Scalar(vec![number.value; steps.count()])),
+            ExprKind::Number(number) => {
+                self.hold(steps.count())?;
+                Ok(Evaluated::Scalar(vec![number.value; steps.count()]))
+            }
             ExprKind::String(text) => Ok(Evaluated::String(text.clone())),
             ExprKind::VectorSelector(selector) => select::instant(self, selector, steps, |sample| sample.value).map(Evaluated::Vector),
             ExprKind::MatrixSelector(_) | ExprKind::Subquery(_) => Err(wrong_type(expr, "an operand", "scalar or instant vector")),
             ExprKind::Aggregate(aggregate) => aggregate::aggregate(self, aggregate, steps).map(Evaluated::Vector),
-            ExprKind::Call(call) => functions::call(self, call, steps),
+            ExprKind::Call(call) => {
+                if call.function.returns == ValueType::Scalar {
+                    self.hold(steps.count())?;
+                }
+                functions::call(self, call, steps)
+            }
             ExprKind::Binary(binary) => binary::binary(self, binary, expr.span, steps),
             ExprKind::Unary(unary) => self.unary(unary, steps),
             ExprKind::Paren(inner) => self.eval(inner, steps),

@@ -121,12 +121,13 @@ fn histogram_quantiles(ev: &mut Evaluator<'_>, call: &Call, steps: Steps) -> Res
     let histograms = histograms(ev, arg, steps)?;
     let mut result = Vec::new();
     for quantiles in &all {
+        // The quantile may differ from step to step, and with it the series.
+        let mut distinct: Vec<f64> = quantiles.clone();
+        distinct.sort_by(f64::total_cmp);
+        distinct.dedup_by_key(|quantile| quantile.to_bits());
         for track in quantile_tracks(ev, &histograms, quantiles, steps, arg.span) {
-            // The quantile may differ from step to step, and with it the series.
-            let mut distinct: Vec<f64> = quantiles.clone();
-            distinct.sort_by(f64::total_cmp);
-            distinct.dedup_by_key(|quantile| quantile.to_bits());
-            for quantile in distinct {
+            for quantile in distinct.iter().copied() {
+                ev.hold(steps.count())?;
                 let of_this = |(value, q): (&f64, &f64)| if q.to_bits() == quantile.to_bits() { *value } else { ABSENT };
                 let values = track.values.iter().zip(quantiles).map(of_this).collect();
                 let labels = track.labels.with(label, &format_float(quantile, FloatStyle::Canonical));

@@ -8,9 +8,13 @@ use super::super::eval_error::EvalError;
 use super::super::naming;
 use super::super::value::{Evaluated, Steps, Track};
 use super::{Function, argument, text};
-use crate::model::METRIC_NAME;
+use crate::model::{METRIC_NAME, Sample};
 
 pub(super) const ALL: &[Function] = &[Function::whole("label_replace", label_replace), Function::whole("label_join", label_join)];
+
+/// The longest value that a label may be given, in bytes: replacements that repeat what they match could double it without
+/// end.
+const VALUE_BYTES_MAX: usize = 64 << 10;
 
 /// The largest program that a pattern may compile to, in bytes: that of a matcher's pattern.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
@@ -21,15 +25,14 @@ fn label_replace(ev: &mut Evaluator<'_>, call: &Call, steps: Steps) -> Result<Ev
         compile(pattern).ok_or_else(|| EvalError::InvalidArgument(format!("invalid regular expression in label_replace(): {pattern}")))?;
     check_name(target, "destination", "label_replace")?;
     let mut tracks = ev.vector(argument(call, 0)?, steps)?;
+    let references = replacement.matches('$').count();
     for track in &mut tracks {
-        let expanded = regex.captures(track.labels.get(source).unwrap_or("")).map(|captures| {
-            let mut expanded = String::new();
-            captures.expand(replacement, &mut expanded);
-            expanded
-        });
-        if let Some(value) = expanded {
-            set(track, target, &value);
-        }
+        let original = track.labels.get(source).unwrap_or("");
+        let Some(captures) = regex.captures(original) else { continue };
+        check_length(replacement.len() + references.saturating_mul(original.len()))?;
+        let mut expanded = String::new();
+        captures.expand(replacement, &mut expanded);
+        set(ev, track, target, &expanded)?;
     }
     naming::merge(tracks).map(Evaluated::Vector)
 }
@@ -46,18 +49,28 @@ fn label_join(ev: &mut Evaluator<'_>, call: &Call, steps: Steps) -> Result<Evalu
     let mut tracks = ev.vector(argument(call, 0)?, steps)?;
     for track in &mut tracks {
         let values: Vec<&str> = sources.iter().map(|source| track.labels.get(source).unwrap_or("")).collect();
+        check_length(values.iter().map(|value| value.len() + separator.len()).sum())?;
         let joined = values.join(separator);
-        set(track, target, &joined);
+        set(ev, track, target, &joined)?;
     }
     naming::merge(tracks).map(Evaluated::Vector)
 }
 
-/// A name that is given on purpose is not to be dropped.
-fn set(track: &mut Track, label: &str, value: &str) {
+fn check_length(bytes: usize) -> Result<(), EvalError> {
+    if bytes > VALUE_BYTES_MAX {
+        return Err(EvalError::InvalidArgument(format!("a label's value would be longer than {VALUE_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
+/// A name that is given on purpose is not to be dropped. A long value takes the room of samples.
+fn set(ev: &mut Evaluator<'_>, track: &mut Track, label: &str, value: &str) -> Result<(), EvalError> {
+    ev.hold(value.len() / size_of::<Sample>())?;
     track.labels = track.labels.with(label, value);
     if label == METRIC_NAME {
         track.drop_name = false;
     }
+    Ok(())
 }
 
 /// Over the whole value, `.` matching line feeds too.
