@@ -162,8 +162,13 @@ async fn receive(ingest: &Arc<Ingest>, context: TaskContext) -> std::io::Result<
     }
     let (end, ended) = tokio::sync::oneshot::channel();
     let ingest = Arc::clone(ingest);
-    // Whoever waited may be gone: then the agent is, too.
-    thread("sidewatch-dgram", move || drop(end.send(datagram::receive(&ingest, &context))))?;
+    thread("sidewatch-dgram", move || {
+        let received = datagram::receive(&ingest, &context);
+        // The socket has to be free before anyone hears of the end.
+        drop(ingest);
+        // Whoever waited may be gone: then the agent is, too.
+        drop(end.send(received));
+    })?;
     ended.await.unwrap_or_else(|_| Err(std::io::Error::other("the thread that receives datagrams panicked")))
 }
 
