@@ -1,20 +1,12 @@
 //! Listening sockets: binding them, with an answer to what is in the way, and accepting connections.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener, UnixSocket, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 
 use super::Address;
-
-/// A listening Unix socket's backlog may be full; that is someone living, too.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How many connections may wait to be accepted.
-const BACKLOG: u32 = 1024;
+use crate::runtime::{Access, SocketError, SocketFile, SocketKind, bind_unix};
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -22,9 +14,9 @@ pub enum BindError {
     /// Another process has it.
     #[error("cannot listen on {0}: another process does; stop that one or set http.listen to another address")]
     Taken(Address),
-    /// The path is something else than a socket.
-    #[error("cannot listen on {0}: the path exists and is not a socket; remove it or set http.listen to another path")]
-    NotASocket(Address),
+    /// The Unix socket cannot be had.
+    #[error("cannot listen on a Unix socket")]
+    Unix(#[from] SocketError),
     /// Anything else.
     #[error("cannot listen on {address}; check http.listen")]
     Other {
@@ -72,20 +64,9 @@ enum Socket {
     Tcp(TcpListener),
     /// The file goes first: while somebody still listens, nobody else has put a socket of their own in its place.
     Unix {
-        _file: Unlink,
+        _file: SocketFile,
         listener: UnixListener,
     },
-}
-
-/// Removes the socket's file.
-#[derive(Debug)]
-struct Unlink(PathBuf);
-
-impl Drop for Unlink {
-    fn drop(&mut self) {
-        // It may be gone already, and nobody is left to tell.
-        let _gone = std::fs::remove_file(&self.0);
-    }
 }
 
 /// A connection's two directions.
@@ -105,14 +86,11 @@ impl Listener {
                 Ok(Self { address: Address::Tcp { host: host.clone(), port }, socket: Socket::Tcp(listener) })
             }
             Address::Unix(path) => {
-                clear_stale(path, address).await?;
-                let socket = UnixSocket::new_stream().map_err(explain)?;
-                // The file takes its mode from the socket: until it is set below, nobody but the agent's user connects.
-                rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).map_err(|errno| explain(errno.into()))?;
-                socket.bind(path).map_err(explain)?;
-                let file = Unlink(path.clone());
-                let listener = socket.listen(BACKLOG).map_err(explain)?;
-                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(explain)?;
+                let access = Access { mode: 0o660, owner: None, group: None };
+                let (socket, file) = bind_unix(path, SocketKind::Stream, access, "http.listen")?;
+                let listener = std::os::unix::net::UnixListener::from(socket);
+                listener.set_nonblocking(true).map_err(explain)?;
+                let listener = UnixListener::from_std(listener).map_err(explain)?;
                 Ok(Self { address: address.clone(), socket: Socket::Unix { listener, _file: file } })
             }
         }
@@ -136,24 +114,11 @@ impl Listener {
     }
 }
 
-/// Removes a socket file that nobody answers on.
-async fn clear_stale(path: &Path, address: &Address) -> Result<(), BindError> {
-    let other = |source| BindError::Other { address: address.clone(), source };
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(other(error)),
-        Ok(file) if !file.file_type().is_socket() => return Err(BindError::NotASocket(address.clone())),
-        Ok(_) => {}
-    }
-    match tokio::time::timeout(PROBE_TIMEOUT, UnixStream::connect(path)).await {
-        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(other),
-        Ok(Err(error)) => Err(other(error)),
-        Ok(Ok(_)) | Err(_) => Err(BindError::Taken(address.clone())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
     use super::*;
 
     fn unix(path: &Path) -> Address {
@@ -171,18 +136,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stale_socket_is_replaced_a_live_one_and_a_file_are_not() {
+    async fn a_unix_socket_is_bound_once_and_removed_at_the_end() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("http.sock");
-        drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket that nobody listens on"));
-        let bound = Bound::new(&[unix(&path)]).await.expect("replaced");
+        let bound = Bound::new(&[unix(&path)]).await.expect("bound");
         assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o660);
-        assert!(matches!(Bound::new(&[unix(&path)]).await, Err(BindError::Taken(_))));
+        let error = Bound::new(&[unix(&path)]).await.expect_err("taken");
+        assert!(crate::telemetry::chain(&error).contains("http.listen"), "{error:?}");
         drop(bound);
         assert!(!path.exists());
-
-        std::fs::write(&path, "precious").expect("written");
-        assert!(matches!(Bound::new(&[unix(&path)]).await, Err(BindError::NotASocket(_))));
-        assert_eq!(std::fs::read_to_string(&path).expect("still there"), "precious");
     }
 }

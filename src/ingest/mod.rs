@@ -24,6 +24,6 @@ mod shape;
 mod task;
 
 pub use config::{Config, ConfigError, FrameBytes, MAX_FRAME, Mode, SocketConfig};
-pub use listener::{Passed, SocketError, Sockets};
+pub use listener::{Passed, Sockets};
 pub use reason::Refusal;
 pub use task::{Ingest, run};

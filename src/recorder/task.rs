@@ -9,7 +9,7 @@ use super::{Flattener, Identity};
 use crate::history::Append;
 use crate::model::{Condition, Timestamp};
 use crate::registry::Registry;
-use crate::runtime::{Board, Stage, TaskContext, TaskResult, Ticker};
+use crate::runtime::{Board, Stage, TaskContext, TaskResult, Ticker, blocking};
 use crate::telemetry::Telemetry;
 
 /// Everything the loop works with.
@@ -43,7 +43,7 @@ impl Recorder {
     /// Records until the agent drains.
     ///
     /// # Errors
-    /// Never; the signature is every task's.
+    /// When a look panics.
     pub async fn run(self, mut context: TaskContext) -> TaskResult {
         let mut ticker = Ticker::new(self.resolution, Duration::ZERO);
         let mut flattener = Flattener::new(self.identity.clone());
@@ -55,11 +55,13 @@ impl Recorder {
                 () = context.shutdown.reached(Stage::Draining) => return Ok(()),
             };
             self.missed.inc_by(slot.missed);
-            self.record(&mut flattener, slot.at);
+            let recorder = self.clone();
+            // All series are copied: that takes a while when they are many, and nobody else is to wait for it.
+            flattener = blocking(move || recorder.record(flattener, slot.at)).await?;
         }
     }
 
-    fn record(&self, flattener: &mut Flattener, at: Timestamp) {
+    fn record(&self, mut flattener: Flattener, at: Timestamp) -> Flattener {
         let mut families = self.registry.families();
         families.extend(self.telemetry.families());
         let appended = self.history.append(at, &flattener.flatten(&families));
@@ -69,5 +71,6 @@ impl Recorder {
         } else {
             self.board.report("history", Condition::Ok, "", at);
         }
+        flattener
     }
 }

@@ -1,5 +1,5 @@
-//! How tasks live: supervision, shutdown in stages, aligned tickers, and the board where every part of the agent posts
-//! its condition. Only this room spawns.
+//! How tasks live: supervision, shutdown in stages, aligned tickers, the board where every part of the agent posts its
+//! condition, and the Unix sockets that parts listen on. Only this room spawns.
 
 mod blocking;
 mod board;
@@ -9,6 +9,7 @@ mod scope;
 mod shutdown;
 mod supervisor;
 mod ticker;
+mod unix_socket;
 
 pub use blocking::{Panicked, blocking, thread};
 pub use board::Board;
@@ -18,3 +19,4 @@ pub use scope::Scope;
 pub use shutdown::{Shutdown, ShutdownSender, Stage};
 pub use supervisor::{Supervisor, TaskContext, TaskHandle, TaskResult};
 pub use ticker::{Slot, Ticker};
+pub use unix_socket::{Access, SocketError, SocketFile, SocketKind, bind_unix};
