@@ -6,11 +6,14 @@ mod signals;
 mod systemd;
 mod watch;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::config::{Loaded, Source};
+use crate::config::{Config, Loaded, Places, Source};
+use crate::ingest::Passed;
+use crate::telemetry::MetricDoc;
 use agent::Agent;
 use signals::Signals;
 
@@ -41,6 +44,24 @@ pub fn run(source: Source, loaded: Loaded) -> anyhow::Result<()> {
         None => Ok(()),
         Some(failure) => bail!(failure),
     }
+}
+
+/// All metrics that the agent keeps of itself, by name: it is built as it always is, but listens nowhere and does nothing.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn metrics() -> anyhow::Result<Vec<MetricDoc>> {
+    let nowhere = || PathBuf::from("/nonexistent");
+    let places = Places { config: nowhere(), rules: nowhere(), sockets: nowhere(), state: nowhere() };
+    let mut config = Config::default().at(&places, "localhost");
+    config.http.listen.clear();
+    config.ingest.stream.enabled = false;
+    config.ingest.datagram.enabled = false;
+    let source = Source { file: None, places, host_name: "localhost".to_owned() };
+    // Tasks are made and never run.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let agent = runtime.block_on(Agent::start(source, Loaded { config, text: String::new() }, Passed::default()))?;
+    Ok(agent.telemetry.docs())
 }
 
 /// A panic is a line in the log like everything else; the supervisor decides what becomes of the task.

@@ -1,5 +1,6 @@
 //! `sidewatch check`: the configuration and the rule files, all problems at once.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,30 +33,40 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     }
     if !arguments.files.is_empty() {
         let config = rules::Config { packs: Packs { host: false, requests: false }, ..rules::Config::default() };
-        return Ok(verdict("", &rules::load_files(&config, &arguments.files)));
+        return Ok(verdict("", 0, &rules::load_files(&config, &arguments.files)));
     }
-    let (config, sound) = match load(source) {
-        Ok(loaded) => (loaded.config, true),
-        Err(problems) => {
-            print_problems(&problems);
-            eprintln!("{} problem(s) in {}", problems.len(), source.path().display());
-            (Config::default().at(&source.places, &source.host_name), false)
-        }
+    let (config, problems) = match load(source) {
+        Ok(loaded) => (loaded.config, Vec::new()),
+        Err(problems) => (Config::default().at(&source.places, &source.host_name), problems),
     };
-    let file = format!("{}, ", source.path().display());
-    let code = verdict(if sound { &file } else { "" }, &rules::load(&config.rules));
-    Ok(if sound { code } else { ExitCode::FAILURE })
+    print_problems(&problems);
+    let path = source.path();
+    let checked = if path.exists() { format!("{}, ", path.display()) } else { format!("defaults (no {}), ", path.display()) };
+    Ok(verdict(&checked, problems.len(), &rules::load(&config.rules)))
 }
 
-fn verdict(checked: &str, set: &RuleSet) -> ExitCode {
+/// The last line: what is valid, or how many problems there are, `before` of them outside the rule files.
+fn verdict(checked: &str, before: usize, set: &RuleSet) -> ExitCode {
     for warning in &set.warnings {
         eprintln!("warning: {warning}");
     }
     print_problems(&set.problems);
-    if set.problems.is_empty() {
-        println!("valid: {checked}{} rule file(s) with {} rule(s)", set.loaded, set.rule_count());
-        return ExitCode::SUCCESS;
+    match before + set.problems.len() {
+        0 => {
+            let packs: BTreeSet<&str> = set.groups.iter().map(|group| group.file()).filter(|file| file.starts_with("pack:")).collect();
+            let counted = [(packs.len(), "pack"), (set.loaded.saturating_sub(packs.len()), "rule file")];
+            let counted: Vec<_> = counted.into_iter().filter(|(number, _)| *number > 0).map(|(number, noun)| count(number, noun)).collect();
+            let sources = if counted.is_empty() { "no rule files".to_owned() } else { counted.join(" and ") };
+            println!("valid: {checked}{sources} with {}", count(set.rule_count(), "rule"));
+            ExitCode::SUCCESS
+        }
+        problems => {
+            eprintln!("{} found", count(problems, "problem"));
+            ExitCode::FAILURE
+        }
     }
-    eprintln!("{} problem(s) in {} rule file(s)", set.problems.len(), set.broken);
-    ExitCode::FAILURE
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -1,8 +1,9 @@
 //! Asks the running agent over HTTP, on TCP or a Unix socket.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
@@ -11,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::config::Source;
+use crate::http::{Address, AddressError};
 
 /// How long the agent may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -19,8 +21,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Target {
     /// The agent's address: http://HOST:PORT or unix:/PATH [default: the first one in the configuration]
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = address)]
+    url: Option<Address>,
 }
 
 /// What the agent answered.
@@ -33,31 +35,38 @@ pub(super) struct Answer {
 impl Target {
     /// Sends a GET and waits for the answer.
     pub(super) fn get(&self, source: &Source, path: &str) -> anyhow::Result<Answer> {
-        let url = match &self.url {
-            Some(url) => url.clone(),
-            None => match super::configuration(source).http.listen.first() {
-                Some(address) => address.to_string(),
-                None => bail!("the configuration has no http.listen address to ask; say where the agent is with --url"),
-            },
+        let configured = || super::configuration(source).http.listen.into_iter().next();
+        let Some(address) = self.url.clone().or_else(configured) else {
+            bail!("http.listen in the configuration is empty, so there is no address to ask: say where the agent is with --url");
         };
         let asked = async {
-            tokio::time::timeout(TIMEOUT, ask(&url, path)).await.unwrap_or_else(|_| bail!("no answer within {} s", TIMEOUT.as_secs()))
+            let answer = tokio::time::timeout(TIMEOUT, ask(&address, path)).await;
+            answer.unwrap_or_else(|_| bail!("no answer within {} s", TIMEOUT.as_secs()))
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(asked).with_context(|| format!("cannot ask the agent at {url} (is it running?)"))
+        runtime.block_on(asked).map_err(|error| {
+            anyhow!("no agent answers at {address}: {error:#}\n  start one with `sidewatch run`, or say where it is with --url")
+        })
     }
 }
 
-async fn ask(url: &str, path: &str) -> anyhow::Result<Answer> {
-    if let Some(socket) = url.strip_prefix("unix:") {
-        return exchange(UnixStream::connect(socket).await?, "localhost", path).await;
+/// An address as a URL, or as the configuration has it; here the path of a socket may be relative.
+fn address(url: &str) -> Result<Address, String> {
+    if let Some(path) = url.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+        return Ok(Address::Unix(PathBuf::from(path)));
     }
-    let host = url.strip_prefix("http://").unwrap_or(url);
+    let host = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
     if host.contains("://") {
-        bail!("only http:// and unix: are understood");
+        return Err("the agent speaks plain HTTP: write http://HOST:PORT or unix:/PATH".to_owned());
     }
-    let host = host.trim_end_matches('/');
-    exchange(TcpStream::connect(host).await?, host, path).await
+    host.parse().map_err(|error: AddressError| error.to_string())
+}
+
+async fn ask(address: &Address, path: &str) -> anyhow::Result<Answer> {
+    match address {
+        Address::Unix(socket) => exchange(UnixStream::connect(socket).await?, "localhost", path).await,
+        Address::Tcp { host, port } => exchange(TcpStream::connect((host.as_str(), *port)).await?, &address.to_string(), path).await,
+    }
 }
 
 async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(stream: S, host: &str, path: &str) -> anyhow::Result<Answer> {
@@ -91,6 +100,16 @@ pub(super) fn percent_encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_url_and_an_address_mean_the_same() {
+        let text = |url: &str| super::address(url).map(|address| address.to_string());
+        assert_eq!(text("http://web-1:10842/"), Ok("web-1:10842".to_owned()));
+        assert_eq!(text("[::1]:1"), Ok("[::1]:1".to_owned()));
+        assert_eq!(text("unix:a.sock"), Ok("unix:a.sock".to_owned()));
+        assert!(text("https://web-1:10842").is_err_and(|error| error.contains("plain HTTP")));
+        assert!(text("web-1").is_err_and(|error| error.contains("write host:port")));
+    }
+
     #[test]
     fn everything_but_unreserved_characters_is_encoded() {
         assert_eq!(super::percent_encode("a{b=\"é\"}+1"), "a%7Bb%3D%22%C3%A9%22%7D%2B1");

@@ -12,9 +12,12 @@ use super::client::{Target, percent_encode};
 use crate::clock;
 use crate::config::Source;
 use crate::model::{Labels, PromDuration, Timestamp};
+use crate::promql;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Exit codes: 0 answered (also with no data), 1 refused or no answer from the agent.
+
+Examples:
   sidewatch query 'node_load1'
   sidewatch query 'sum by (job) (up)' --json
   sidewatch query 'rate(node_cpu_seconds_total[1m])' --range 10m --step 15s")]
@@ -25,8 +28,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     target: Target,
     /// Evaluate at this time: Unix seconds or RFC 3339 [default: now]
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<Timestamp>,
     /// Evaluate over this long, up to --at
     #[arg(long, value_name = "DURATION")]
     range: Option<PromDuration>,
@@ -39,7 +42,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let answer = arguments.target.get(source, &path(arguments)?)?;
+    // The agent would say the same, but cannot draw it.
+    if let Err(error) = promql::parse(&arguments.expression) {
+        bail!("{error}\n{}", error.caret(&arguments.expression));
+    }
+    let answer = arguments.target.get(source, &path(arguments))?;
     let body: Value =
         serde_json::from_slice(&answer.body).with_context(|| format!("the answer ({}) is not the query API's", answer.status))?;
     if arguments.json {
@@ -57,30 +64,28 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-fn path(arguments: &Arguments) -> anyhow::Result<String> {
+fn path(arguments: &Arguments) -> String {
     let query = percent_encode(&arguments.expression);
-    let at = match &arguments.at {
-        None => None,
-        Some(text) => Some(time(text)?),
-    };
     let Some(range) = arguments.range else {
-        return Ok(match at {
+        return match arguments.at {
             None => format!("/api/v1/query?query={query}"),
             Some(at) => format!("/api/v1/query?query={query}&time={}", at.as_seconds()),
-        });
+        };
     };
-    let end = at.unwrap_or_else(clock::now);
+    let end = arguments.at.unwrap_or_else(clock::now);
     let start = end - range.get();
     let step = arguments.step.get().as_secs_f64();
-    Ok(format!("/api/v1/query_range?query={query}&start={}&end={}&step={step}", start.as_seconds(), end.as_seconds()))
+    format!("/api/v1/query_range?query={query}&start={}&end={}&step={step}", start.as_seconds(), end.as_seconds())
 }
 
-fn time(text: &str) -> anyhow::Result<Timestamp> {
+fn time(text: &str) -> Result<Timestamp, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Ok(Timestamp::from_seconds(seconds));
     }
-    let time: jiff::Timestamp = text.parse().with_context(|| format!("{text:?} is neither Unix seconds nor RFC 3339"))?;
-    Ok(Timestamp::from_millis(time.as_millisecond()))
+    match text.parse::<jiff::Timestamp>() {
+        Ok(time) => Ok(Timestamp::from_millis(time.as_millisecond())),
+        Err(_) => Err(format!("{text:?} is neither Unix seconds (1767225600) nor RFC 3339 (2026-01-01T00:00:00Z)")),
+    }
 }
 
 /// A line a series: its labels and its value, or its last value behind a sparkline.

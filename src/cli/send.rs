@@ -1,12 +1,12 @@
 //! `sidewatch send`: an event from the shell.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde_json::{Map, Value, json};
 
 use crate::config::{Places, Source};
@@ -20,8 +20,8 @@ use crate::config::{Places, Source};
   sidewatch send raw 'page.views:1|c|#host:a'
   sidewatch send raw < events.ndjson
 
-The exit code says whether the agent took the bytes. Whether it could use them is shown by the
-metric sidewatch_ingest_refused_total and in its log.")]
+Exit codes: 0 the agent has read it, 1 it could not be sent. Whether the agent could use it is
+shown by the metric sidewatch_ingest_refused_total and in the agent's log.")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     event: Event,
@@ -99,9 +99,16 @@ enum Event {
 pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let lines = lines(arguments)?;
     let path = socket(source, arguments);
-    deliver(&path, lines.as_bytes())
-        .with_context(|| format!("cannot send to {} (is the agent running? --socket says where)", path.display()))?;
+    deliver(&path, lines.as_bytes()).map_err(|error| anyhow!("cannot send to {}: {error}\n  {}", path.display(), advice(&error)))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => "the socket's group may write to it: ask for membership, or try as another user",
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => "the agent does not read: its log and /readyz?verbose tell why",
+        _ => "start an agent with `sidewatch run`, or say where its socket is with --socket",
+    }
 }
 
 fn deliver(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -189,11 +196,11 @@ mod tests {
     fn an_event_is_one_json_line() {
         assert_eq!(
             sent(&["count", "orders", "3", "--tag", "shop=a"]),
-            "{\"kind\":\"count\",\"name\":\"orders\",\"tags\":{\"shop\":\"a\"},\"value\":3.0}\n"
+            "{\"kind\":\"count\",\"name\":\"orders\",\"value\":3.0,\"tags\":{\"shop\":\"a\"}}\n"
         );
         assert_eq!(
             sent(&["gauge", "t", "-5", "--service", "x"]),
-            "{\"kind\":\"gauge\",\"name\":\"t\",\"op\":\"set\",\"service\":\"x\",\"value\":-5.0}\n"
+            "{\"kind\":\"gauge\",\"name\":\"t\",\"value\":-5.0,\"op\":\"set\",\"service\":\"x\"}\n"
         );
     }
 

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::{Config, Places, check::check};
-use crate::diagnostic::{Diagnostic, parse_yaml};
+use crate::diagnostic::{Diagnostic, read_yaml};
 
 /// No configuration is larger.
 const BYTES_MAX: u64 = 1 << 20;
@@ -50,9 +50,13 @@ pub fn load(source: &Source) -> Result<Loaded, Vec<Diagnostic>> {
         Err(error) if error.kind() == ErrorKind::NotFound && source.file.is_none() => String::new(),
         Err(error) => return Err(vec![Diagnostic::of_file(&name, format!("cannot be read: {error}"))]),
     };
-    let config: Config = parse_yaml(&name, &text)?;
-    check(&config, &name, &text)?;
-    Ok(Loaded { config: config.at(&source.places, &source.host_name), text })
+    let (config, mut problems) = read_yaml::<Config>(&name, &text);
+    problems.extend(config.iter().flat_map(|config| check(config, &name, &text)));
+    problems.sort_by_key(|problem| problem.position);
+    match config {
+        Some(config) if problems.is_empty() => Ok(Loaded { config: config.at(&source.places, &source.host_name), text }),
+        _ => Err(problems),
+    }
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -94,6 +98,7 @@ mod tests {
         std::fs::write(&file, "instanec: x\nhistory: {resolution: 0s}\nhealth: {thresholds: {healthy: 10}}\n").expect("written");
         let problems = load(&source(Some(file.clone()))).expect_err("refused");
         assert!(problems[0].to_string().contains("did you mean `instance`?"), "{problems:?}");
+        assert_eq!(problems.len(), 3, "{problems:?}");
         std::fs::write(&file, "history: {resolution: 0s}\nhealth:\n  thresholds: {healthy: 10}\n").expect("written");
         let problems = load(&source(Some(file))).expect_err("refused");
         let places: Vec<_> = problems.iter().map(|problem| (problem.position.line, problem.position.column)).collect();

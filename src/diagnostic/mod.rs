@@ -6,4 +6,4 @@ mod yaml;
 
 pub use position::{Position, position_of_byte};
 pub use problem::{Diagnostic, nearest};
-pub use yaml::{PathStep, locate_yaml, parse_yaml};
+pub use yaml::{PathStep, locate_yaml, parse_yaml, read_yaml};

@@ -49,7 +49,8 @@ impl Diagnostic {
     #[must_use]
     pub fn render(&self, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
-        let title = Level::ERROR.primary_title(self.message.as_str());
+        let whole = format!("{}: {}", self.file, self.message);
+        let title = Level::ERROR.primary_title(if self.source.is_some() { self.message.as_str() } else { whole.as_str() });
         let mut group = match &self.source {
             Some((line, length)) => {
                 let start = byte_of_column(line, self.position.column);
@@ -57,7 +58,7 @@ impl Diagnostic {
                 let mark = AnnotationKind::Primary.span(start..end);
                 title.element(Snippet::source(line.as_str()).path(self.file.as_str()).line_start(self.position.line).annotation(mark))
             }
-            None => title.element(Level::NOTE.message(format!("in {}", self.file))),
+            None => annotate_snippets::Group::with_title(title),
         };
         if let Some(hint) = &self.hint {
             group = group.element(Level::HELP.message(hint.as_str()));

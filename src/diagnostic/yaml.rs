@@ -13,6 +13,9 @@ use serde_yaml::Value;
 
 use super::{Diagnostic, Position, nearest};
 
+/// How serde begins to speak of a key that a type does not have.
+const UNKNOWN: &str = "unknown field `";
+
 /// The most problems reported at once.
 const PROBLEMS_MAX: usize = 50;
 
@@ -30,30 +33,44 @@ pub enum PathStep {
 /// # Errors
 /// All problems found, in the order in which they stand in the text.
 pub fn parse_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Vec<Diagnostic>> {
-    let mut tree: Value = serde_yaml::from_str(text).map_err(|error| vec![syntax_problem(file, text, &error)])?;
+    match read_yaml(file, text) {
+        (Some(value), problems) if problems.is_empty() => Ok(value),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// As [`parse_yaml`], with the value also where the only problems are keys that nobody knows: what else is wrong can then
+/// be said at the same time. (What has another fault leaves a gap, which a further check would take for one more.)
+#[must_use]
+pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec<Diagnostic>) {
+    let mut tree: Value = match serde_yaml::from_str(text) {
+        Ok(tree) => tree,
+        Err(error) => return (None, vec![syntax_problem(file, text, &error)]),
+    };
     if tree.is_null() {
         tree = Value::Mapping(serde_yaml::Mapping::new());
     }
     let mut problems = Vec::new();
     let mut removed = Vec::new();
-    loop {
+    let mut typos_only = true;
+    let value = loop {
         match serde_path_to_error::deserialize(tree.clone()) {
-            Ok(value) if problems.is_empty() => return Ok(value),
-            Ok(_) => break,
+            Ok(value) => break typos_only.then_some(value),
             Err(error) => {
+                typos_only &= error.inner().to_string().starts_with(UNKNOWN);
                 let path = steps(error.path());
                 let original = before_removals(&path, &removed);
                 problems.push(problem(file, text, &original, &error.inner().to_string()));
                 if problems.len() == PROBLEMS_MAX || !remove(&mut tree, &path) {
-                    break;
+                    break None;
                 }
                 removed.push(original);
                 removed.sort();
             }
         }
-    }
+    };
     problems.sort_by_key(|problem| problem.position);
-    Err(problems)
+    (value, problems)
 }
 
 /// Where the value at a path begins; for a key whose value is null or absent, where its parent begins.
@@ -79,7 +96,7 @@ fn syntax_problem(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnost
 fn problem(file: &str, text: &str, path: &[PathStep], message: &str) -> Diagnostic {
     let name = path.iter().map(PathStep::to_string).collect::<String>();
     let name = name.trim_start_matches('.');
-    if let Some(unknown) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+    if let Some(unknown) = message.strip_prefix(UNKNOWN).and_then(|rest| rest.split('`').next()) {
         let place = locate(text, path, true).unwrap_or(Position::START);
         let known: Vec<_> = message.split('`').skip(3).step_by(2).collect();
         let hint = match nearest(unknown, known.iter().copied()) {
@@ -268,6 +285,14 @@ mod tests {
         let text = "list:\n- 1\n- count: 1\n- 2\n- count: x\n";
         let places: Vec<_> = problems(text).iter().map(|p| p.split(": invalid").next().unwrap_or("").to_owned()).collect();
         assert_eq!(places, ["a.yml:2:3: list[0]", "a.yml:4:3: list[2]", "a.yml:5:10: list[3].count"]);
+    }
+
+    #[test]
+    fn a_misspelt_key_leaves_a_value_and_another_fault_does_not() {
+        let (value, problems) = read_yaml::<Outer>("a.yml", "nmae: x\ninner: {count: 3}\n");
+        assert_eq!((value.map(|outer| outer.inner.count), problems.len()), (Some(3), 1));
+        let (value, problems) = read_yaml::<Outer>("a.yml", "nmae: x\ninner: {count: many}\n");
+        assert_eq!((value, problems.len()), (None, 2));
     }
 
     #[test]

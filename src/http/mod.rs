@@ -32,5 +32,6 @@ mod tests;
 pub use address::{Address, AddressError};
 pub use config::Config;
 pub use listen::{BindError, Bound};
+pub use router::{Endpoint, endpoints};
 pub use serve::{Server, State};
 pub use task::run;

@@ -82,6 +82,26 @@ pub(super) static ALL: [Route; 17] = [
     get("/favicon.ico", Lane::Probe, "Nothing.", index::no_icon),
 ];
 
+/// What the documentation says of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its path; a segment in braces stands for any.
+    pub path: &'static str,
+    /// The methods it answers.
+    pub methods: &'static str,
+    /// One line about it.
+    pub help: &'static str,
+}
+
+/// All endpoints that people want to know of.
+pub fn endpoints() -> impl Iterator<Item = Endpoint> {
+    listed().map(|route| Endpoint { path: route.path, methods: methods(route), help: route.help })
+}
+
+const fn methods(route: &Route) -> &'static str {
+    if route.post { "GET, HEAD, POST" } else { "GET, HEAD" }
+}
+
 /// What a request means.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -126,7 +146,7 @@ pub(super) fn not_found(path: &str) -> Reply {
 
 /// The answer to a method that an endpoint does not take.
 pub(super) fn not_allowed(route: &Route) -> Reply {
-    let allow = if route.post { "GET, HEAD, POST" } else { "GET, HEAD" };
+    let allow = methods(route);
     let mut reply = Reply::text(StatusCode::METHOD_NOT_ALLOWED, &format!("{} answers {allow}", route.path));
     reply.allow = Some(allow);
     reply

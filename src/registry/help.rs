@@ -15,6 +15,11 @@ const KNOWN: [(&str, &str); 7] = [
     ("app_response_uncompressed_bytes_total", "Bytes of encoded response bodies before their encoding."),
 ];
 
+/// The metrics of typed events, with what they mean: what the documentation's table is made of.
+pub fn described() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KNOWN.into_iter()
+}
+
 /// One sentence about a metric.
 pub(super) fn of(name: &str, kind: MetricType) -> Arc<str> {
     let known = KNOWN.iter().find(|(known, _)| *known == name).map(|(_, help)| Arc::from(*help));

@@ -15,6 +15,7 @@ mod refusal;
 
 pub use bounds::{Bounds, BoundsError};
 pub use config::{Buckets, Config};
+pub use help::described;
 pub use refusal::{Refusal, Refused};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

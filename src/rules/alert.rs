@@ -29,11 +29,11 @@ pub(super) enum AlertError {
 
 /// The times of an alerting rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Timing {
+pub struct Timing {
     /// How long a condition has to hold before the alert fires, in milliseconds.
-    pub(super) for_millis: i64,
+    pub for_millis: i64,
     /// How long a firing alert stays on after its condition ended, in milliseconds.
-    pub(super) keep_firing_for_millis: i64,
+    pub keep_firing_for_millis: i64,
 }
 
 /// A label set for which the condition holds now.

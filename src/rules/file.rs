@@ -18,6 +18,9 @@ use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml};
 use crate::model::{METRIC_NAME, is_label_name, is_metric_name, parse_millis};
 use crate::promql::{self, Expr};
 
+/// Stands in every message about something that is missing.
+const MUST: &str = " must ";
+
 /// What a rule file's text amounts to.
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
@@ -34,10 +37,13 @@ pub(super) fn parse(file: &str, text: &str, default_interval_millis: i64) -> Par
     let (first, second) = raw::first_document(text);
     let mut reader = Reader { file, text: first, problems: Vec::new() };
     let mut groups = Vec::new();
-    match raw::read(file, first) {
-        Ok(raw) => reader.groups(raw, default_interval_millis, &mut groups),
-        Err(problems) => reader.problems = problems,
+    let (raw, problems) = raw::read(file, first);
+    if let Some(raw) = raw {
+        reader.groups(raw, default_interval_millis, &mut groups);
     }
+    // What is missing is most likely what is misspelt.
+    reader.problems.retain(|problem| problems.is_empty() || !problem.message.contains(MUST));
+    reader.problems.extend(problems);
     let warnings = second.map(|line| {
         let position = Position { line, column: 1 };
         Diagnostic::new(file, text, position, "only the first YAML document of a rule file is used; this one is ignored")

@@ -21,9 +21,11 @@ mod set;
 mod task;
 mod template;
 
+pub use alert::Timing;
 pub use config::{Config, Packs};
 pub use load::{load, load_files};
 pub use pack::{PACKS, Pack};
 pub use rule::{Externals, GroupSpec, RuleView};
 pub use set::RuleSet;
 pub use task::{Handle, Needs, ReloadError, Reloaded, Service, new, run};
+pub use template::template_functions;

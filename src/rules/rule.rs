@@ -49,6 +49,8 @@ impl GroupSpec {
             name: &rule.text.name,
             alerting: rule.text.timing.is_some(),
             query: &rule.text.query,
+            timing: rule.text.timing.unwrap_or_default(),
+            threshold: rule.threshold(),
             labels: Labels::from_pairs(&rule.text.labels),
             annotations: Labels::from_pairs(&rule.text.annotations),
         })
@@ -69,6 +71,10 @@ pub struct RuleView<'g> {
     pub alerting: bool,
     /// Its expression as written.
     pub query: &'g str,
+    /// An alert's `for` and `keep_firing_for`; zero where it has none.
+    pub timing: Timing,
+    /// The number that its expression compares with, where it says so plainly.
+    pub threshold: Option<f64>,
     /// Its labels, templates unexpanded, the group's included.
     pub labels: Labels,
     /// Its annotations, templates unexpanded.

@@ -3,14 +3,14 @@
 //! Go's YAML reader takes any scalar for a text and keeps it as written (`severity: 1.10`, `for: 0`), and nothing
 //! (`rules:`) for an empty value; so does this. Only the library's own deserializer still knows how a scalar was
 //! written, and it stops at the first problem. So a file is read by it, and when that fails once more by
-//! [`parse_yaml`], which finds all problems but sees numbers where texts may stand: hence two forms of text.
+//! [`read_yaml`], which finds all problems but sees numbers where texts may stand: hence two forms of text.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use crate::diagnostic::{Diagnostic, Position, parse_yaml};
+use crate::diagnostic::{Diagnostic, Position, read_yaml};
 
 /// The whole file.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -57,25 +57,55 @@ pub(super) fn strings(texts: Option<BTreeMap<String, Exact>>) -> BTreeMap<String
     texts.unwrap_or_default().into_iter().map(|(name, text)| (name, text.0)).collect()
 }
 
-/// Reads a file.
-///
-/// # Errors
-/// All problems of its shape.
-pub(super) fn read(file: &str, text: &str) -> Result<RawFile, Vec<Diagnostic>> {
+/// Reads a file, and finds all problems of its shape. Where they are keys that nobody knows, and nothing worse, there is
+/// also what the rest says.
+pub(super) fn read(file: &str, text: &str) -> (Option<RawFile>, Vec<Diagnostic>) {
     match serde_yaml::from_str::<Option<RawFile>>(text) {
-        Ok(raw) => Ok(raw.unwrap_or_default()),
+        Ok(raw) => (Some(raw.unwrap_or_default()), Vec::new()),
         Err(error) => {
-            let problems = parse_yaml::<RawFile<Scalar>>(file, text).err().unwrap_or_default();
+            let (rest, problems) = read_yaml::<RawFile<Scalar>>(file, text);
             if !problems.is_empty() {
-                return Err(problems);
+                return (rest.map(RawFile::from), problems);
             }
             if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-                return Ok(RawFile::default());
+                return (Some(RawFile::default()), Vec::new());
             }
             let place = error.location().map_or(Position::START, |l| Position { line: l.line(), column: l.column() });
-            Err(vec![Diagnostic::new(file, text, place, error.to_string())])
+            (None, vec![Diagnostic::new(file, text, place, error.to_string())])
         }
     }
+}
+
+impl From<RawFile<Scalar>> for RawFile {
+    fn from(file: RawFile<Scalar>) -> Self {
+        let group = |group: RawGroup<Scalar>| RawGroup {
+            name: Exact(group.name.0),
+            interval: Exact(group.interval.0),
+            query_offset: Exact(group.query_offset.0),
+            limit: group.limit,
+            labels: group.labels.map(exact),
+            rules: group.rules.map(|rules| rules.into_iter().map(RawRule::from).collect()),
+        };
+        Self { groups: file.groups.map(|groups| groups.into_iter().map(group).collect()) }
+    }
+}
+
+impl From<RawRule<Scalar>> for RawRule {
+    fn from(rule: RawRule<Scalar>) -> Self {
+        Self {
+            record: Exact(rule.record.0),
+            alert: Exact(rule.alert.0),
+            expr: Exact(rule.expr.0),
+            hold: Exact(rule.hold.0),
+            keep_firing_for: Exact(rule.keep_firing_for.0),
+            labels: rule.labels.map(exact),
+            annotations: rule.annotations.map(exact),
+        }
+    }
+}
+
+fn exact(texts: BTreeMap<String, Scalar>) -> BTreeMap<String, Exact> {
+    texts.into_iter().map(|(name, text)| (name, Exact(text.0))).collect()
 }
 
 /// The first YAML document of a text, and the line on which another one begins.
@@ -107,13 +137,13 @@ impl<'de> Deserialize<'de> for Exact {
     }
 }
 
-/// Any scalar.
+/// Any scalar, more or less as it is written: good enough to look for further problems in a file that has one.
 #[derive(Debug, Default)]
-struct Scalar;
+struct Scalar(String);
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
+        deserializer.deserialize_any(Self::default())
     }
 }
 
@@ -124,24 +154,24 @@ impl Visitor<'_> for Scalar {
         f.write_str("a text")
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
+    fn visit_str<E: Error>(self, scalar: &str) -> Result<Self, E> {
+        Ok(Self(scalar.to_string()))
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
+    fn visit_bool<E: Error>(self, scalar: bool) -> Result<Self, E> {
+        Ok(Self(scalar.to_string()))
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_i64<E: Error>(self, scalar: i64) -> Result<Self, E> {
+        Ok(Self(scalar.to_string()))
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_u64<E: Error>(self, scalar: u64) -> Result<Self, E> {
+        Ok(Self(scalar.to_string()))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_f64<E: Error>(self, scalar: f64) -> Result<Self, E> {
+        Ok(Self(scalar.to_string()))
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self, E> {
@@ -164,7 +194,7 @@ mod tests {
     #[test]
     fn scalars_stay_as_written() {
         let text = "groups:\n- name: 1.10\n  rules:\n  - {alert: yes, expr: 1, for: 0, labels: {a: 0o17, b: ~, c: null}}\n";
-        let raw = read("f", text).expect("valid");
+        let raw = read("f", text).0.expect("valid");
         let group = &raw.groups.expect("groups")[0];
         let rule = &group.rules.as_ref().expect("rules")[0];
         let label = |name: &str| rule.labels.as_ref().expect("labels")[name].0.clone();
@@ -175,13 +205,13 @@ mod tests {
     #[test]
     fn nothing_is_an_empty_file() {
         for text in ["", "# only words\n", "groups:\n", "---\n"] {
-            assert!(read("f", text).expect("valid").groups.is_none(), "{text:?}");
+            assert!(read("f", text).0.expect("valid").groups.is_none(), "{text:?}");
         }
     }
 
     #[test]
     fn numbers_are_no_problem_beside_a_real_one() {
-        let problems = read("f", "groups:\n- name: 1\n  interval: 0\n  rulez: []\n  limit: x\n").expect_err("problems");
+        let (_, problems) = read("f", "groups:\n- name: 1\n  interval: 0\n  rulez: []\n  limit: x\n");
         let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].starts_with("f:4:3: unknown key `groups[0].rulez` (did you mean `rules`?)"), "{lines:?}");

@@ -93,6 +93,11 @@ const NOT_YET: &[&str] = &[
     "value",
 ];
 
+/// The names of all functions: what the documentation's list is made of.
+pub fn template_functions() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|function| function.name)
+}
+
 /// The function of a name, or why there is none.
 pub(super) fn find(name: &str) -> Result<&'static Function, String> {
     if NOT_YET.contains(&name) {

@@ -16,6 +16,8 @@ mod value;
 
 use crate::model::Labels;
 
+pub use functions::template_functions;
+
 /// Why a text is not a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -1,0 +1,393 @@
+//! The documentation says what the code does: its tables are made from the code, its links lead somewhere, and the
+//! metrics that it names exist. `UPDATE_DOCS=1 cargo test --test docs` writes the tables anew.
+
+#![allow(clippy::expect_used, clippy::panic)] // a test may fail
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use sidewatch::history::{self, History};
+use sidewatch::model::{Timestamp, format_millis};
+use sidewatch::promql::{Engine, EngineConfig, EvalError, SIGNATURES, Signature, ValueType, Variadic, parse};
+use sidewatch::telemetry::{MetricDoc, Telemetry};
+use sidewatch::{app, collect, config, health, http, ingest, registry, rules};
+
+const BEGIN: &str = "<!-- generated: ";
+const END: &str = "<!-- end -->";
+
+type Make = fn() -> String;
+
+/// What each generated block holds.
+const BLOCKS: &[(&str, Make)] = &[
+    ("endpoints", endpoints),
+    ("event metrics", event_metrics),
+    ("functions", functions),
+    ("help", help),
+    ("host metrics", host_metrics),
+    ("limits", limits),
+    ("options", config::options_table),
+    ("own metrics", own_metrics),
+    ("packs", packs),
+    ("refusals", refusals),
+    ("template functions", template_functions),
+    ("weights", weights),
+];
+
+/// Every limit of the configuration: its key, the metric that counts what it refuses, and what is said then.
+const LIMITS: &[(&str, &str, &str)] = &[
+    ("collect.filesystem.mount_timeout", "`node_filesystem_device_error`", "the filesystem is shown by that metric alone"),
+    (
+        "ingest.frame_bytes_max",
+        r#"`sidewatch_ingest_refused_total{reason="frame_too_large"}`, `{reason="truncated"}`"#,
+        "the line, frame or datagram is refused",
+    ),
+    ("ingest.connections_max", "`sidewatch_ingest_connections`", "`/readyz?verbose`: all 1024 connections are taken, others wait"),
+    ("ingest.labels_max", r#"`sidewatch_ingest_refused_total{reason="too_many_labels"}`"#, "the event is refused"),
+    ("ingest.label_value_bytes_max", r#"`sidewatch_ingest_refused_total{reason="label_too_long"}`"#, "the event is refused"),
+    (
+        "ingest.name_bytes_max",
+        r#"`sidewatch_ingest_refused_total{reason="name_too_long"}`"#,
+        "the event is refused; a longer label name is `label_too_long`",
+    ),
+    ("ingest.flush_series", "`sidewatch_ingest_batches_total`", "nothing is refused: the session hands over early"),
+    (
+        "ingest.open_requests_max",
+        r#"`sidewatch_ingest_refused_total{reason="open_requests"}`"#,
+        "the request is not among the active ones; its end is counted",
+    ),
+    ("ingest.open_request_timeout", "`sidewatch_ingest_abandoned_requests_total`", "the request counts as active no longer"),
+    ("registry.series_max", r#"`sidewatch_registry_refused_total{reason="series_limit"}`"#, "the new series is refused, known ones go on"),
+    (
+        "registry.series_per_metric_max",
+        r#"`sidewatch_registry_refused_total{reason="series_limit"}`"#,
+        "the new series is refused, known ones go on",
+    ),
+    ("history.bytes_max", r#"`sidewatch_history_samples_dropped_total{reason="budget"}`"#, "the oldest samples go"),
+    (
+        "history.series_max",
+        r#"`sidewatch_history_samples_refused_total{reason="over_limit"}`"#,
+        "`/readyz?verbose`: … series are over the limit and not stored",
+    ),
+    (
+        "promql.samples_max",
+        r#"`sidewatch_http_requests_total{code="422"}`"#,
+        "query processing would load too many samples into memory in query execution",
+    ),
+    ("promql.timeout", r#"`sidewatch_http_requests_total{code="503"}`"#, "query timed out in expression evaluation"),
+    ("promql.steps_max", r#"`sidewatch_http_requests_total{code="400"}`"#, "exceeded maximum resolution of 11,000 points per timeseries"),
+    ("http.connections_max", "`sidewatch_http_connections`", "nothing is refused: others wait in the kernel's queue"),
+    ("http.header_bytes_max", r#"`sidewatch_http_refused_total{reason="header_too_large"}`"#, "431"),
+    (
+        "http.body_bytes_max",
+        r#"`sidewatch_http_refused_total{reason="body_too_large"}`"#,
+        "413: the body is larger than 1048576 bytes (http.body_bytes_max)",
+    ),
+    ("http.header_timeout", r#"`sidewatch_http_refused_total{reason="header_timeout"}`"#, "the connection is closed"),
+    (
+        "http.request_timeout",
+        r#"`sidewatch_http_refused_total{reason="timeout"}`"#,
+        "503: no answer within 30s; http.request_timeout is the most there is",
+    ),
+    ("http.query_concurrency", "`sidewatch_http_request_duration_seconds`", "nothing is refused: others wait for their turn"),
+    ("http.metrics_concurrency", "`sidewatch_http_request_duration_seconds`", "nothing is refused: others wait for their turn"),
+    ("shutdown.deadline", "—", "log: not everything was drained in time"),
+];
+
+#[test]
+fn the_tables_are_those_of_the_code() {
+    let update = std::env::var_os("UPDATE_DOCS").is_some();
+    let mut used = BTreeSet::new();
+    for file in pages() {
+        let text = fs::read_to_string(&file).expect("readable");
+        let made = fill(&file, &text, &mut used);
+        if update {
+            fs::write(&file, made).expect("writable");
+        } else if let Some((line, (is, should))) = text.lines().zip(made.lines()).enumerate().find(|(_, (is, should))| is != should) {
+            panic!("{}:{}: run `UPDATE_DOCS=1 cargo test --test docs`\n says   {is}\n should {should}", file.display(), line + 1);
+        } else {
+            assert_eq!(text.len(), made.len(), "{}: run `UPDATE_DOCS=1 cargo test --test docs`", file.display());
+        }
+    }
+    let known: BTreeSet<_> = BLOCKS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(used, known, "blocks in docs/ and in tests/docs.rs differ");
+}
+
+#[test]
+fn every_limit_of_the_configuration_is_in_the_table() {
+    let limit = |key: &str| ["_max", "timeout", "_concurrency", "deadline", "flush_series"].iter().any(|end| key.ends_with(end));
+    let table = config::options_table();
+    let keys: BTreeSet<&str> = table.lines().filter_map(|row| row.split('`').nth(1)).filter(|key| limit(key)).collect();
+    let listed: BTreeSet<&str> = LIMITS.iter().map(|(key, ..)| *key).collect();
+    assert_eq!(listed, keys, "LIMITS in tests/docs.rs and the configuration differ");
+}
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    let mut broken = Vec::new();
+    for file in pages() {
+        let text = prose(&fs::read_to_string(&file).expect("readable"));
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") {
+                continue;
+            }
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = if path.is_empty() { file.clone() } else { file.parent().expect("a folder").join(path) };
+            let there = match (path.exists(), anchor) {
+                (there, "") => there,
+                (false, _) => false,
+                (true, anchor) => {
+                    fs::read_to_string(&path).expect("readable").lines().any(|line| heading_anchor(line).as_deref() == Some(anchor))
+                }
+            };
+            if !there {
+                broken.push(format!("{}: {target}", file.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn every_metric_of_ours_that_is_named_exists() {
+    let mut known: BTreeSet<String> = app::metrics().expect("built").into_iter().map(|doc| doc.name).collect();
+    known.extend(collect::described().map(|(_, family)| family.name.to_owned()));
+    let mut unknown = Vec::new();
+    for file in pages() {
+        let text = fs::read_to_string(&file).expect("readable");
+        for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("sidewatch_")) {
+            let base = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| word.strip_suffix(suffix)).unwrap_or(word);
+            if !known.contains(word) && !known.contains(base) && !word.ends_with('_') {
+                unknown.push(format!("{}: {word}", file.display()));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "\n{}\n", unknown.join("\n"));
+}
+
+/// README and its like, and everything in `docs/`.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root.join(name)).into();
+    let docs = fs::read_dir(root.join("docs")).expect("a folder").map(|entry| entry.expect("readable").path());
+    pages.extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    pages.sort();
+    pages
+}
+
+/// A page with what stands between the markers made anew.
+fn fill(file: &Path, text: &str, used: &mut BTreeSet<String>) -> String {
+    let mut made = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(BEGIN) {
+        let (name, after) = after.split_once(" -->\n").unwrap_or_else(|| panic!("{}: a marker without an end", file.display()));
+        let (_, after) = after.split_once(END).unwrap_or_else(|| panic!("{}: no {END} after {name:?}", file.display()));
+        let Some((_, make)) = BLOCKS.iter().find(|(known, _)| *known == name) else { panic!("{}: what is {name:?}?", file.display()) };
+        made.push_str(&format!("{before}{BEGIN}{name} -->\n{}\n{END}", make().trim_end()));
+        used.insert(name.to_owned());
+        rest = after;
+    }
+    made + rest
+}
+
+/// Without code blocks.
+fn prose(text: &str) -> String {
+    text.split("```").step_by(2).collect()
+}
+
+/// As GitHub makes it.
+fn heading_anchor(line: &str) -> Option<String> {
+    let title = line.strip_prefix('#')?.trim_start_matches('#').trim().to_lowercase();
+    Some(title.chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c)).map(|c| if c == ' ' { '-' } else { c }).collect())
+}
+
+fn table(head: &str, rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = format!("| {head} |\n|{}\n", " --- |".repeat(head.split(" | ").count()));
+    for row in rows {
+        // Writing into a string cannot fail.
+        let _infallible = writeln!(table, "| {} |", row.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
+    }
+    table
+}
+
+fn code(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("`{text}`") }
+}
+
+fn codes<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    texts.into_iter().map(code).collect::<Vec<_>>().join(", ")
+}
+
+fn host_metrics() -> String {
+    let rows = collect::described().map(|(collector, family)| {
+        vec![
+            code(family.name),
+            family.kind.as_str().to_owned(),
+            codes(family.labels.iter().copied()),
+            code(collector),
+            family.help.to_owned(),
+        ]
+    });
+    table("metric | type | labels | collector | meaning", rows)
+}
+
+fn own_metrics() -> String {
+    let row = |doc: &MetricDoc| {
+        vec![code(&doc.name), doc.kind.as_str().to_owned(), codes(doc.labels.iter().map(String::as_str)), doc.help.clone()]
+    };
+    table("metric | type | labels | meaning", app::metrics().expect("built").iter().map(row))
+}
+
+fn event_metrics() -> String {
+    table("metric | meaning", registry::described().map(|(name, help)| vec![code(name), help.to_owned()]))
+}
+
+fn refusals() -> String {
+    let row = |reason: ingest::Refusal| vec![code(reason.as_str()), reason.to_string()];
+    table("reason | what it says", ingest::Refusal::ALL.map(row))
+}
+
+fn endpoints() -> String {
+    table(
+        "path | methods | what it answers",
+        http::endpoints().map(|one| vec![code(one.path), one.methods.to_owned(), one.help.to_owned()]),
+    )
+}
+
+fn limits() -> String {
+    let options = config::options_table();
+    let default = |key: &str| {
+        let row = options.lines().find(|row| row.starts_with(&format!("| `{key}` |"))).expect("a key of the configuration");
+        row.split(" | ").nth(1).expect("a default").to_owned()
+    };
+    table(
+        "key | default | metric | what happens then",
+        LIMITS.iter().map(|(key, metric, message)| vec![code(key), default(key), (*metric).to_owned(), (*message).to_owned()]),
+    )
+}
+
+fn packs() -> String {
+    let set = rules::load(&rules::Config::default());
+    assert!(set.problems.is_empty(), "{:?}", set.problems);
+    let rows = set.groups.iter().flat_map(|group| {
+        group
+            .rules()
+            .map(|rule| {
+                let summary = rule.annotations.get("description").unwrap_or_default().split(". ").next().unwrap_or_default();
+                vec![
+                    code(group.name()),
+                    code(rule.name),
+                    rule.labels.get("severity").unwrap_or_default().to_owned(),
+                    rule.threshold.map(|threshold| threshold.to_string()).unwrap_or_default(),
+                    format_millis(rule.timing.for_millis),
+                    format!("{}.", plain(summary).trim_end_matches('.')),
+                ]
+            })
+            .collect::<Vec<_>>()
+    });
+    table("pack | alert | severity | threshold | for | when", rows)
+}
+
+/// A template's text with names in place of actions.
+fn plain(template: &str) -> String {
+    let mut text = String::new();
+    for part in template.split("{{") {
+        match part.split_once("}}") {
+            Some((action, rest)) => {
+                let name = action.trim().trim_start_matches("$labels.").trim_start_matches('$').split(' ').next().unwrap_or_default();
+                text.push_str(&format!("*{}*{rest}", name.replace('_', " ")));
+            }
+            None => text.push_str(part),
+        }
+    }
+    text
+}
+
+fn template_functions() -> String {
+    format!("{}.", codes(rules::template_functions()))
+}
+
+fn weights() -> String {
+    let weights = health::Config::default().weights;
+    let alert = |(severity, points): (&String, &f64)| vec![format!("a firing alert with `severity: {severity}`"), points.to_string()];
+    let mut rows: Vec<_> = weights.severity.iter().map(alert).collect();
+    rows.push(vec!["a firing alert with another severity, or none".to_owned(), weights.other_severity.to_string()]);
+    rows.push(vec!["a part of the agent that is `failed`".to_owned(), weights.part_failed.to_string()]);
+    rows.push(vec!["a part of the agent that is `degraded`".to_owned(), weights.part_degraded.to_string()]);
+    table("reason | points", rows)
+}
+
+fn functions() -> String {
+    let config = history::Config::default();
+    let engine = Engine::new(Arc::new(History::new(&config, &Telemetry::new())), EngineConfig::default());
+    let row = |signature: &Signature| {
+        let state = if evaluates(&engine, signature) { "" } else { "no" };
+        let state = if signature.experimental { format!("{state} experimental") } else { state.to_owned() };
+        vec![code(&call(signature)), signature.doc.to_owned(), state.trim().to_owned()]
+    };
+    let mut rows: Vec<_> = SIGNATURES.iter().map(row).collect();
+    for row in &mut rows {
+        if let Some(state) = row.last_mut() {
+            *state = match state.as_str() {
+                "" => "yes".to_owned(),
+                "experimental" => "yes (experimental in Prometheus)".to_owned(),
+                "no experimental" => "no (experimental in Prometheus)".to_owned(),
+                other => other.to_owned(),
+            };
+        }
+    }
+    table("function | result | evaluated", rows)
+}
+
+/// `name(arguments)`, optional ones in brackets.
+fn call(signature: &Signature) -> String {
+    let mut args: Vec<String> = signature.args.iter().map(|kind| short(*kind).to_owned()).collect();
+    if signature.variadic != Variadic::No
+        && let Some(last) = args.pop()
+    {
+        let more = if signature.variadic == Variadic::UpTo(1) { "" } else { ", …" };
+        args.push(format!("[{last}{more}]"));
+    }
+    format!("{}({})", signature.name, args.join(", "))
+}
+
+const fn short(kind: ValueType) -> &'static str {
+    match kind {
+        ValueType::Scalar => "scalar",
+        ValueType::Vector => "vector",
+        ValueType::Matrix => "range",
+        ValueType::String => "string",
+    }
+}
+
+/// Asks the engine itself.
+fn evaluates(engine: &Engine, signature: &Signature) -> bool {
+    let arg = |kind: &ValueType| match kind {
+        ValueType::Scalar => "1",
+        ValueType::Vector => "vector(1)",
+        ValueType::Matrix => "up[1m]",
+        ValueType::String => "\"a\"",
+    };
+    let args: Vec<&str> = signature.args.iter().map(arg).collect();
+    // Some take a selector only, or a text that means something to them.
+    let query = match signature.name {
+        "info" => "info(up)".to_owned(),
+        name => format!("{name}({})", args.join(", ")),
+    };
+    let expr = parse(&query).unwrap_or_else(|error| panic!("{query}: {error}"));
+    !matches!(engine.instant(&expr, Timestamp::from_millis(0)), Err(EvalError::Unsupported(_)))
+}
+
+fn help() -> String {
+    let mut text = String::new();
+    for words in [vec![], vec!["run"], vec!["check"], vec!["query"], vec!["send"], vec!["health"]] {
+        let shown = Command::new(env!("CARGO_BIN_EXE_sidewatch")).args(&words).arg("--help").env("COLUMNS", "100").output().expect("run");
+        let help = String::from_utf8(shown.stdout).expect("text");
+        let title = [&["sidewatch"], words.as_slice()].concat().join(" ");
+        text.push_str(&format!("## {title}\n\n```text\n{}\n```\n\n", help.trim_end()));
+    }
+    text
+}
