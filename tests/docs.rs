@@ -13,6 +13,7 @@ use std::sync::Arc;
 use sidewatch::history::{self, History};
 use sidewatch::model::{Timestamp, format_millis};
 use sidewatch::promql::{Engine, EngineConfig, EvalError, SIGNATURES, Signature, ValueType, Variadic, parse};
+use sidewatch::promql::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_REGEXES_MAX};
 use sidewatch::telemetry::{MetricDoc, Telemetry};
 use sidewatch::{app, collect, config, health, http, ingest, registry, rules};
 
@@ -32,6 +33,7 @@ const BLOCKS: &[(&str, Make)] = &[
     ("options", config::options_table),
     ("own metrics", own_metrics),
     ("packs", packs),
+    ("query limits", query_limits),
     ("refusals", refusals),
     ("template functions", template_functions),
     ("weights", weights),
@@ -304,6 +306,10 @@ fn plain(template: &str) -> String {
         }
     }
     text
+}
+
+fn query_limits() -> String {
+    format!("Its text may have {QUERY_BYTES_MAX} bytes, {QUERY_REGEXES_MAX} regular expressions, and be nested {QUERY_DEPTH_MAX} deep.")
 }
 
 fn template_functions() -> String {
