@@ -281,7 +281,7 @@ mod tests {
         let mut agent = start(folder, "http: {listen: ['unix:@a.http']}").await;
         let before = agent.loaded.clone();
         for (text, told) in [
-            ("{ingest: {stream: {path: @new.sock}}, http: {listen: ['unix:@taken']}}", "taken: another process does"),
+            ("{ingest: {stream: {path: @new.sock}}, http: {listen: ['unix:@taken']}}", "taken; stop it, or set http.listen"),
             ("{ingest: {stream: {path: @taken}}, http: {listen: ['unix:@new.http']}}", "/taken"),
             ("{ingest: {stream: {path: @new.sock}}, httpp: 1}", "unknown key `httpp`"),
         ] {
