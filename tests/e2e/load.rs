@@ -3,11 +3,9 @@
 //! The rules are the scenario's own, with a short `for`; `make soak` does the same with the built-in packs.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
-use crate::stage::{Agent, Setup, busy_loop, run, until, until_within};
+use crate::stage::{Agent, Setup, Tmpfs, busy_loop, until, until_within};
 
 /// Waits until the alert is in this state.
 fn await_state(agent: &Agent, alert: &str, state: &str) {
@@ -47,32 +45,14 @@ fn a_cpu_load_raises_its_alert_lowers_the_score_and_both_recover() {
     await_recovery(&agent, "NiceCpuBusy");
 }
 
-/// A small filesystem that is gone when the test ends.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    fn mount(path: PathBuf) -> Option<Self> {
-        fs::create_dir(&path).unwrap();
-        let output = run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "sidewatch-e2e"]).arg(&path));
-        output.status.success().then_some(Self(path))
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_filesystem_that_fills_up_raises_its_alert_lowers_the_score_and_both_recover() {
-    let setup = Setup::new();
-    let Some(tmpfs) = Tmpfs::mount(setup.path("small")) else {
+    let Some(tmpfs) = Tmpfs::mount() else {
         eprintln!("SKIPPED: mounting a tmpfs is not permitted here");
         return;
     };
-    let agent = setup.start();
-    let mountpoint = tmpfs.0.display();
+    let agent = Setup::new().start();
+    let mountpoint = tmpfs.path().display();
     agent.write_rules(
         "filesystem.yml",
         &format!(
@@ -81,8 +61,8 @@ fn a_filesystem_that_fills_up_raises_its_alert_lowers_the_score_and_both_recover
         ),
     );
     await_state(&agent, "SmallFull", "inactive");
-    fs::write(tmpfs.0.join("fill"), vec![1; 15 << 20]).unwrap();
+    fs::write(tmpfs.path().join("fill"), vec![1; 15 << 20]).unwrap();
     await_alarm(&agent, "SmallFull");
-    fs::remove_file(tmpfs.0.join("fill")).unwrap();
+    fs::remove_file(tmpfs.path().join("fill")).unwrap();
     await_recovery(&agent, "SmallFull");
 }

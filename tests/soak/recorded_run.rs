@@ -3,12 +3,11 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::thread::{available_parallelism, sleep};
 use std::time::{Duration, Instant};
 
-use crate::stage::{Agent, Peer, Setup, busy_loop, run};
+use crate::stage::{Agent, Peer, Setup, Tmpfs, busy_loop};
 
 const PREFACE: &str = "# A recorded run
 
@@ -68,22 +67,10 @@ impl Journal {
     }
 }
 
-struct Tmpfs(PathBuf);
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_load_of_cpu_and_filesystem_raises_the_packs_alerts_and_both_recover() {
-    let setup = Setup::new();
-    let small = Tmpfs(setup.path("small"));
-    fs::create_dir(&small.0).unwrap();
-    let mounted = run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "small"]).arg(&small.0)).status.success();
-    assert!(mounted, "this needs root, to mount a small filesystem");
-    let agent = setup.start();
+    let small = Tmpfs::mount().expect("this needs root, to mount a small filesystem");
+    let agent = Setup::new().start();
     let mut journal = Journal { begin: Instant::now(), text: String::new(), last: String::new() };
     // What else the machine does may hold the CPU's alerts for a while.
     let limit = Duration::from_mins(40);
@@ -102,7 +89,7 @@ fn a_load_of_cpu_and_filesystem_raises_the_packs_alerts_and_both_recover() {
     let cores = available_parallelism().unwrap().get();
     journal.note(&format!("-- {cores} busy loops begin on {cores} cores, and 15.5 of 16 MiB are written"));
     let busy: Vec<Peer> = (0..cores).map(|_| busy_loop(&[])).collect();
-    fs::write(small.0.join("fill"), vec![1; (31 << 20) / 2]).unwrap();
+    fs::write(small.path().join("fill"), vec![1; (31 << 20) / 2]).unwrap();
     journal.watch(&agent, "both pending", limit, |alerts| ours.iter().all(|name| alerts.iter().any(|alert| alert.0 == *name)));
     journal.watch(&agent, "both firing", limit, |alerts| ours.iter().all(|name| has(alerts, name, "firing")));
     let mut fallen = agent.get("/health").json();
@@ -111,7 +98,7 @@ fn a_load_of_cpu_and_filesystem_raises_the_packs_alerts_and_both_recover() {
 
     journal.note("-- the loops end, the file is removed");
     drop(busy);
-    fs::remove_file(small.0.join("fill")).unwrap();
+    fs::remove_file(small.path().join("fill")).unwrap();
     journal.watch(&agent, "every alert gone", limit, <[_]>::is_empty);
     let recovered = agent.get("/health").json();
     assert!(recovered["score"].as_f64() > fallen["score"].as_f64(), "{recovered}");
@@ -119,7 +106,7 @@ fn a_load_of_cpu_and_filesystem_raises_the_packs_alerts_and_both_recover() {
     let parts = fallen.as_object_mut().unwrap().remove("parts").unwrap();
     assert!(parts.as_array().unwrap().iter().all(|part| part["condition"] == "ok"), "{parts}");
     let mut pretty = serde_json::to_string_pretty(&fallen).unwrap();
-    pretty = pretty.replace(&small.0.display().to_string(), "/small");
+    pretty = pretty.replace(&small.path().display().to_string(), "/small");
     let text = format!(
         "{PREFACE}\n```text\n{}```\n\nThe answer of `/health` while both were firing, without the list of the agent's own parts, which were all well:\n\n```json\n{pretty}\n```\n",
         journal.text

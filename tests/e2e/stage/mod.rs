@@ -4,10 +4,12 @@ mod agent;
 mod exposition;
 mod http;
 mod peer;
+mod tmpfs;
 mod wait;
 
 pub(crate) use agent::{Agent, Setup};
 pub(crate) use exposition::Exposition;
 pub(crate) use http::{Answer, get};
 pub(crate) use peer::{Peer, Prometheus, busy_loop, node_exporter, promtool, python, run};
+pub(crate) use tmpfs::Tmpfs;
 pub(crate) use wait::{free_port, until, until_within};
