@@ -24,9 +24,9 @@ pub(super) fn decode(line: &str) -> Result<Event<'_>, Refusal> {
     };
     match &*kind {
         "request" => read::<Request<'_>>(line)?.event(),
-        "count" => read::<Count<'_>>(line)?.event(),
+        "count" => read::<Sampled<'_>>(line)?.count(),
         "gauge" => read::<Gauge<'_>>(line)?.event(),
-        "histogram" => read::<Histogram<'_>>(line)?.event(),
+        "histogram" => read::<Sampled<'_>>(line)?.histogram(),
         later if LATER.contains(&later) => Err(Refusal::UnsupportedKind),
         _ => Err(Refusal::UnknownKind),
     }
@@ -114,8 +114,9 @@ impl<'a> Request<'a> {
     }
 }
 
+/// A count or an observation: the same fields, and each may stand for several by its sampling rate.
 #[derive(Deserialize)]
-struct Count<'a> {
+struct Sampled<'a> {
     #[serde(rename = "kind")]
     _kind: IgnoredAny,
     #[serde(borrow)]
@@ -127,12 +128,23 @@ struct Count<'a> {
     tags: Option<TagObject<'a>>,
 }
 
-impl<'a> Count<'a> {
-    fn event(self) -> Result<Event<'a>, Refusal> {
+impl<'a> Sampled<'a> {
+    fn count(self) -> Result<Event<'a>, Refusal> {
         Ok(Event::Count(CountEvent {
             service: text(self.service),
             name: text(self.name).ok_or(Refusal::MissingField)?,
             value: self.value.unwrap_or(1.0) * sampling::inverse(self.rate.unwrap_or(1.0))?,
+            unit: text(self.unit),
+            tags: tags(self.tags),
+        }))
+    }
+
+    fn histogram(self) -> Result<Event<'a>, Refusal> {
+        Ok(Event::Histogram(HistogramEvent {
+            service: text(self.service),
+            name: text(self.name).ok_or(Refusal::MissingField)?,
+            value: self.value.ok_or(Refusal::MissingField)?,
+            weight: sampling::weight(self.rate.unwrap_or(1.0))?,
             unit: text(self.unit),
             tags: tags(self.tags),
         }))
@@ -169,32 +181,6 @@ impl<'a> Gauge<'a> {
                 Some(Merge::Min) => GaugeMerge::Min,
                 Some(Merge::Last) | None => GaugeMerge::Last,
             },
-            unit: text(self.unit),
-            tags: tags(self.tags),
-        }))
-    }
-}
-
-#[derive(Deserialize)]
-struct Histogram<'a> {
-    #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    #[serde(borrow)]
-    service: Option<Word<'a>>,
-    name: Option<Word<'a>>,
-    value: Option<f64>,
-    rate: Option<f64>,
-    unit: Option<Word<'a>>,
-    tags: Option<TagObject<'a>>,
-}
-
-impl<'a> Histogram<'a> {
-    fn event(self) -> Result<Event<'a>, Refusal> {
-        Ok(Event::Histogram(HistogramEvent {
-            service: text(self.service),
-            name: text(self.name).ok_or(Refusal::MissingField)?,
-            value: self.value.ok_or(Refusal::MissingField)?,
-            weight: sampling::weight(self.rate.unwrap_or(1.0))?,
             unit: text(self.unit),
             tags: tags(self.tags),
         }))
