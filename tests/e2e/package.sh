@@ -40,7 +40,7 @@ if [ -d /run/systemd/system ]; then
     mount -t tmpfs -o size=16m late /late
     systemctl is-active sidewatch.socket sidewatch.service >active || true
     systemctl status --no-pager sidewatch.service sidewatch.socket || true
-    systemd-analyze verify sidewatch.service sidewatch.socket >verify 2>&1 || true
+    { systemd-analyze verify sidewatch.service sidewatch.socket && echo verified; } >verify 2>&1 || true
     stat -c '%A %U %G %n' /run/sidewatch/events* | sed 's|/run/sidewatch/||' | sort >sockets
 
     datagram 'by_datagram:1|c'
