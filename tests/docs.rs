@@ -57,6 +57,11 @@ const LIMITS: &[(&str, &str, &str)] = &[
     ),
     ("ingest.flush_series", "`sidewatch_ingest_batches_total`", "nothing is refused: the session hands over early"),
     (
+        "ingest.session_bytes_max",
+        "`sidewatch_ingest_batches_total`",
+        "nothing is refused: the session hands over and works out names and labels again",
+    ),
+    (
         "ingest.open_requests_max",
         r#"`sidewatch_ingest_refused_total{reason="open_requests"}`"#,
         "the request is not among the active ones; its end is counted",

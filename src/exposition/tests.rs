@@ -19,7 +19,7 @@ fn family(name: &str, kind: MetricType) -> Family {
 }
 
 fn histogram(labels: Labels, bounds: &[f64], counts: &[u64], sum: f64) -> Series {
-    Series { labels, value: Value::Histogram(Histogram { bounds: Arc::from(bounds), counts: counts.to_vec(), sum }) }
+    Series { labels, value: Value::Histogram(Histogram::classic(Arc::from(bounds), counts.to_vec(), sum)) }
 }
 
 fn golden_families() -> Vec<Family> {

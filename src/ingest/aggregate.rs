@@ -1,6 +1,6 @@
 //! A session's own table of changes. An event of a known series costs its parse and one look-up of the bytes that
-//! identify it; names and labels are made only for what has not been seen. From time to time the table is emptied into a
-//! batch for the registry.
+//! identify it; names and labels are made only for what has not been seen. From time to time the registry takes the
+//! changes out of the table, which keeps its room: in the steady state nothing is allocated.
 
 use std::sync::Arc;
 
@@ -11,13 +11,14 @@ use super::open::OpenRequests;
 use super::request::{self, Instrument};
 use super::shape::{Effect, Meaning, Shapes, number};
 use super::{Config, Refusal};
-use crate::model::{
-    Batch, Change, Delta, Event, GaugeMerge, GaugeOp, Histogram, MetricType, RequestEvent, RequestPhase, SeriesKey, Timestamp,
-};
-use crate::registry::Registry;
+use crate::model::{Change, Event, GaugeMerge, GaugeOp, MetricType, RequestEvent, RequestPhase, SeriesKey, Timestamp};
+use crate::registry::{Merge, Pending, Registry};
 
-/// Identities beyond this many bytes are forgotten with the next batch: they come from input.
-const IDENTITIES_BYTES_MAX: usize = 4 << 20;
+/// What an identity or a shape costs beside its text.
+const ENTRY_BYTES: usize = 64;
+/// What a series costs here beside its labels, and a histogram with its buckets.
+const SLOT_BYTES: usize = 250;
+const HISTOGRAM_BYTES: usize = 1500;
 
 /// Changes since the last batch, by series.
 #[derive(Debug)]
@@ -25,9 +26,10 @@ pub(super) struct Table {
     naming: Naming,
     registry: Arc<Registry>,
     series_max: usize,
+    bytes_max: usize,
     known: HashMap<Box<[u8]>, Place>,
     known_bytes: usize,
-    slots: Vec<Slot>,
+    slots: Vec<Pending>,
     by_series: HashMap<SeriesKey, usize>,
     shapes: Shapes,
     changed: Vec<usize>,
@@ -47,11 +49,12 @@ pub(super) struct Place {
 /// What came of looking for a series' place.
 pub(super) type Found = Result<Place, Refusal>;
 
+/// Changes of a series that the registry did not take.
 #[derive(Debug)]
-struct Slot {
-    series: SeriesKey,
-    change: Option<Change>,
-    events: u64,
+pub(super) struct Refused {
+    pub(super) reason: Refusal,
+    pub(super) name: Arc<str>,
+    pub(super) events: u64,
 }
 
 /// One event's part in a series.
@@ -68,6 +71,7 @@ impl Table {
             naming: Naming::new(config),
             registry,
             series_max: config.flush_series.max(1),
+            bytes_max: config.session_bytes_max,
             known: HashMap::new(),
             known_bytes: 0,
             slots: Vec::new(),
@@ -85,12 +89,14 @@ impl Table {
         self.changed.is_empty()
     }
 
-    /// True when the table should be emptied before it takes another event.
+    /// True when the registry should have the changes before the table takes another event.
     pub(super) fn is_full(&self) -> bool {
-        self.known.len() >= self.series_max
-            || self.slots.len() >= self.series_max
-            || self.shapes.len() >= self.series_max
-            || self.known_bytes + self.shapes.bytes() >= IDENTITIES_BYTES_MAX
+        self.changed.len() >= self.series_max || self.is_large()
+    }
+
+    /// True when the table holds so much that it should begin anew.
+    fn is_large(&self) -> bool {
+        self.known_bytes + self.shapes.bytes() + (self.known.len() + self.shapes.len()) * ENTRY_BYTES >= self.bytes_max
     }
 
     /// True while a request is open, so that [`Table::expire`] has to be asked from time to time.
@@ -182,27 +188,33 @@ impl Table {
         count
     }
 
-    /// Empties the table into a batch, and tells how many events are in each of its changes.
-    pub(super) fn take(&mut self, sender: u64) -> (Batch, Vec<u64>) {
-        let mut batch = Batch { sender, deltas: Vec::with_capacity(self.changed.len()) };
-        let mut events = Vec::with_capacity(self.changed.len());
+    /// Hands all changes over, and tells which are refused.
+    pub(super) fn hand_over(&mut self, merge: &mut Merge<'_>) -> Vec<Refused> {
+        let mut all_refused = Vec::new();
         for index in self.changed.drain(..) {
-            let Some(slot) = self.slots.get_mut(index) else { continue };
-            if let Some(change) = slot.change.take() {
-                batch.deltas.push(Delta { key: slot.series.clone(), change });
-                events.push(std::mem::take(&mut slot.events));
+            let Some(pending) = self.slots.get_mut(index) else { continue };
+            if let Err(reason) = merge.apply(pending) {
+                all_refused.push(Refused { reason: reason.into(), name: Arc::clone(&pending.key.name), events: pending.events });
             }
+            pending.clear();
         }
-        if self.is_full() {
+        if self.is_large() {
             self.forget();
         }
-        (batch, events)
+        all_refused
+    }
+
+    /// What would be handed over now.
+    #[cfg(test)]
+    pub(super) fn pending(&self) -> impl Iterator<Item = &Pending> {
+        self.changed.iter().filter_map(|index| self.slots.get(*index))
     }
 
     /// Takes a new configuration. The table must have been emptied; requests that are open stay open.
     pub(super) fn reconfigure(&mut self, config: &Config) {
         self.naming = Naming::new(config);
         self.series_max = config.flush_series.max(1);
+        self.bytes_max = config.session_bytes_max;
         self.open.limit(config.open_requests_max, config.open_request_timeout.as_millis());
         self.forget();
     }
@@ -221,7 +233,7 @@ impl Table {
             let id = event.request_id.as_deref().ok_or(Refusal::MissingField)?;
             let place = self.place_reading(Instrument::Active, event)?;
             let Some(slot) = self.slots.get(place.slot) else { return Ok(()) };
-            let series = slot.series.clone();
+            let series = slot.key.clone();
             if self.open.begin(id, &series, at)? {
                 self.active(series, 1.0);
             }
@@ -271,7 +283,9 @@ impl Table {
         }
         let slot = self.slots.len();
         self.by_series.insert(series.clone(), slot);
-        self.slots.push(Slot { series, change: None, events: 0 });
+        let change = Change::none(series.kind, || self.registry.bounds(&series.name));
+        self.known_bytes += series.labels.byte_len() + if series.kind == MetricType::Histogram { HISTOGRAM_BYTES } else { SLOT_BYTES };
+        self.slots.push(Pending::new(series, change));
         slot
     }
 
@@ -299,25 +313,21 @@ impl Table {
     }
 
     fn apply(&mut self, slot: usize, part: Part) {
-        let Some(Slot { series, change, events }) = self.slots.get_mut(slot) else { return };
-        if change.is_none() {
+        let Some(pending) = self.slots.get_mut(slot) else { return };
+        if pending.events == 0 {
             self.changed.push(slot);
         }
-        *events += 1;
-        match (part, &mut *change) {
-            (Part::Rise(rise), Some(Change::Count(total))) => *total += rise,
-            (Part::Rise(rise), _) => *change = Some(Change::Count(rise)),
-            (Part::Level { value: more, op: GaugeOp::Add, merge: latest }, Some(Change::Gauge { value, merge, .. })) => {
+        pending.events += 1;
+        match (part, &mut pending.change) {
+            (Part::Rise(rise), Change::Count(total)) => *total += rise,
+            (Part::Level { value: more, op: GaugeOp::Add, merge: latest }, Change::Gauge { value, merge, .. }) => {
                 *value += more;
                 *merge = latest;
             }
-            (Part::Level { value, op, merge }, _) => *change = Some(Change::Gauge { value, op, merge }),
-            (Part::Observation { value, weight }, Some(Change::Observe(histogram))) => histogram.observe(value, weight),
-            (Part::Observation { value, weight }, _) => {
-                let mut histogram = Histogram::new(self.registry.bounds(&series.name));
-                histogram.observe(value, weight);
-                *change = Some(Change::Observe(histogram));
-            }
+            (Part::Level { value, op, merge }, change @ Change::Gauge { .. }) => *change = Change::Gauge { value, op, merge },
+            (Part::Observation { value, weight }, Change::Observe(histogram)) => histogram.observe(value, weight),
+            // A slot's change is made for the type that its key names, and so is the part.
+            (Part::Rise(_) | Part::Level { .. } | Part::Observation { .. }, _) => {}
         }
         self.merged_gauges |= matches!(part, Part::Level { merge, .. } if merge != GaugeMerge::Last);
     }

@@ -34,8 +34,10 @@ pub struct Config {
     pub name_bytes_max: usize,
     /// How long a session collects changes before it hands them to the registry.
     pub flush_interval: PromDuration,
-    /// How many series a session may collect before it hands them over early.
+    /// How many series a session may change before it hands the changes over early.
     pub flush_series: usize,
+    /// How many bytes a session may remember of the names and series of its sender; beyond, it begins anew.
+    pub session_bytes_max: usize,
     /// The most requests of one sender that may have begun and not ended.
     pub open_requests_max: usize,
     /// After this time a request that has begun no longer counts as active, even if its end never came.
@@ -56,6 +58,7 @@ impl Default for Config {
             name_bytes_max: 256,
             flush_interval: PromDuration::from_millis(100),
             flush_series: 4096,
+            session_bytes_max: 16 << 20,
             open_requests_max: 10_000,
             open_request_timeout: PromDuration::from_secs(900),
         }

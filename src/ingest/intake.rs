@@ -128,11 +128,13 @@ impl Intake {
         self.tally.abandoned += self.table.expire(at);
         // A table can be full without a change: of identities whose events were all refused.
         if !self.table.is_empty() || self.table.is_full() {
-            let (batch, events) = self.table.take(self.sender);
-            for refused in self.shared.registry.merge(&batch, at) {
-                let (delta, events) = (batch.deltas.get(refused.index), events.get(refused.index).copied().unwrap_or(1));
-                self.tally.refuse(refused.reason.into(), events);
-                witness.refused(refused.reason.into(), delta.map_or(&[], |delta| delta.key.name.as_bytes()));
+            let mut merge = self.shared.registry.merge(self.sender, at);
+            let all_refused = self.table.hand_over(&mut merge);
+            // The registry is not to wait for the log.
+            drop(merge);
+            for refused in all_refused {
+                self.tally.refuse(refused.reason, refused.events);
+                witness.refused(refused.reason, refused.name.as_bytes());
             }
             self.shared.metrics.batch();
         }

@@ -1,4 +1,4 @@
-//! What one ingest session hands to the registry: aggregated changes, a series each.
+//! What an ingest session collects for the registry: changes, a series each.
 
 use std::sync::Arc;
 
@@ -15,9 +15,6 @@ pub struct SeriesKey {
     pub labels: Labels,
 }
 
-/// Observations of one histogram since the last batch. The buckets are the registry's to choose.
-pub type HistogramDelta = Histogram;
-
 /// What happened to one series since the last batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
@@ -32,24 +29,27 @@ pub enum Change {
         /// How the values of several senders become one.
         merge: GaugeMerge,
     },
-    /// A histogram got observations.
-    Observe(HistogramDelta),
+    /// A histogram got observations. The buckets are the registry's to choose.
+    Observe(Histogram),
 }
 
-/// One series' change.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Delta {
-    /// The series.
-    pub key: SeriesKey,
-    /// What happened.
-    pub change: Change,
-}
+impl Change {
+    /// Nothing yet, for a series of this type; `bounds` are a histogram's classic buckets.
+    #[must_use]
+    pub fn none(kind: MetricType, bounds: impl FnOnce() -> Arc<[f64]>) -> Self {
+        match kind {
+            MetricType::Counter => Self::Count(0.0),
+            MetricType::Gauge | MetricType::Unknown => Self::Gauge { value: 0.0, op: GaugeOp::Add, merge: GaugeMerge::Last },
+            MetricType::Histogram => Self::Observe(Histogram::with_exponential(bounds())),
+        }
+    }
 
-/// A session's changes since its last batch.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    /// Who sends: gauges that are merged over senders are kept apart by this.
-    pub sender: u64,
-    /// The changes, in the order in which their series first appeared.
-    pub deltas: Vec<Delta>,
+    /// Takes everything out and keeps the room: a histogram's buckets are allocated once.
+    pub fn clear(&mut self) {
+        match self {
+            Self::Count(rise) => *rise = 0.0,
+            Self::Gauge { value, op, .. } => (*value, *op) = (0.0, GaugeOp::Add),
+            Self::Observe(histogram) => histogram.clear(),
+        }
+    }
 }

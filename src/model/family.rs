@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Labels, Unit, unit_of_name};
+use super::{Histogram, Labels, Unit, unit_of_name};
 
 /// A metric's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,50 +39,6 @@ pub enum Origin {
     Events,
     /// The agent itself: job `sidewatch`.
     Agent,
-}
-
-/// Observations in classic buckets.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Histogram {
-    /// Upper bounds, ascending and finite; the bucket up to `+Inf` is implied.
-    pub bounds: Arc<[f64]>,
-    /// Observations a bucket, not cumulative; one more than there are bounds, the last one for `+Inf`.
-    pub counts: Vec<u64>,
-    /// The sum of all observed values.
-    pub sum: f64,
-}
-
-impl Histogram {
-    /// An empty histogram.
-    #[must_use]
-    pub fn new(bounds: Arc<[f64]>) -> Self {
-        let counts = vec![0; bounds.len() + 1];
-        Self { bounds, counts, sum: 0.0 }
-    }
-
-    /// Adds `weight` observations of `value`. NaN counts as above every bound, as it does in Prometheus's clients.
-    pub fn observe(&mut self, value: f64, weight: u64) {
-        let bucket = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
-        if let Some(count) = self.counts.get_mut(bucket) {
-            *count = count.saturating_add(weight);
-        }
-        self.sum += value * weight as f64;
-    }
-
-    /// All observations.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
-    }
-
-    /// Upper bounds (the last one infinite) with the observations up to and including each.
-    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
-        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
-        bounds.zip(&self.counts).scan(0_u64, |sum, (bound, count)| {
-            *sum = sum.saturating_add(*count);
-            Some((bound, *sum))
-        })
-    }
 }
 
 /// What one series holds now.
@@ -139,21 +95,5 @@ impl Family {
     pub fn with(mut self, labels: Labels, value: f64) -> Self {
         self.push(labels, value);
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bound_belongs_to_its_bucket() {
-        let mut histogram = Histogram::new(Arc::from([1.0, 2.0]));
-        for value in [0.5, 1.0, 1.5, 9.0, f64::NAN] {
-            histogram.observe(value, 1);
-        }
-        assert_eq!(histogram.counts, [2, 1, 2]);
-        assert_eq!(histogram.cumulative().map(|(_, count)| count).collect::<Vec<_>>(), [2, 3, 5]);
-        assert_eq!(histogram.count(), 5);
     }
 }

@@ -1,122 +1,266 @@
-//! The families that events make: one type a name, a limit on series, series kept in order of their labels.
+//! The families that events make: one type a name, a limit on series.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasher;
+use std::ops::Bound;
 use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::instrument::Instrument;
 use super::publish::Published;
-use super::{Config, Refusal, claims, help};
-use crate::model::{Change, Delta, Family, GaugeMerge, Labels, MetricType, Origin, Series, SeriesKey};
+use super::series::{Live, Place, Slab};
+use super::walk::{Cursor, Head, Reader};
+use super::{Config, Pending, Refusal, claims, help};
+use crate::model::{Change, GaugeMerge, Labels, MetricType, Origin, SeriesKey, Timestamp};
 
 /// All families made by events.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    families: BTreeMap<Arc<str>, EventFamily>,
+    by_name: BTreeMap<Arc<str>, u32>,
+    families: Vec<Option<EventFamily>>,
+    free: Vec<u32>,
     claims: HashSet<String>,
-    series: usize,
+    slab: Slab,
+    hasher: DefaultHashBuilder,
 }
 
 #[derive(Debug)]
 struct EventFamily {
+    name: Arc<str>,
     kind: MetricType,
     help: Arc<str>,
+    origin: Origin,
     /// A histogram's buckets, the same in all its series; else empty.
     bounds: Arc<[f64]>,
     /// Whether a gauge in it is, or was, merged over live senders: only such a family has to be searched for one.
     merged: bool,
-    series: BTreeMap<Labels, Instrument>,
+    /// Its number in order of creation, among the numbers of series.
+    number: u64,
+    by_labels: HashTable<u32>,
+    /// Its series in order of creation.
+    members: Vec<u32>,
+}
+
+/// Who a family is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Owner<'a> {
+    /// Applications: names are checked against what is published, and there are limits.
+    Events(&'a Config, &'a Published),
+    /// The agent itself.
+    Agent(&'a str),
 }
 
 impl Events {
     /// How many series there are.
     pub(super) const fn series(&self) -> usize {
-        self.series
+        self.slab.len()
     }
 
     /// How many families there are.
     pub(super) fn len(&self) -> usize {
-        self.families.len()
+        self.by_name.len()
     }
 
-    /// Applies one change, making the family and the series where they do not exist yet.
+    /// Applies what is pending for one series, making the family and the series where they do not exist yet; true when
+    /// it was made.
     ///
     /// # Errors
     /// When the name has another type, or a limit is reached.
-    pub(super) fn apply(&mut self, config: &Config, published: &Published, sender: u64, delta: &Delta) -> Result<(), Refusal> {
-        let SeriesKey { name, kind, labels } = &delta.key;
-        if let Some(family) = self.families.get_mut(name) {
-            if family.kind != *kind {
-                return Err(Refusal::TypeConflict);
-            }
-            family.merged |= is_merged(&delta.change);
-            if let Some(instrument) = family.series.get_mut(labels) {
-                return instrument.apply(sender, &delta.change);
-            }
-            if self.series >= config.series_max || family.series.len() >= config.series_per_metric_max {
-                return Err(Refusal::SeriesLimit);
-            }
-            self.series += usize::from(family.begin(labels, sender, delta)?);
-            return Ok(());
+    pub(super) fn apply(&mut self, owner: Owner<'_>, sender: u64, pending: &mut Pending, at: Timestamp) -> Result<bool, Refusal> {
+        if let Some(index) = pending.place.and_then(|place| self.slab.index(place)) {
+            self.change(index, sender, &pending.change, at)?;
+            return Ok(false);
         }
-        if self.series >= config.series_max || config.series_per_metric_max == 0 {
-            return Err(Refusal::SeriesLimit);
+        let (index, created) = self.find_or_make(owner, &pending.key, at)?;
+        if let Err(reason) = self.change(index, sender, &pending.change, at) {
+            if created {
+                self.remove(index);
+            }
+            return Err(reason);
         }
-        if claims::names(name, *kind).any(|name| self.claims.contains(&name) || published.claims(&name)) {
+        pending.place = Some(self.slab.place(index));
+        Ok(created)
+    }
+
+    /// Makes a series where it does not exist yet.
+    ///
+    /// # Errors
+    /// When the name has another type, or a limit is reached.
+    pub(super) fn find_or_make(&mut self, owner: Owner<'_>, key: &SeriesKey, at: Timestamp) -> Result<(u32, bool), Refusal> {
+        let family = match self.by_name.get(&key.name) {
+            Some(family) => *family,
+            None => self.make_family(owner, key)?,
+        };
+        let hash = self.hasher.hash_one(&key.labels);
+        let Some(Some(state)) = self.families.get(family as usize) else { return Err(Refusal::SeriesLimit) };
+        if state.kind != key.kind {
             return Err(Refusal::TypeConflict);
         }
-        let bounds = if *kind == MetricType::Histogram { config.buckets.of(name) } else { Arc::from([]) };
-        let merged = is_merged(&delta.change);
-        let mut family = EventFamily { kind: *kind, help: help::of(name, *kind), bounds, merged, series: BTreeMap::new() };
-        self.series += usize::from(family.begin(labels, sender, delta)?);
-        self.claims.extend(claims::names(name, *kind));
-        self.families.insert(Arc::clone(name), family);
-        Ok(())
+        let same = |index: &u32| self.slab.get(*index).is_some_and(|live| live.labels == key.labels);
+        if let Some(index) = state.by_labels.find(hash, same) {
+            return Ok((*index, false));
+        }
+        if let Owner::Events(config, _) = owner
+            && (self.slab.len() >= config.series_max || state.members.len() >= config.series_per_metric_max)
+        {
+            self.give_up_if_empty(family);
+            return Err(Refusal::SeriesLimit);
+        }
+        self.make_series(family, hash, key.labels.clone(), at).map(|index| (index, true)).ok_or(Refusal::SeriesLimit)
+    }
+
+    /// A handle to the series at an index.
+    pub(super) fn place(&self, index: u32) -> Place {
+        self.slab.place(index)
     }
 
     /// Takes a sender out of all gauges that are merged over live senders.
     pub(super) fn forget(&mut self, sender: u64) {
-        let Self { families, claims, series } = self;
-        families.retain(|name, family| {
-            let before = family.series.len();
-            if family.merged {
-                family.series.retain(|_, instrument| instrument.forget(sender));
-                *series -= before - family.series.len();
-            }
-            // Without series a name belongs to nobody; kept, such names could pile up without a limit.
-            if family.series.is_empty() {
-                for claim in claims::names(name, family.kind) {
-                    claims.remove(&claim);
+        let mut gone = Vec::new();
+        for family in self.families.iter().flatten().filter(|family| family.merged) {
+            for index in &family.members {
+                if self.slab.get_mut(*index).is_some_and(|live| !live.instrument.forget(sender)) {
+                    gone.push(*index);
                 }
             }
-            !family.series.is_empty()
-        });
+        }
+        gone.into_iter().for_each(|index| self.remove(index));
     }
 
     /// The buckets of a histogram that exists.
     pub(super) fn bounds(&self, name: &str) -> Option<Arc<[f64]>> {
-        self.families.get(name).filter(|family| family.kind == MetricType::Histogram).map(|family| Arc::clone(&family.bounds))
+        let family = self.families.get(*self.by_name.get(name)? as usize)?.as_ref()?;
+        (family.kind == MetricType::Histogram).then(|| Arc::clone(&family.bounds))
     }
 
-    /// All families, by name.
-    pub(super) fn families(&self) -> impl Iterator<Item = Family> + '_ {
-        self.families.iter().map(|(name, state)| {
-            let mut family = Family::new(Arc::clone(name), state.kind, Arc::clone(&state.help), Origin::Events);
-            let series = state.series.iter();
-            family.series = series.map(|(labels, instrument)| Series { labels: labels.clone(), value: instrument.value() }).collect();
-            family
-        })
+    /// Reads on from where `cursor` stands, a bounded number of series; false at the end.
+    pub(super) fn read(&self, cursor: &mut Cursor, reader: &mut impl Reader) -> bool {
+        while let Some((family, fresh)) = self.family_at(cursor) {
+            if fresh {
+                reader.family(&family.head());
+            }
+            // Members are in order of their numbers, so one that is gone does not move the others past the cursor.
+            let number = |index: &u32| self.slab.get(*index).map_or(0, |live| live.number);
+            let first = family.members.partition_point(|index| number(index) <= cursor.series());
+            for index in family.members.get(first..).unwrap_or(&[]) {
+                let Some(live) = self.slab.get(*index) else { continue };
+                if !cursor.passes(live.number, family.kind) {
+                    return true;
+                }
+                reader.series(self.slab.place(*index), &live.labels, live.instrument.reading());
+            }
+            cursor.leave();
+        }
+        false
     }
-}
 
-fn is_merged(change: &Change) -> bool {
-    matches!(change, Change::Gauge { merge, .. } if *merge != GaugeMerge::Last)
+    /// The family that the cursor is in, or else the next one, and whether it is just entered.
+    fn family_at(&self, cursor: &mut Cursor) -> Option<(&EventFamily, bool)> {
+        let named = |index: &u32| self.families.get(*index as usize).and_then(Option::as_ref);
+        if let Some((name, number)) = cursor.family() {
+            if let Some(family) = self.by_name.get(name).and_then(named).filter(|family| family.number == number) {
+                return Some((family, false));
+            }
+            cursor.leave();
+        }
+        let behind = cursor.last().map_or(Bound::Unbounded, Bound::Excluded);
+        let (name, index) = self.by_name.range::<str, _>((behind, Bound::Unbounded)).next()?;
+        let family = named(index)?;
+        cursor.enter(Arc::clone(name), family.number);
+        Some((family, true))
+    }
+
+    fn change(&mut self, index: u32, sender: u64, change: &Change, at: Timestamp) -> Result<(), Refusal> {
+        let Some(live) = self.slab.get_mut(index) else { return Ok(()) };
+        live.instrument.apply(sender, change)?;
+        live.changed = at;
+        if matches!(change, Change::Gauge { merge, .. } if *merge != GaugeMerge::Last)
+            && let Some(Some(family)) = self.families.get_mut(live.family as usize)
+        {
+            family.merged = true;
+        }
+        Ok(())
+    }
+
+    fn make_family(&mut self, owner: Owner<'_>, key: &SeriesKey) -> Result<u32, Refusal> {
+        let SeriesKey { name, kind, .. } = key;
+        let (help, bounds, origin) = match owner {
+            Owner::Agent(help) => (Arc::from(help), Arc::from([]), Origin::Agent),
+            Owner::Events(config, published) => {
+                if self.slab.len() >= config.series_max || config.series_per_metric_max == 0 {
+                    return Err(Refusal::SeriesLimit);
+                }
+                if claims::names(name, *kind).any(|name| self.claims.contains(&name) || published.claims(&name)) {
+                    return Err(Refusal::TypeConflict);
+                }
+                let bounds = if *kind == MetricType::Histogram { config.buckets.of(name) } else { Arc::from([]) };
+                (help::of(name, *kind), bounds, Origin::Events)
+            }
+        };
+        let family = EventFamily {
+            name: Arc::clone(name),
+            kind: *kind,
+            help,
+            origin,
+            bounds,
+            merged: false,
+            number: self.slab.number(),
+            by_labels: HashTable::new(),
+            members: Vec::new(),
+        };
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                self.families.push(None);
+                u32::try_from(self.families.len() - 1).map_err(|_| Refusal::SeriesLimit)?
+            }
+        };
+        if let Some(place) = self.families.get_mut(index as usize) {
+            *place = Some(family);
+        }
+        self.claims.extend(claims::names(name, *kind));
+        self.by_name.insert(Arc::clone(name), index);
+        Ok(index)
+    }
+
+    fn make_series(&mut self, family: u32, hash: u64, labels: Labels, at: Timestamp) -> Option<u32> {
+        let state = self.families.get_mut(family as usize)?.as_mut()?;
+        let (instrument, number) = (Instrument::new(state.kind, &state.bounds), self.slab.number());
+        let index = self.slab.insert(Live { family, labels, instrument, changed: at, number })?;
+        let (slab, hasher) = (&self.slab, &self.hasher);
+        state.by_labels.insert_unique(hash, index, |index| slab.get(*index).map_or(0, |live| hasher.hash_one(&live.labels)));
+        state.members.push(index);
+        Some(index)
+    }
+
+    fn remove(&mut self, index: u32) {
+        let Some(live) = self.slab.get(index) else { return };
+        let (family, hash) = (live.family, self.hasher.hash_one(&live.labels));
+        if let Some(Some(state)) = self.families.get_mut(family as usize) {
+            if let Ok(entry) = state.by_labels.find_entry(hash, |other| *other == index) {
+                entry.remove();
+            }
+            state.members.retain(|other| *other != index);
+        }
+        self.slab.remove(index);
+        self.give_up_if_empty(family);
+    }
+
+    /// Without series a name belongs to nobody; kept, such names could pile up without a limit.
+    fn give_up_if_empty(&mut self, family: u32) {
+        let Some(place) = self.families.get_mut(family as usize) else { return };
+        let Some(state) = place.take_if(|state| state.members.is_empty()) else { return };
+        for claim in claims::names(&state.name, state.kind) {
+            self.claims.remove(&claim);
+        }
+        self.by_name.remove(&state.name);
+        self.free.push(family);
+    }
 }
 
 impl EventFamily {
-    /// Makes a series of its first change; true when it is there.
-    fn begin(&mut self, labels: &Labels, sender: u64, delta: &Delta) -> Result<bool, Refusal> {
-        let mut instrument = Instrument::new(self.kind, || Arc::clone(&self.bounds));
-        instrument.apply(sender, &delta.change)?;
-        Ok(self.series.insert(labels.clone(), instrument).is_none())
+    fn head(&self) -> Head<'_> {
+        Head { name: &self.name, kind: self.kind, help: &self.help, origin: self.origin, bounds: &self.bounds }
     }
 }

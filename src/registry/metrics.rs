@@ -2,8 +2,8 @@
 
 use prometheus::{Gauge, IntCounterVec, IntGauge};
 
+use super::Refusal;
 use super::events::Events;
-use super::{Refusal, Refused};
 use crate::model::Timestamp;
 use crate::telemetry::Telemetry;
 
@@ -30,12 +30,13 @@ impl Metrics {
         metrics
     }
 
-    pub(super) fn merged(&self, at: Timestamp, events: &Events, refused: &[Refused]) {
+    pub(super) fn merged(&self, at: Timestamp, events: &Events) {
         self.sized(events);
         self.last_merge.set(at.as_seconds());
-        for refused in refused {
-            self.refused.with_label_values(&[refused.reason.as_str()]).inc();
-        }
+    }
+
+    pub(super) fn refused(&self, reason: Refusal) {
+        self.refused.with_label_values(&[reason.as_str()]).inc();
     }
 
     pub(super) fn sized(&self, events: &Events) {

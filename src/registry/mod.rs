@@ -9,18 +9,26 @@ mod config;
 mod events;
 mod help;
 mod instrument;
+mod merge;
 mod metrics;
 mod publish;
 mod refusal;
+mod series;
+mod walk;
 
 pub use bounds::{Bounds, BoundsError};
 pub use config::{Buckets, Config};
 pub use help::described;
-pub use refusal::{Refusal, Refused};
+pub use merge::{Merge, Pending};
+pub use refusal::Refusal;
+pub use series::Place;
+pub use walk::{Head, Reader, Reading};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::model::{Batch, Family, Timestamp};
+use self::events::Owner;
+use self::walk::{Copies, Cursor};
+use crate::model::{Change, Family, Labels, MetricType, SeriesKey, Timestamp};
 use crate::telemetry::Telemetry;
 
 /// All live series of this agent. One lock, held for one batch or one reading at a time.
@@ -55,19 +63,21 @@ impl Registry {
         self.state().published.replace(source, families);
     }
 
-    /// Applies a session's changes. Changes that are refused leave no trace here and are named by their place in the
-    /// batch; all others are applied.
-    pub fn merge(&self, batch: &Batch, at: Timestamp) -> Vec<Refused> {
-        let mut state = self.state();
-        let State { config, events, published } = &mut *state;
-        let mut refused = Vec::new();
-        for (index, delta) in batch.deltas.iter().enumerate() {
-            if let Err(reason) = events.apply(config, published, batch.sender, delta) {
-                refused.push(Refused { index, reason });
-            }
-        }
-        self.metrics.merged(at, events, &refused);
-        refused
+    /// Begins to take in a sender's changes.
+    pub fn merge(&self, sender: u64, at: Timestamp) -> Merge<'_> {
+        Merge::new(self, self.state(), sender, at)
+    }
+
+    /// A counter of the agent's own that lives here, because what it counts has to be as lasting as the events: it is
+    /// there from now on, takes no part in limits, and does not expire. `help` is that of its family.
+    #[must_use]
+    pub fn own_counter(&self, name: &str, help: &str, labels: Labels, at: Timestamp) -> Pending {
+        let key = SeriesKey { name: Arc::from(name), kind: MetricType::Counter, labels };
+        let mut pending = Pending::new(key, Change::Count(0.0));
+        let events = &mut self.state().events;
+        // The agent's names are reserved and of one type each; if one were not, the first merge would say so.
+        pending.place = events.find_or_make(Owner::Agent(help), &pending.key, at).ok().map(|(index, _)| events.place(index));
+        pending
     }
 
     /// Takes a sender that is gone out of the gauges that are merged over live senders. Its counts stay.
@@ -87,8 +97,27 @@ impl Registry {
     /// Everything that is known now: families by name, their series by labels.
     #[must_use]
     pub fn families(&self) -> Vec<Family> {
-        let state = self.state();
-        publish::in_order(state.published.families().cloned().chain(state.events.families()).collect())
+        let mut copies = Copies(self.published());
+        self.walk(&mut copies);
+        publish::in_order(copies.0)
+    }
+
+    /// What sources have published, in no particular order.
+    #[must_use]
+    pub fn published(&self) -> Vec<Family> {
+        self.state().published.families().cloned().collect()
+    }
+
+    /// Reads all series that events have made, a piece at a time: a series that changes meanwhile shows its old value or
+    /// its new one, one that is made meanwhile may be missing.
+    pub fn walk(&self, reader: &mut impl Reader) {
+        let mut cursor = Cursor::default();
+        loop {
+            cursor.begin();
+            if !self.state().events.read(&mut cursor, reader) {
+                return;
+            }
+        }
     }
 
     /// A panic while the lock was held can at worst have lost a part of one batch; the rest is still true.

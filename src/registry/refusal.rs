@@ -28,12 +28,3 @@ impl Refusal {
         }
     }
 }
-
-/// One change of a batch that was not applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Its place in the batch.
-    pub index: usize,
-    /// Why.
-    pub reason: Refusal,
-}

@@ -1,33 +1,33 @@
 //! The registry through its door.
 
 use super::*;
-use crate::model::{Change, Delta, GaugeMerge, GaugeOp, Histogram, Labels, MetricType, Origin, Series, SeriesKey, Value};
+use crate::model::{GaugeMerge, GaugeOp, Histogram, Origin, Series, Value};
 
 fn registry(config: &Config) -> Arc<Registry> {
     Registry::new(config, &Telemetry::new())
 }
 
-fn delta(name: &str, kind: MetricType, label: &str, change: Change) -> Delta {
-    Delta { key: SeriesKey { name: Arc::from(name), kind, labels: Labels::from_pairs([("l", label)]) }, change }
+fn pending(name: &str, kind: MetricType, label: &str, change: Change) -> Pending {
+    Pending { events: 1, ..Pending::new(SeriesKey { name: Arc::from(name), kind, labels: Labels::from_pairs([("l", label)]) }, change) }
 }
 
-fn count(name: &str, label: &str, rise: f64) -> Delta {
-    delta(name, MetricType::Counter, label, Change::Count(rise))
+fn count(name: &str, label: &str, rise: f64) -> Pending {
+    pending(name, MetricType::Counter, label, Change::Count(rise))
 }
 
-fn gauge(name: &str, value: f64) -> Delta {
-    delta(name, MetricType::Gauge, "", Change::Gauge { value, op: GaugeOp::Set, merge: GaugeMerge::Sum })
+fn gauge(name: &str, value: f64) -> Pending {
+    pending(name, MetricType::Gauge, "", Change::Gauge { value, op: GaugeOp::Set, merge: GaugeMerge::Sum })
 }
 
-fn observe(registry: &Registry, name: &str, value: f64) -> Delta {
-    let mut histogram = Histogram::new(registry.bounds(name));
+fn observe(registry: &Registry, name: &str, value: f64) -> Pending {
+    let mut histogram = Histogram::with_exponential(registry.bounds(name));
     histogram.observe(value, 1);
-    delta(name, MetricType::Histogram, "", Change::Observe(histogram))
+    pending(name, MetricType::Histogram, "", Change::Observe(histogram))
 }
 
-fn merge(registry: &Registry, sender: u64, deltas: Vec<Delta>) -> Vec<(usize, Refusal)> {
-    let refused = registry.merge(&Batch { sender, deltas }, Timestamp::from_millis(0));
-    refused.iter().map(|refused| (refused.index, refused.reason)).collect()
+fn merge(registry: &Registry, sender: u64, mut all: Vec<Pending>) -> Vec<(usize, Refusal)> {
+    let mut merge = registry.merge(sender, Timestamp::from_millis(0));
+    all.iter_mut().enumerate().filter_map(|(index, pending)| merge.apply(pending).err().map(|reason| (index, reason))).collect()
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn a_published_name_is_taken() {
 #[test]
 fn series_have_a_limit_a_metric_and_in_total() {
     let registry = registry(&Config { series_max: 3, series_per_metric_max: 2, ..Config::default() });
-    let deltas = ["a", "b", "c", "a"].map(|label| count("m_total", label, 1.0)).to_vec();
-    assert_eq!(merge(&registry, 1, deltas), [(2, Refusal::SeriesLimit)]);
+    let all = ["a", "b", "c", "a"].map(|label| count("m_total", label, 1.0)).into();
+    assert_eq!(merge(&registry, 1, all), [(2, Refusal::SeriesLimit)]);
     assert_eq!(merge(&registry, 1, vec![gauge("g", 1.0), gauge("g2", 1.0)]), [(1, Refusal::SeriesLimit)]);
     assert_eq!(registry.families().len(), 2, "a refused series leaves no empty family");
 }
@@ -125,7 +125,7 @@ fn a_histogram_keeps_the_buckets_it_began_with() {
 #[test]
 fn a_series_without_senders_makes_room_for_another() {
     let registry = registry(&Config { series_max: 1, ..Config::default() });
-    let max = |name| delta(name, MetricType::Gauge, "", Change::Gauge { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Max });
+    let max = |name| pending(name, MetricType::Gauge, "", Change::Gauge { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Max });
     assert_eq!(merge(&registry, 1, vec![max("a")]), []);
     assert_eq!(merge(&registry, 2, vec![max("b")]), [(0, Refusal::SeriesLimit)]);
     registry.forget(1);
@@ -136,11 +136,93 @@ fn a_series_without_senders_makes_room_for_another() {
 #[test]
 fn names_without_series_are_given_up() {
     let registry = registry(&Config::default());
-    let max = |name: &str| delta(name, MetricType::Gauge, "", Change::Gauge { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Max });
+    let max = |name: &str| pending(name, MetricType::Gauge, "", Change::Gauge { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Max });
     for sender in 0..3 {
         assert_eq!(merge(&registry, sender, vec![max(&format!("g{sender}"))]), []);
         registry.forget(sender);
     }
     assert_eq!(registry.state().events.len(), 0);
     assert_eq!(merge(&registry, 9, vec![observe(&registry, "g0", 1.0)]), [], "the name is free for another type");
+}
+
+/// Reads, and lets something happen between two pieces.
+struct Slow<'r> {
+    registry: &'r Registry,
+    seen: Vec<String>,
+}
+
+impl Reader for Slow<'_> {
+    fn family(&mut self, head: &Head<'_>) {
+        self.seen.push(head.name.to_string());
+    }
+
+    fn series(&mut self, _: Place, labels: &Labels, _: Reading<'_>) {
+        self.seen.push(labels.to_string());
+    }
+}
+
+#[test]
+fn a_walk_sees_every_series_once_however_many_there_are() {
+    let registry = registry(&Config::default());
+    for label in 0..9000 {
+        merge(&registry, 1, vec![count("b_total", &label.to_string(), 1.0)]);
+    }
+    merge(&registry, 1, vec![observe(&registry, "c", 1.0), count("a_total", "x", 1.0)]);
+    let mut slow = Slow { registry: &registry, seen: Vec::new() };
+    slow.registry.walk(&mut slow);
+    assert_eq!(slow.seen.len(), 3 + 9000 + 2);
+    assert_eq!(&slow.seen[..3], ["a_total", r#"{l="x"}"#, "b_total"]);
+    assert_eq!(slow.seen.iter().collect::<std::collections::HashSet<_>>().len(), slow.seen.len(), "nothing comes twice");
+}
+
+#[test]
+fn a_walk_goes_on_where_series_and_families_have_gone() {
+    let registry = registry(&Config::default());
+    let max = |name: &str| pending(name, MetricType::Gauge, "x", Change::Gauge { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Max });
+    for label in ["a", "b", "c"] {
+        merge(&registry, 1, vec![count("m_total", label, 1.0)]);
+    }
+    merge(&registry, 7, vec![max("n")]);
+    merge(&registry, 1, vec![count("o_total", "z", 1.0)]);
+    let mut copies = Copies::default();
+    let mut cursor = Cursor::default();
+    let names = |copies: &Copies| copies.0.iter().map(|family| (family.name.to_string(), family.series.len())).collect::<Vec<_>>();
+    for (room, expected) in [(2, vec![("m_total", 2)]), (2, vec![("m_total", 3), ("n", 1), ("o_total", 0)])] {
+        cursor.begin_with(room);
+        assert!(registry.state().events.read(&mut cursor, &mut copies));
+        assert_eq!(names(&copies), expected.into_iter().map(|(name, series)| (name.to_owned(), series)).collect::<Vec<_>>());
+    }
+    registry.forget(7);
+    merge(&registry, 1, vec![count("n_total", "late", 1.0)]);
+    cursor.begin_with(10);
+    assert!(!registry.state().events.read(&mut cursor, &mut copies));
+    assert_eq!(
+        names(&copies).into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        ["m_total", "n", "o_total"],
+        "what is made behind the reader waits for the next one"
+    );
+}
+
+#[test]
+fn a_handle_leads_nowhere_once_its_series_is_gone() {
+    let registry = registry(&Config::default());
+    let mut gauge = pending("g", MetricType::Gauge, "x", Change::Gauge { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Max });
+    assert_eq!(registry.merge(1, Timestamp::from_millis(0)).apply(&mut gauge), Ok(()));
+    registry.forget(1);
+    merge(&registry, 1, vec![count("other_total", "", 1.0)]);
+    assert_eq!(registry.merge(1, Timestamp::from_millis(0)).apply(&mut gauge), Ok(()), "it is made anew");
+    assert_eq!(registry.families().len(), 2);
+}
+
+#[test]
+fn the_agents_own_counters_are_there_from_the_start_and_outside_of_the_limits() {
+    let registry = registry(&Config { series_max: 0, ..Config::default() });
+    let labels = Labels::from_pairs([("reason", "a")]);
+    let mut own = registry.own_counter("sidewatch_x_total", "X.", labels.clone(), Timestamp::from_millis(0));
+    let families = registry.families();
+    assert_eq!((families[0].origin, &*families[0].help), (Origin::Agent, "X."));
+    assert_eq!(families[0].series[0], Series { labels, value: Value::Number(0.0) });
+    own.change = Change::Count(2.0);
+    assert_eq!(registry.merge(1, Timestamp::from_millis(0)).apply(&mut own), Ok(()));
+    assert_eq!(registry.families()[0].series[0].value, Value::Number(2.0));
 }

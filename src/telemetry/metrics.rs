@@ -170,7 +170,7 @@ fn histogram(proto: &prometheus::proto::Histogram, cache: &mut HashMap<usize, Ar
         })
         .collect();
     counts.push(proto.get_sample_count().saturating_sub(below));
-    Histogram { bounds: Arc::clone(bounds), counts, sum: proto.get_sample_sum() }
+    Histogram::classic(Arc::clone(bounds), counts, proto.get_sample_sum())
 }
 
 #[cfg(test)]
@@ -189,10 +189,7 @@ mod tests {
         assert_eq!(families.len(), 2);
         assert_eq!(families[0].series[0].value, Value::Number(3.0));
         assert_eq!(families[0].series[0].labels.to_string(), r#"{reason="a"}"#);
-        assert_eq!(
-            families[1].series[0].value,
-            Value::Histogram(Histogram { bounds: Arc::from([1.0, 2.0]), counts: vec![1, 0, 1], sum: 5.5 })
-        );
+        assert_eq!(families[1].series[0].value, Value::Histogram(Histogram::classic(Arc::from([1.0, 2.0]), vec![1, 0, 1], 5.5)));
         assert_eq!(
             telemetry.docs()[0],
             MetricDoc { name: "sidewatch_x_total".into(), kind: MetricType::Counter, help: "X.".into(), labels: vec!["reason".into()] }

@@ -1,0 +1,122 @@
+//! Counts, as narrow as they can be: most series never count to 2^32 in one bucket, and there are many series.
+
+/// Room is made for so many buckets at a time.
+const GROWTH: usize = 16;
+/// Counts in 32 bits each for as long as they fit.
+#[derive(Clone, Debug)]
+pub(super) enum Counts {
+    Narrow(Vec<u32>),
+    Wide(Vec<u64>),
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self::Narrow(Vec::new())
+    }
+}
+
+impl Counts {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Narrow(counts) => counts.len(),
+            Self::Wide(counts) => counts.len(),
+        }
+    }
+
+    pub(super) fn get(&self, place: usize) -> u64 {
+        match self {
+            Self::Narrow(counts) => counts.get(place).map_or(0, |count| u64::from(*count)),
+            Self::Wide(counts) => counts.get(place).copied().unwrap_or(0),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        (0..self.len()).map(|place| self.get(place))
+    }
+
+    /// Adds to a place, making it where it does not exist.
+    pub(super) fn add(&mut self, place: usize, more: u64) {
+        self.reach(place);
+        if let Self::Narrow(counts) = self
+            && let (Some(count), Ok(narrow)) = (counts.get_mut(place), u32::try_from(more))
+            && let Some(sum) = count.checked_add(narrow)
+        {
+            *count = sum;
+            return;
+        }
+        let sum = self.get(place).saturating_add(more);
+        self.set(place, sum);
+    }
+
+    /// Replaces a count; a place that does not exist stays so.
+    pub(super) fn set(&mut self, place: usize, count: u64) {
+        match (&mut *self, u32::try_from(count)) {
+            (Self::Narrow(counts), Ok(count)) => {
+                if let Some(old) = counts.get_mut(place) {
+                    *old = count;
+                }
+                return;
+            }
+            (Self::Narrow(counts), Err(_)) => *self = Self::Wide(counts.iter().copied().map(u64::from).collect()),
+            (Self::Wide(_), _) => {}
+        }
+        if let Self::Wide(counts) = self
+            && let Some(old) = counts.get_mut(place)
+        {
+            *old = count;
+        }
+    }
+
+    fn reach(&mut self, place: usize) {
+        match self {
+            Self::Narrow(counts) => reach(counts, place),
+            Self::Wide(counts) => reach(counts, place),
+        }
+    }
+
+    pub(super) fn grow_front(&mut self, missing: usize) {
+        match self {
+            Self::Narrow(counts) => grow_front(counts, missing),
+            Self::Wide(counts) => grow_front(counts, missing),
+        }
+    }
+
+    pub(super) fn truncate(&mut self, length: usize) {
+        match self {
+            Self::Narrow(counts) => counts.truncate(length),
+            Self::Wide(counts) => counts.truncate(length),
+        }
+    }
+
+    /// Empties it and keeps the room.
+    pub(super) fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Narrow(counts) => counts.capacity() * size_of::<u32>(),
+            Self::Wide(counts) => counts.capacity() * size_of::<u64>(),
+        }
+    }
+}
+
+fn reach<T: Clone + Default>(counts: &mut Vec<T>, place: usize) {
+    if place >= counts.len() {
+        make_room(counts, place + 1 - counts.len());
+        counts.resize(place + 1, T::default());
+    }
+}
+
+fn grow_front<T: Clone + Default>(counts: &mut Vec<T>, missing: usize) {
+    make_room(counts, missing);
+    counts.resize(counts.len() + missing, T::default());
+    counts.rotate_right(missing);
+}
+
+/// A vector doubles by itself; series are too many for that.
+fn make_room<T>(counts: &mut Vec<T>, more: usize) {
+    if counts.capacity() < counts.len() + more {
+        counts.reserve_exact(more.next_multiple_of(GROWTH));
+    }
+}

@@ -1,0 +1,80 @@
+//! What sessions have collected comes in: the changes of a batch, one after the other, under one lock.
+
+use std::sync::MutexGuard;
+
+use super::events::Owner;
+use super::{Place, Refusal, Registry, State};
+use crate::model::{Change, SeriesKey, Timestamp};
+
+/// What has happened to one series since it was last handed over. A session keeps one for each series that it changes, and
+/// with it the way to the series.
+#[derive(Debug)]
+pub struct Pending {
+    /// The series.
+    pub key: SeriesKey,
+    /// What happened.
+    pub change: Change,
+    /// In how many events; 0 for nothing.
+    pub events: u64,
+    pub(super) place: Option<Place>,
+}
+
+impl Pending {
+    /// Nothing yet. `change` is empty, of the kind that the series' type takes.
+    #[must_use]
+    pub const fn new(key: SeriesKey, change: Change) -> Self {
+        Self { key, change, events: 0, place: None }
+    }
+
+    /// Takes everything out and keeps the room.
+    pub fn clear(&mut self) {
+        self.change.clear();
+        self.events = 0;
+    }
+}
+
+/// A batch on its way in. The registry is locked while this lives.
+#[derive(Debug)]
+pub struct Merge<'r> {
+    registry: &'r Registry,
+    state: MutexGuard<'r, State>,
+    sender: u64,
+    at: Timestamp,
+    created: usize,
+}
+
+impl<'r> Merge<'r> {
+    pub(super) const fn new(registry: &'r Registry, state: MutexGuard<'r, State>, sender: u64, at: Timestamp) -> Self {
+        Self { registry, state, sender, at, created: 0 }
+    }
+
+    /// Applies what is pending for one series. What is refused leaves no trace.
+    ///
+    /// # Errors
+    /// When the name has another type, a limit is reached, or the value would not be finite any more.
+    pub fn apply(&mut self, pending: &mut Pending) -> Result<(), Refusal> {
+        let State { config, events, published } = &mut *self.state;
+        match events.apply(Owner::Events(config, published), self.sender, pending, self.at) {
+            Ok(created) => {
+                self.created += usize::from(created);
+                Ok(())
+            }
+            Err(reason) => {
+                self.registry.metrics.refused(reason);
+                Err(reason)
+            }
+        }
+    }
+
+    /// How many series this batch has made so far.
+    #[must_use]
+    pub const fn created(&self) -> usize {
+        self.created
+    }
+}
+
+impl Drop for Merge<'_> {
+    fn drop(&mut self) {
+        self.registry.metrics.merged(self.at, &self.state.events);
+    }
+}
