@@ -18,7 +18,9 @@ use crate::registry::{Merge, Pending, Registry};
 const ENTRY_BYTES: usize = 64;
 /// What a series costs here beside its labels, and a histogram with its buckets.
 const SLOT_BYTES: usize = 250;
-const HISTOGRAM_BYTES: usize = 1500;
+const HISTOGRAM_BYTES: usize = 2000;
+/// So many observations wait to be counted together.
+const OBSERVED_MAX: usize = 32;
 
 /// Changes since the last batch, by series.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ pub(super) struct Table {
     bytes_max: usize,
     known: HashMap<Box<[u8]>, Place>,
     known_bytes: usize,
-    slots: Vec<Pending>,
+    slots: Vec<Slot>,
     by_series: HashMap<SeriesKey, usize>,
     shapes: Shapes,
     changed: Vec<usize>,
@@ -48,6 +50,23 @@ pub(super) struct Place {
 
 /// What came of looking for a series' place.
 pub(super) type Found = Result<Place, Refusal>;
+
+/// A series' changes, and the observations that are not yet counted in its buckets.
+#[derive(Debug)]
+struct Slot {
+    pending: Pending,
+    observed: Vec<f64>,
+}
+
+impl Slot {
+    /// Counts what waits. Going through many observations of one series at a time, its buckets are fetched into the cache
+    /// once for all of them.
+    fn settle(&mut self) {
+        if let Change::Observe(histogram) = &mut self.pending.change {
+            self.observed.drain(..).for_each(|value| histogram.observe(value, 1));
+        }
+    }
+}
 
 /// Changes of a series that the registry did not take.
 #[derive(Debug)]
@@ -192,7 +211,9 @@ impl Table {
     pub(super) fn hand_over(&mut self, merge: &mut Merge<'_>) -> Vec<Refused> {
         let mut all_refused = Vec::new();
         for index in self.changed.drain(..) {
-            let Some(pending) = self.slots.get_mut(index) else { continue };
+            let Some(slot) = self.slots.get_mut(index) else { continue };
+            slot.settle();
+            let pending = &mut slot.pending;
             if let Err(reason) = merge.apply(pending) {
                 all_refused.push(Refused { reason: reason.into(), name: Arc::clone(&pending.key.name), events: pending.events });
             }
@@ -207,7 +228,7 @@ impl Table {
     /// What would be handed over now.
     #[cfg(test)]
     pub(super) fn pending(&self) -> impl Iterator<Item = &Pending> {
-        self.changed.iter().filter_map(|index| self.slots.get(*index))
+        self.changed.iter().filter_map(|index| self.slots.get(*index)).map(|slot| &slot.pending)
     }
 
     /// Takes a new configuration. The table must have been emptied; requests that are open stay open.
@@ -233,7 +254,7 @@ impl Table {
             let id = event.request_id.as_deref().ok_or(Refusal::MissingField)?;
             let place = self.place_reading(Instrument::Active, event)?;
             let Some(slot) = self.slots.get(place.slot) else { return Ok(()) };
-            let series = slot.key.clone();
+            let series = slot.pending.key.clone();
             if self.open.begin(id, &series, at)? {
                 self.active(series, 1.0);
             }
@@ -284,8 +305,9 @@ impl Table {
         let slot = self.slots.len();
         self.by_series.insert(series.clone(), slot);
         let change = Change::none(series.kind, || self.registry.bounds(&series.name));
-        self.known_bytes += series.labels.byte_len() + if series.kind == MetricType::Histogram { HISTOGRAM_BYTES } else { SLOT_BYTES };
-        self.slots.push(Pending::new(series, change));
+        let (bytes, room) = if series.kind == MetricType::Histogram { (HISTOGRAM_BYTES, OBSERVED_MAX) } else { (SLOT_BYTES, 0) };
+        self.known_bytes += series.labels.byte_len() + bytes;
+        self.slots.push(Slot { pending: Pending::new(series, change), observed: Vec::with_capacity(room) });
         slot
     }
 
@@ -313,12 +335,20 @@ impl Table {
     }
 
     fn apply(&mut self, slot: usize, part: Part) {
-        let Some(pending) = self.slots.get_mut(slot) else { return };
+        let Some(Slot { pending, observed }) = self.slots.get_mut(slot) else { return };
         if pending.events == 0 {
             self.changed.push(slot);
         }
         pending.events += 1;
         match (part, &mut pending.change) {
+            (Part::Observation { value, weight: 1 }, Change::Observe(_)) => {
+                observed.push(value);
+                if observed.len() >= OBSERVED_MAX
+                    && let Some(slot) = self.slots.get_mut(slot)
+                {
+                    slot.settle();
+                }
+            }
             (Part::Rise(rise), Change::Count(total)) => *total += rise,
             (Part::Level { value: more, op: GaugeOp::Add, merge: latest }, Change::Gauge { value, merge, .. }) => {
                 *value += more;

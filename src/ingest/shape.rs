@@ -3,6 +3,7 @@
 //! look-up of its bytes and the reading of its value.
 
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -36,20 +37,28 @@ pub(super) enum Effect {
     Observe(u64),
 }
 
-/// The shapes that have been seen.
+/// The shapes that have been seen. Their text lies in one piece: what is looked up a hundred thousand times a second should
+/// not be scattered over memory.
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
     table: HashTable<Shape>,
+    text: Vec<u8>,
     hasher: DefaultHashBuilder,
-    bytes: usize,
 }
 
 #[derive(Debug)]
 struct Shape {
-    name: Box<[u8]>,
-    /// From the bar behind the value to the end of the line.
-    fields: Box<[u8]>,
+    /// The name, and behind it the fields: from the bar behind the value to the end of the line.
+    name: Range<u32>,
+    end: u32,
     meaning: Meaning,
+}
+
+impl Shape {
+    fn parts<'t>(&self, text: &'t [u8]) -> (&'t [u8], &'t [u8]) {
+        let part = |from: u32, to: u32| text.get(from as usize..to as usize).unwrap_or(&[]);
+        (part(self.name.start, self.name.end), part(self.name.end, self.end))
+    }
 }
 
 /// A line in its three parts.
@@ -72,17 +81,24 @@ impl Shapes {
     /// What a line does, and its value as the sender wrote it; `None` for a shape that has not been seen.
     pub(super) fn find<'l>(&self, line: &'l [u8]) -> Option<(Meaning, &'l [u8])> {
         let parts = Parts::of(line)?;
-        let shape = self.table.find(self.hash(parts), |shape| *shape.fields == *parts.fields && *shape.name == *parts.name)?;
+        let shape = self.table.find(self.hash(parts), |shape| shape.parts(&self.text) == (parts.name, parts.fields))?;
         Some((shape.meaning, parts.value))
     }
 
     /// Remembers what the lines of this shape do.
     pub(super) fn learn(&mut self, line: &[u8], meaning: Meaning) {
         let Some(parts) = Parts::of(line) else { return };
-        let shape = Shape { name: parts.name.into(), fields: parts.fields.into(), meaning };
-        self.bytes += shape.name.len() + shape.fields.len();
-        let hasher = &self.hasher;
-        self.table.insert_unique(self.hash(parts), shape, |shape| hash(hasher, &shape.name, &shape.fields));
+        let start = self.text.len();
+        let (behind_name, end) = (start + parts.name.len(), start + parts.name.len() + parts.fields.len());
+        let (Ok(start), Ok(behind_name), Ok(end)) = (u32::try_from(start), u32::try_from(behind_name), u32::try_from(end)) else { return };
+        self.text.extend_from_slice(parts.name);
+        self.text.extend_from_slice(parts.fields);
+        let (hash_of, text) = (&self.hasher, &self.text);
+        let rehash = |shape: &Shape| {
+            let (name, fields) = shape.parts(text);
+            hash(hash_of, name, fields)
+        };
+        self.table.insert_unique(self.hash(parts), Shape { name: start..behind_name, end, meaning }, rehash);
     }
 
     /// How many shapes are remembered.
@@ -92,7 +108,7 @@ impl Shapes {
 
     /// How many bytes of text are remembered.
     pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+        self.text.len()
     }
 
     fn hash(&self, parts: Parts<'_>) -> u64 {

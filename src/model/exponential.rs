@@ -86,7 +86,9 @@ impl Exponential {
             if buckets.span_with(index) + others <= EXPONENTIAL_BUCKETS_MAX || self.schema == SCHEMA_MIN {
                 return buckets.add(index, count);
             }
-            self.halve();
+            if !(self.positive.trim() | self.negative.trim()) {
+                self.halve();
+            }
         }
     }
 
@@ -105,12 +107,16 @@ impl Exponential {
         }
     }
 
-    /// Takes all observations out and keeps the room.
+    /// Takes all observations out and keeps the room: the next ones will most likely lie where these lay.
     pub fn clear(&mut self) {
-        self.schema = SCHEMA_MAX;
         self.zero = 0;
         self.positive.counts.clear();
         self.negative.counts.clear();
+        if self.schema < SCHEMA_MAX {
+            self.schema = SCHEMA_MAX;
+            self.positive.trim();
+            self.negative.trim();
+        }
     }
 
     /// The buckets of one side that hold something, by index; the index rises away from zero.
@@ -267,6 +273,14 @@ mod tests {
             prop_assert_eq!(&merged, &whole);
             prop_assert_eq!(whole.count(), values.iter().map(|(_, weight)| weight).sum::<u64>());
             prop_assert!(whole.positive.span() + whole.negative.span() <= EXPONENTIAL_BUCKETS_MAX);
+        }
+
+        #[test]
+        fn a_cleared_histogram_is_as_good_as_a_new_one(before in proptest::collection::vec(value(), 0..40), after in proptest::collection::vec(value(), 0..40)) {
+            let mut cleared = of(&before);
+            cleared.clear();
+            after.iter().for_each(|value| cleared.observe(*value, 1));
+            prop_assert_eq!(cleared, of(&after));
         }
 
         #[test]

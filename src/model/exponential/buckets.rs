@@ -47,6 +47,14 @@ impl Buckets {
         (self.first..).zip(self.counts.iter()).filter(|(_, count)| *count > 0)
     }
 
+    /// Gives up empty buckets at both ends; true when there were any.
+    pub(super) fn trim(&mut self) -> bool {
+        let before = self.counts.len();
+        let front = self.counts.trim();
+        self.first = self.first.saturating_add(i32::try_from(front).unwrap_or(0));
+        self.counts.len() < before
+    }
+
     pub(super) fn halve(&mut self) {
         let Some(last) = self.last() else { return };
         let first = coarser(self.first, 1);

@@ -88,9 +88,20 @@ impl Counts {
         }
     }
 
-    /// Empties it and keeps the room.
+    /// Sets every count to zero.
     pub(super) fn clear(&mut self) {
-        self.truncate(0);
+        match self {
+            Self::Narrow(counts) => counts.fill(0),
+            Self::Wide(counts) => counts.fill(0),
+        }
+    }
+
+    /// Takes out the zeros at both ends, and tells how many were at the front.
+    pub(super) fn trim(&mut self) -> usize {
+        match self {
+            Self::Narrow(counts) => trim(counts),
+            Self::Wide(counts) => trim(counts),
+        }
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
@@ -119,4 +130,13 @@ fn make_room<T>(counts: &mut Vec<T>, more: usize) {
     if counts.capacity() < counts.len() + more {
         counts.reserve_exact(more.next_multiple_of(GROWTH));
     }
+}
+
+fn trim<T: Default + PartialEq>(counts: &mut Vec<T>) -> usize {
+    let zero = T::default();
+    counts.truncate(counts.iter().rposition(|count| *count != zero).map_or(0, |last| last + 1));
+    let front = counts.iter().position(|count| *count != zero).unwrap_or(0);
+    counts.rotate_left(front);
+    counts.truncate(counts.len() - front);
+    front
 }
