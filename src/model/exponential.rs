@@ -65,8 +65,11 @@ impl Exponential {
             self.zero = self.zero.saturating_add(weight);
             return;
         }
-        let sign = if value < 0.0 { Sign::Negative } else { Sign::Positive };
-        self.add(SCHEMA_MAX, sign, index_of(value.abs()), weight);
+        let (sign, index) = (if value < 0.0 { Sign::Negative } else { Sign::Positive }, index_of(value.abs()));
+        // By far most often at full resolution and in the midst of the others.
+        if sign == Sign::Negative || self.schema < SCHEMA_MAX || !self.positive.add_within(index, weight) {
+            self.add(SCHEMA_MAX, sign, index, weight);
+        }
     }
 
     /// Adds observations that are already in a bucket of `schema`; of a schema that is coarser than this histogram's, by

@@ -43,6 +43,11 @@ impl Buckets {
         self.counts.add(place, count);
     }
 
+    /// Adds to a bucket within the span; false where it lies outside.
+    pub(super) fn add_within(&mut self, index: i32, count: u64) -> bool {
+        usize::try_from(index.saturating_sub(self.first)).is_ok_and(|place| self.counts.add_at(place, count))
+    }
+
     pub(super) fn filled(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
         (self.first..).zip(self.counts.iter()).filter(|(_, count)| *count > 0)
     }

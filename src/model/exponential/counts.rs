@@ -34,18 +34,24 @@ impl Counts {
         (0..self.len()).map(|place| self.get(place))
     }
 
-    /// Adds to a place, making it where it does not exist.
-    pub(super) fn add(&mut self, place: usize, more: u64) {
-        self.reach(place);
+    /// Adds to a place; false where it does not exist or would outgrow its width.
+    pub(super) fn add_at(&mut self, place: usize, more: u64) -> bool {
         if let Self::Narrow(counts) = self
             && let (Some(count), Ok(narrow)) = (counts.get_mut(place), u32::try_from(more))
             && let Some(sum) = count.checked_add(narrow)
         {
             *count = sum;
-            return;
+            return true;
         }
-        let sum = self.get(place).saturating_add(more);
-        self.set(place, sum);
+        false
+    }
+
+    /// Adds to a place, making it where it does not exist.
+    pub(super) fn add(&mut self, place: usize, more: u64) {
+        self.reach(place);
+        if !self.add_at(place, more) {
+            self.set(place, self.get(place).saturating_add(more));
+        }
     }
 
     /// Replaces a count; a place that does not exist stays so.
