@@ -127,10 +127,11 @@ impl Agent {
         self.ingest_task.stop();
         self.ingest_task.ended().await;
         // It holds the sockets, which the new ones may be again.
-        self.ingest = None;
-        for part in ["socket:stream", "socket:datagram"] {
+        for part in self.ingest.take().iter().flat_map(|ingest| ingest.parts()) {
             self.board.remove(part);
         }
+        // Where the last reload lost them there was no one to take it off.
+        self.board.remove("socket:stream");
         let refused = match self.serve_events(new) {
             Ok(()) => return Ok(()),
             Err(error) => format!("{error:#}"),

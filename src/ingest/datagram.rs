@@ -1,17 +1,18 @@
-//! The datagram socket, on a thread of its own. A call takes all datagrams that wait, up to [`BATCH`], and waits itself
+//! A datagram socket, on a thread of its own. A call takes all datagrams that wait, up to [`BATCH`], and waits itself
 //! when there is none: where each line is a datagram, what a wake-up costs is most of what an event costs.
 //! (A Unix datagram waits in its sender's own buffer and is never dropped by the kernel: `SO_RCVBUF` has no say here.)
 
 use std::io::{self, ErrorKind, IoSliceMut};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixDatagram;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use super::Refusal;
+use super::listener::Socket;
 use super::session::Session;
-use super::task::{DATAGRAM, Ingest, PAUSE};
+use super::task::{Ingest, PAUSE};
 use crate::model::Condition;
 use crate::runtime::{Stage, TaskContext};
 
@@ -26,21 +27,19 @@ const LEFT_MAX: usize = 100_000;
 ///
 /// # Errors
 /// When the socket cannot be set up.
-pub(super) fn receive(ingest: &Ingest, context: &TaskContext) -> io::Result<()> {
-    let Some(own) = &ingest.sockets.datagram else { return Ok(()) };
-    let socket = own.socket.try_clone()?;
-    socket.set_nonblocking(false)?;
-    socket.set_read_timeout(Some(WAIT))?;
-    let mut datagrams = Datagrams::new(ingest, socket);
+pub(super) fn receive(ingest: &Ingest, own: &Socket<OwnedFd>, context: &TaskContext) -> io::Result<()> {
+    rustix::io::ioctl_fionbio(&own.socket, false)?;
+    set_socket_timeout(&own.socket, Timeout::Recv, Some(WAIT))?;
+    let mut datagrams = Datagrams::new(ingest, own);
     let detail = own.detail();
     let mut reported = false;
     while context.shutdown.stage() < Stage::Draining {
         context.pulse.beat();
         if !std::mem::replace(&mut reported, true) {
-            ingest.report(DATAGRAM, Condition::Ok, &detail);
+            ingest.report(&own.part, Condition::Ok, &detail);
         }
         if let Err(error) = datagrams.take(MsgFlags::MSG_WAITFORONE) {
-            ingest.failed(DATAGRAM, "receive", &error);
+            ingest.failed(&own.part, "receive", &error);
             reported = false;
             std::thread::sleep(PAUSE);
         }
@@ -61,19 +60,19 @@ pub(super) fn receive(ingest: &Ingest, context: &TaskContext) -> io::Result<()> 
 
 /// The session of all datagrams, and the buffers they come into, each one byte larger than the limit: a datagram that
 /// fills it was cut.
-struct Datagrams {
+struct Datagrams<'s> {
     session: Session,
-    socket: UnixDatagram,
+    socket: &'s OwnedFd,
     headers: MultiHeaders<()>,
     buffers: [Vec<u8>; BATCH],
 }
 
-impl Datagrams {
-    fn new(ingest: &Ingest, socket: UnixDatagram) -> Self {
+impl<'s> Datagrams<'s> {
+    fn new(ingest: &Ingest, own: &'s Socket<OwnedFd>) -> Self {
         let size = ingest.shared.config().frame_bytes_max.get() + 1;
         Self {
             session: Session::new(&ingest.shared, &ingest.log),
-            socket,
+            socket: &own.socket,
             headers: MultiHeaders::preallocate(BATCH, None),
             // Zeroed by the system on first use: a page that no datagram reaches is never made.
             buffers: std::array::from_fn(|_| vec![0; size]),

@@ -7,6 +7,10 @@ use std::path::Path;
 use super::{Config, SocketConfig};
 use crate::runtime::{Access, SocketError, SocketFile, SocketKind, bind_unix};
 
+/// The Unix sockets' names on the board.
+pub(super) const STREAM: &str = "socket:stream";
+pub(super) const DATAGRAM: &str = "socket:datagram";
+
 /// Sockets that were bound before the agent started, by the one who started it.
 #[derive(Debug, Default)]
 pub struct Passed {
@@ -19,8 +23,8 @@ pub struct Passed {
 /// The sockets that events come over.
 #[derive(Debug)]
 pub struct Sockets {
-    pub(super) stream: Option<Socket<UnixListener>>,
-    pub(super) datagram: Option<Socket<UnixDatagram>>,
+    pub(super) streams: Vec<Socket<UnixListener>>,
+    pub(super) datagrams: Vec<Socket<OwnedFd>>,
 }
 
 impl Sockets {
@@ -29,10 +33,15 @@ impl Sockets {
     /// # Errors
     /// When a socket cannot be had; the message names the path and what to do.
     pub fn open(config: &Config, folder: &Path, passed: Passed) -> Result<Self, SocketError> {
-        let stream = socket(&config.stream, &folder.join("events.sock"), "ingest.stream.path", SocketKind::Stream, passed.stream)?;
+        let stream = unix(STREAM, &config.stream, &folder.join("events.sock"), SocketKind::Stream, passed.stream.map(OwnedFd::from))?;
         let dgram = &folder.join("events.dgram.sock");
-        let datagram = socket(&config.datagram, dgram, "ingest.datagram.path", SocketKind::Datagram, passed.datagram)?;
-        Ok(Self { stream, datagram })
+        let datagram = unix(DATAGRAM, &config.datagram, dgram, SocketKind::Datagram, passed.datagram.map(OwnedFd::from))?;
+        Ok(Self { streams: stream.into_iter().collect(), datagrams: datagram.into_iter().collect() })
+    }
+
+    /// Their names on the board.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &str> {
+        self.streams.iter().map(|socket| &*socket.part).chain(self.datagrams.iter().map(|socket| &*socket.part))
     }
 }
 
@@ -40,6 +49,8 @@ impl Sockets {
 #[derive(Debug)]
 pub(super) struct Socket<S> {
     pub(super) socket: S,
+    /// Its name on the board.
+    pub(super) part: String,
     /// `None` for a socket that was passed.
     pub(super) file: Option<SocketFile>,
 }
@@ -51,23 +62,28 @@ impl<S> Socket<S> {
     }
 }
 
-fn socket<S: From<OwnedFd>>(
+fn unix<S: From<OwnedFd>>(
+    part: &str,
     config: &SocketConfig,
     default: &Path,
-    setting: &'static str,
     kind: SocketKind,
-    passed: Option<S>,
+    passed: Option<OwnedFd>,
 ) -> Result<Option<Socket<S>>, SocketError> {
+    let part = part.to_owned();
     if let Some(socket) = passed {
-        return Ok(Some(Socket { socket, file: None }));
+        return Ok(Some(Socket { socket: socket.into(), part, file: None }));
     }
     if !config.enabled {
         return Ok(None);
     }
     let path = config.path.as_deref().unwrap_or(default);
     let access = Access { mode: config.mode.bits(), owner: config.owner.as_deref(), group: config.group.as_deref() };
+    let setting = match kind {
+        SocketKind::Stream => "ingest.stream.path",
+        SocketKind::Datagram => "ingest.datagram.path",
+    };
     let (socket, file) = bind_unix(path, kind, access, setting)?;
-    Ok(Some(Socket { socket: socket.into(), file: Some(file) }))
+    Ok(Some(Socket { socket: socket.into(), part, file: Some(file) }))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! The task that serves both sockets.
+//! The task that serves all sockets.
 
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::intake::Shared;
@@ -16,9 +17,6 @@ use crate::model::Condition;
 use crate::registry::Registry;
 use crate::runtime::{Board, Stage, TaskContext, TaskResult, thread};
 use crate::telemetry::Telemetry;
-
-const STREAM: &str = "socket:stream";
-pub(super) const DATAGRAM: &str = "socket:datagram";
 
 /// How long to wait after a failure to accept or receive: most likely the process is out of file descriptors.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
@@ -37,11 +35,7 @@ impl Ingest {
     #[must_use]
     pub fn new(config: &Config, sockets: Sockets, registry: Arc<Registry>, telemetry: &Telemetry, board: Board) -> Arc<Self> {
         let shared = Shared::new(config, registry, telemetry);
-        for (name, there) in [(STREAM, sockets.stream.is_some()), (DATAGRAM, sockets.datagram.is_some())] {
-            if there {
-                board.require(name);
-            }
-        }
+        sockets.parts().for_each(|part| board.require(part));
         Arc::new(Self { sockets, shared, log: Arc::new(Log::new()), board })
     }
 
@@ -49,6 +43,11 @@ impl Ingest {
     /// connections and the frame limit of what is open stay as they were.
     pub fn reconfigure(&self, config: &Config) {
         self.shared.reconfigure(config);
+    }
+
+    /// The names of its sockets on the board.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.sockets.parts()
     }
 
     pub(super) fn report(&self, name: &str, condition: Condition, detail: &str) {
@@ -70,7 +69,11 @@ impl Ingest {
 /// # Errors
 /// When a socket cannot be handed to the runtime.
 pub async fn run(ingest: Arc<Ingest>, context: TaskContext) -> TaskResult {
-    tokio::try_join!(listen(&ingest, context.clone()), receive(&ingest, context.clone()), beat(context))?;
+    let most = ingest.shared.config().connections_max.clamp(1, Semaphore::MAX_PERMITS);
+    let permits = Permits { most, free: Arc::new(Semaphore::new(most)) };
+    let streams = ingest.sockets.streams.iter().map(|socket| listen(&ingest, socket, permits.clone(), context.clone()));
+    let datagrams = (0..ingest.sockets.datagrams.len()).map(|index| receive(&ingest, index, context.clone()));
+    tokio::try_join!(try_join_all(streams), try_join_all(datagrams), beat(context.clone()))?;
     Ok(())
 }
 
@@ -84,21 +87,31 @@ async fn beat(mut context: TaskContext) -> std::io::Result<()> {
     }
 }
 
+/// As many as there may be connections, over all sockets.
+#[derive(Clone, Debug)]
+struct Permits {
+    most: usize,
+    free: Arc<Semaphore>,
+}
+
+impl Permits {
+    async fn one(&self) -> std::io::Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).acquire_owned().await.map_err(std::io::Error::other)
+    }
+}
+
 /// Accepts stream connections, one permit each.
-async fn listen(ingest: &Ingest, mut context: TaskContext) -> std::io::Result<()> {
-    let Some(socket) = &ingest.sockets.stream else { return Ok(()) };
+async fn listen(ingest: &Ingest, socket: &Socket<UnixListener>, permits: Permits, mut context: TaskContext) -> std::io::Result<()> {
     let listener = tokio_listener(socket)?;
     let detail = socket.detail();
-    let most = ingest.shared.config().connections_max.clamp(1, Semaphore::MAX_PERMITS);
-    let permits = Arc::new(Semaphore::new(most));
     loop {
-        if permits.available_permits() == 0 {
-            ingest.report(STREAM, Condition::Degraded, &format!("all {most} connections are taken, others wait"));
+        if permits.free.available_permits() == 0 {
+            ingest.report(&socket.part, Condition::Degraded, &format!("all {} connections are taken, others wait", permits.most));
         }
         // The permit comes first: what cannot be served waits in the kernel's queue.
         let accept = async {
-            let permit = Arc::clone(&permits).acquire_owned().await.map_err(std::io::Error::other)?;
-            ingest.report(STREAM, Condition::Ok, &detail);
+            let permit = permits.one().await?;
+            ingest.report(&socket.part, Condition::Ok, &detail);
             Ok((listener.accept().await?.0, permit))
         };
         let accepted = tokio::select! {
@@ -108,7 +121,7 @@ async fn listen(ingest: &Ingest, mut context: TaskContext) -> std::io::Result<()
         match accepted {
             Ok((stream, permit)) => connect(ingest, &context, stream, permit),
             Err(error) => {
-                ingest.failed(STREAM, "accept", &error);
+                ingest.failed(&socket.part, "accept", &error);
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -119,7 +132,7 @@ async fn listen(ingest: &Ingest, mut context: TaskContext) -> std::io::Result<()
         // Asked directly: the runtime may not have heard of the last ones yet. Those that hold the permits are draining.
         while let Ok((stream, _)) = socket.socket.accept() {
             stream.set_nonblocking(true)?;
-            let permit = Arc::clone(&permits).acquire_owned().await.map_err(std::io::Error::other)?;
+            let permit = permits.one().await?;
             connect(ingest, &context, tokio::net::UnixStream::from_std(stream)?, permit);
         }
     }
@@ -156,14 +169,11 @@ impl Drop for Open {
 }
 
 /// Receives datagrams on a thread of its own: see [`datagram`].
-async fn receive(ingest: &Arc<Ingest>, context: TaskContext) -> std::io::Result<()> {
-    if ingest.sockets.datagram.is_none() {
-        return Ok(());
-    }
+async fn receive(ingest: &Arc<Ingest>, index: usize, context: TaskContext) -> std::io::Result<()> {
     let (end, ended) = tokio::sync::oneshot::channel();
     let ingest = Arc::clone(ingest);
     thread("sidewatch-dgram", move || {
-        let received = datagram::receive(&ingest, &context);
+        let received = ingest.sockets.datagrams.get(index).map_or(Ok(()), |socket| datagram::receive(&ingest, socket, &context));
         // The socket has to be free before anyone hears of the end.
         drop(ingest);
         // Whoever waited may be gone: then the agent is, too.

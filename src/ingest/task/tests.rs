@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::*;
 use crate::ingest::Passed;
+use crate::ingest::listener::{DATAGRAM, STREAM};
 use crate::model::Value;
 use crate::runtime::{Policy, Supervisor};
 
