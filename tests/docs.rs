@@ -48,6 +48,11 @@ const LIMITS: &[(&str, &str, &str)] = &[
         "the line, frame or datagram is refused",
     ),
     ("ingest.connections_max", "`sidewatch_ingest_connections`", "`/readyz?verbose`: all 1024 connections are taken, others wait"),
+    (
+        "ingest.datagram.senders_max",
+        "`sidewatch_ingest_datagram_senders_evicted_total`",
+        "nothing is refused: the one that was silent for longest is forgotten, and its part in merged gauges with it",
+    ),
     ("ingest.labels_max", r#"`sidewatch_ingest_refused_total{reason="too_many_labels"}`"#, "the event is refused"),
     ("ingest.label_value_bytes_max", r#"`sidewatch_ingest_refused_total{reason="label_too_long"}`"#, "the event is refused"),
     (

@@ -118,7 +118,7 @@ impl Agent {
     async fn swap_ingest(&mut self, old: &Config, new: &Config) -> Result<(), String> {
         let fixed = |config: &Config| {
             let config = &config.ingest;
-            (config.stream.clone(), config.datagram.clone(), config.connections_max, config.frame_bytes_max)
+            (config.stream.clone(), config.datagram.clone(), config.allow.clone(), config.connections_max, config.frame_bytes_max)
         };
         if let Some(ingest) = self.ingest.as_ref().filter(|_| fixed(old) == fixed(new)) {
             ingest.reconfigure(&new.ingest);

@@ -42,6 +42,7 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("promql.samples_max", config.promql.samples_max, 1000..=usize::MAX),
         ("promql.steps_max", config.promql.steps_max, 1..=1_000_000),
         ("ingest.connections_max", config.ingest.connections_max, 1..=usize::MAX),
+        ("ingest.datagram.senders_max", config.ingest.datagram.senders_max, 1..=usize::MAX),
         ("ingest.labels_max", config.ingest.labels_max, 1..=usize::MAX),
         ("ingest.label_value_bytes_max", config.ingest.label_value_bytes_max, 1..=usize::MAX),
         ("ingest.name_bytes_max", config.ingest.name_bytes_max, 1..=usize::MAX),
@@ -80,6 +81,9 @@ fn faults(config: &Config) -> Vec<(String, String)> {
     let (stream, datagram) = (&config.ingest.stream, &config.ingest.datagram);
     if stream.enabled && datagram.enabled && stream.path.is_some() && stream.path == datagram.path {
         fault("ingest.datagram.path", "it is the path of ingest.stream as well".to_owned());
+    }
+    if datagram.enabled && !datagram.credentials && !config.ingest.allow.is_empty() {
+        fault("ingest.datagram.credentials", "without them nobody can be told from those in ingest.allow".to_owned());
     }
     if let Err(error) = config.log.filter() {
         fault("log.level", crate::telemetry::chain(&error));
@@ -144,6 +148,10 @@ log: {level: 'a=b=c'}
             ("jobs: {host: ''}", "jobs.host: it is empty: the label would be missing"),
             ("instance: ''", "instance: it is empty: the label would be missing"),
             ("ingest: {stream: {path: /a}, datagram: {path: /a}}", "ingest.datagram.path: it is the path of ingest.stream as well"),
+            (
+                "ingest: {allow: {users: [root]}, datagram: {credentials: false}}",
+                "ingest.datagram.credentials: without them nobody can be told from those in ingest.allow",
+            ),
             ("collect: {interval: 1ms}", "collect.interval: 1ms is too short; it is at least 100ms"),
         ] {
             let lines = faults_of(text);

@@ -85,9 +85,10 @@ enum Part {
 }
 
 impl Table {
-    pub(super) fn new(config: &Config, registry: Arc<Registry>) -> Self {
+    /// For a sender in this systemd unit, if it is known.
+    pub(super) fn new(config: &Config, unit: Option<&str>, registry: Arc<Registry>) -> Self {
         Self {
-            naming: Naming::new(config),
+            naming: Naming::new(config, unit),
             registry,
             series_max: config.flush_series.max(1),
             bytes_max: config.session_bytes_max,
@@ -207,6 +208,12 @@ impl Table {
         count
     }
 
+    /// Forgets what stands for the sender's present state: it is gone. The table must have been emptied.
+    pub(super) fn bereave(&mut self) {
+        self.open.clear();
+        self.merged_gauges = false;
+    }
+
     /// Hands all changes over, and tells which are refused.
     pub(super) fn hand_over(&mut self, merge: &mut Merge<'_>) -> Vec<Refused> {
         let mut all_refused = Vec::new();
@@ -232,8 +239,8 @@ impl Table {
     }
 
     /// Takes a new configuration. The table must have been emptied; requests that are open stay open.
-    pub(super) fn reconfigure(&mut self, config: &Config) {
-        self.naming = Naming::new(config);
+    pub(super) fn reconfigure(&mut self, config: &Config, unit: Option<&str>) {
+        self.naming = Naming::new(config, unit);
         self.series_max = config.flush_series.max(1);
         self.bytes_max = config.session_bytes_max;
         self.open.limit(config.open_requests_max, config.open_request_timeout.as_millis());

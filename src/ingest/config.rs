@@ -15,7 +15,11 @@ pub struct Config {
     /// The stream socket. Its default path is `events.sock` in the folder for sockets.
     pub stream: SocketConfig,
     /// The datagram socket. Its default path is `events.dgram.sock` in the folder for sockets.
-    pub datagram: SocketConfig,
+    pub datagram: DatagramConfig,
+    /// Who may send. A change closes the connections that are open.
+    pub allow: Allow,
+    /// Whether series of a sender that is known to belong to a systemd unit get its name as the label `unit`.
+    pub unit_label: bool,
     /// The label `service_name` of events that name no service themselves; empty for none.
     pub service: String,
     /// Keys of `tags` that become labels of `http_server_request_duration_seconds` and the body sizes; others are
@@ -48,7 +52,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             stream: SocketConfig::default(),
-            datagram: SocketConfig::default(),
+            datagram: DatagramConfig::default(),
+            allow: Allow::default(),
+            unit_label: false,
             service: String::new(),
             request_tags: Vec::new(),
             frame_bytes_max: FrameBytes(MAX_FRAME),
@@ -85,6 +91,62 @@ pub struct SocketConfig {
 impl Default for SocketConfig {
     fn default() -> Self {
         Self { enabled: true, path: None, mode: Mode(0o660), owner: None, group: None }
+    }
+}
+
+/// The datagram socket. A change closes the connections that are open, once what they have sent is read. Where systemd passes
+/// one, its place and access are systemd's to say.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatagramConfig {
+    /// Whether to listen at all.
+    pub enabled: bool,
+    /// Where the socket is; its folder is made when it is missing. Default: see above.
+    pub path: Option<PathBuf>,
+    /// Who may send, as octal digits; `w` is what it takes.
+    pub mode: Mode,
+    /// The user that the socket belongs to, by name or number. Default: the agent's own.
+    pub owner: Option<String>,
+    /// The group that the socket belongs to, by name or number. Default: the agent's own.
+    pub group: Option<String>,
+    /// Whether the kernel is asked which process each datagram comes from. Without, all datagrams come from one sender, of
+    /// which nothing is known.
+    pub credentials: bool,
+    /// The most processes that are told apart at a time; beyond, the one that has been silent for longest is forgotten.
+    pub senders_max: usize,
+}
+
+impl Default for DatagramConfig {
+    fn default() -> Self {
+        let SocketConfig { enabled, path, mode, owner, group } = SocketConfig::default();
+        Self { enabled, path, mode, owner, group, credentials: true, senders_max: 512 }
+    }
+}
+
+impl DatagramConfig {
+    /// What it has in common with the other sockets.
+    pub(super) fn socket(&self) -> SocketConfig {
+        let Self { enabled, path, mode, owner, group, .. } = self.clone();
+        SocketConfig { enabled, path, mode, owner, group }
+    }
+}
+
+/// Who may send, as the kernel tells of the process at the other end; beside the mode of the socket's file. Where both lists are
+/// empty, everyone may.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Allow {
+    /// Users, by name or number.
+    pub users: Vec<String>,
+    /// Groups, by name or number: who sends as such a group, and its members in the database of groups.
+    pub groups: Vec<String>,
+}
+
+impl Allow {
+    /// True when everyone may.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.groups.is_empty()
     }
 }
 

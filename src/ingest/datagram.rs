@@ -1,17 +1,20 @@
 //! A datagram socket, on a thread of its own. A call takes all datagrams that wait, up to [`BATCH`], and waits itself
 //! when there is none: where each line is a datagram, what a wake-up costs is most of what an event costs.
+//! Which process each comes from is asked of the kernel, and settles whose session it is.
 //! (A Unix datagram waits in its sender's own buffer and is never dropped by the kernel: `SO_RCVBUF` has no say here.)
 
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg};
+use nix::cmsg_space;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, UnixCredentials, recvmmsg};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use super::Refusal;
+use super::guests::Guests;
 use super::listener::Socket;
-use super::session::Session;
+use super::peer::Credentials;
 use super::task::{Ingest, PAUSE};
 use crate::model::Condition;
 use crate::runtime::{Stage, TaskContext};
@@ -23,7 +26,7 @@ const WAIT: Duration = Duration::from_millis(100);
 /// How many are taken of those that wait when the agent stops; the kernel's own limit is far below.
 const LEFT_MAX: usize = 100_000;
 
-/// Receives until the agent drains, all senders as one.
+/// Receives until the agent drains.
 ///
 /// # Errors
 /// When the socket cannot be set up.
@@ -43,7 +46,7 @@ pub(super) fn receive(ingest: &Ingest, own: &Socket<OwnedFd>, context: &TaskCont
             reported = false;
             std::thread::sleep(PAUSE);
         }
-        datagrams.session.settle();
+        datagrams.guests.settle();
     }
     // What waits in a queue of our own would be lost; a passed socket lives on, and its queue is the successor's.
     if let Some(file) = &own.file {
@@ -54,14 +57,14 @@ pub(super) fn receive(ingest: &Ingest, own: &Socket<OwnedFd>, context: &TaskCont
             left = if taken == 0 { 0 } else { left.saturating_sub(taken) };
         }
     }
-    datagrams.session.flush();
+    datagrams.guests.flush();
     Ok(())
 }
 
-/// The session of all datagrams, and the buffers they come into, each one byte larger than the limit: a datagram that
+/// The sessions of all senders, and the buffers they come into, each one byte larger than the limit: a datagram that
 /// fills it was cut.
 struct Datagrams<'s> {
-    session: Session,
+    guests: Guests,
     socket: &'s OwnedFd,
     headers: MultiHeaders<()>,
     buffers: [Vec<u8>; BATCH],
@@ -71,9 +74,10 @@ impl<'s> Datagrams<'s> {
     fn new(ingest: &Ingest, own: &'s Socket<OwnedFd>) -> Self {
         let size = ingest.shared.config().frame_bytes_max.get() + 1;
         Self {
-            session: Session::new(&ingest.shared, &ingest.log),
+            guests: Guests::new(&ingest.shared, own.credentials, &ingest.log),
             socket: &own.socket,
-            headers: MultiHeaders::preallocate(BATCH, None),
+            // Room for credentials and nothing else: descriptors that somebody sends along are closed by the kernel.
+            headers: MultiHeaders::preallocate(BATCH, own.credentials.then(|| cmsg_space!(UnixCredentials))),
             // Zeroed by the system on first use: a page that no datagram reaches is never made.
             buffers: std::array::from_fn(|_| vec![0; size]),
         }
@@ -81,22 +85,38 @@ impl<'s> Datagrams<'s> {
 
     /// Takes what is there; how many datagrams that was.
     fn take(&mut self, flags: MsgFlags) -> io::Result<usize> {
-        let mut sizes = [0; BATCH];
+        let mut arrived = [(0, None); BATCH];
         let mut slices = self.buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
         let received = match recvmmsg(self.socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), flags, None) {
-            Ok(datagrams) => datagrams.zip(&mut sizes).map(|(datagram, size)| *size = datagram.bytes).count(),
+            Ok(datagrams) => datagrams.zip(&mut arrived).map(|(one, place)| *place = (one.bytes, sender(&one))).count(),
             Err(error) => match io::Error::from(error) {
                 error if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(0),
                 error => return Err(error),
             },
         };
-        for (buffer, size) in self.buffers.iter().zip(sizes).take(received) {
-            self.session.received(size);
-            match buffer.get(..size) {
-                Some(payload) if size < buffer.len() => self.session.take(payload),
-                _ => self.session.refuse(Refusal::Truncated, buffer),
+        for (buffer, (size, sender)) in self.buffers.iter().zip(arrived).take(received) {
+            let guest = self.guests.of(sender);
+            let payload = buffer.get(..size).filter(|_| size < buffer.len());
+            match (&mut guest.session, payload) {
+                (None, _) => self.guests.turn_away(sender),
+                (Some(session), Some(payload)) => {
+                    session.received(size);
+                    session.take(payload);
+                }
+                (Some(session), None) => {
+                    session.received(size);
+                    session.refuse(Refusal::Truncated, buffer);
+                }
             }
         }
         Ok(received)
     }
+}
+
+/// Who has sent a datagram. Where descriptors came along there was no room for all, and nothing is known.
+fn sender(datagram: &RecvMsg<'_, '_, ()>) -> Option<Credentials> {
+    datagram.cmsgs().ok()?.find_map(|message| match message {
+        ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.into()),
+        _ => None,
+    })
 }

@@ -1,12 +1,15 @@
 //! One sender's way from payloads to the registry: lines are told apart, decoded, added to the table, and the table is
 //! handed over as a batch. Pure but for the counting: when to hand over is the session's decision.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::aggregate::{Found, Table};
+use super::log::Log;
 use super::metrics::{Metrics, Tally};
+use super::peer::{Allowed, Peer, Peers};
 use super::{Config, Refusal, dogstatsd, json};
 use crate::model::{Event, Timestamp};
 use crate::registry::Registry;
@@ -16,6 +19,9 @@ use crate::telemetry::Telemetry;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) metrics: Metrics,
+    /// The processes that send.
+    pub(super) peers: Peers,
+    allowed: Allowed,
     config: Mutex<Arc<Config>>,
     /// How many configurations there have been: a cheap way for every intake to notice a new one.
     generation: AtomicU64,
@@ -25,8 +31,24 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(config: &Config, registry: Arc<Registry>, telemetry: &Telemetry) -> Arc<Self> {
-        let (config, metrics) = (Mutex::new(Arc::new(config.clone())), Metrics::new(telemetry));
-        Arc::new(Self { metrics, config, generation: AtomicU64::new(0), registry, senders: AtomicU64::new(0) })
+        Self::over("/proc", config, registry, telemetry)
+    }
+
+    /// With another place than `/proc` to learn about senders from.
+    pub(super) fn over(proc: impl Into<PathBuf>, config: &Config, registry: Arc<Registry>, telemetry: &Telemetry) -> Arc<Self> {
+        let (allowed, unknown) = Allowed::new(&config.allow);
+        for name in unknown {
+            tracing::warn!(name, "ingest.allow names somebody who does not exist");
+        }
+        Arc::new(Self {
+            metrics: Metrics::new(telemetry),
+            peers: Peers::new(proc),
+            allowed,
+            config: Mutex::new(Arc::new(config.clone())),
+            generation: AtomicU64::new(0),
+            registry,
+            senders: AtomicU64::new(0),
+        })
     }
 
     /// The configuration now.
@@ -40,14 +62,39 @@ impl Shared {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// The intake of a new sender.
+    /// Whether this process may send.
+    pub(super) fn admits(&self, peer: &Peer) -> bool {
+        self.allowed.admits(peer.credentials())
+    }
+
+    /// Counts and tells of something that came from a process that may not send.
+    pub(super) fn turn_away(&self, peer: &Peer, log: &Log) {
+        let mut tally = Tally::default();
+        tally.refuse(Refusal::NotAllowed, 1);
+        self.metrics.add(&tally);
+        log.turned_away(peer);
+    }
+
+    /// Looks which senders have ended.
+    pub(super) fn look(&self) {
+        let ended = self.peers.look();
+        self.metrics.peers(self.peers.len(), ended);
+    }
+
+    /// The intake of a sender of which nothing is known.
+    #[cfg(test)]
     pub(super) fn intake(self: &Arc<Self>) -> Intake {
+        self.intake_of(&Peer::unknown())
+    }
+
+    /// The intake of a new sender.
+    pub(super) fn intake_of(self: &Arc<Self>, peer: &Arc<Peer>) -> Intake {
         let sender = self.senders.fetch_add(1, Ordering::Relaxed);
         let generation = self.generation.load(Ordering::Acquire);
         let config = self.config();
-        let table = Table::new(&config, Arc::clone(&self.registry));
+        let table = Table::new(&config, peer.unit(), Arc::clone(&self.registry));
         let flush_interval = config.flush_interval.get();
-        Intake { shared: Arc::clone(self), sender, generation, flush_interval, table, tally: Tally::default() }
+        Intake { shared: Arc::clone(self), peer: Arc::clone(peer), sender, generation, flush_interval, table, tally: Tally::default() }
     }
 }
 
@@ -60,6 +107,7 @@ pub(super) trait Witness {
 #[derive(Debug)]
 pub(super) struct Intake {
     shared: Arc<Shared>,
+    peer: Arc<Peer>,
     sender: u64,
     generation: u64,
     flush_interval: Duration,
@@ -79,7 +127,7 @@ impl Intake {
         if generation != self.generation {
             self.flush(at, witness);
             let config = self.shared.config();
-            self.table.reconfigure(&config);
+            self.table.reconfigure(&config, self.peer.unit());
             self.flush_interval = config.flush_interval.get();
             self.generation = generation;
         }
@@ -139,6 +187,15 @@ impl Intake {
             self.shared.metrics.batch();
         }
         self.shared.metrics.add(&std::mem::take(&mut self.tally));
+    }
+
+    /// The process has ended, whoever may still hold the connection: what stood for its present state goes, its counts stay.
+    pub(super) fn bereave(&mut self, at: Timestamp, witness: &impl Witness) {
+        self.flush(at, witness);
+        if self.table.has_merged_gauges() {
+            self.shared.registry.forget(self.sender);
+        }
+        self.table.bereave();
     }
 
     fn line(&mut self, line: &[u8], at: Timestamp, witness: &impl Witness) -> Result<(), Refusal> {

@@ -4,6 +4,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 
+use nix::sys::socket::{setsockopt, sockopt};
+
 use super::{Config, SocketConfig};
 use crate::runtime::{Access, SocketError, SocketFile, SocketKind, bind_unix};
 
@@ -35,7 +37,14 @@ impl Sockets {
     pub fn open(config: &Config, folder: &Path, passed: Passed) -> Result<Self, SocketError> {
         let stream = unix(STREAM, &config.stream, &folder.join("events.sock"), SocketKind::Stream, passed.stream.map(OwnedFd::from))?;
         let dgram = &folder.join("events.dgram.sock");
-        let datagram = unix(DATAGRAM, &config.datagram, dgram, SocketKind::Datagram, passed.datagram.map(OwnedFd::from))?;
+        let mut datagram = unix(DATAGRAM, &config.datagram.socket(), dgram, SocketKind::Datagram, passed.datagram.map(OwnedFd::from))?;
+        if let Some(datagram) = &mut datagram {
+            datagram.credentials = config.datagram.credentials;
+            // At once: of what waits in the socket already nobody can say any more who has sent it.
+            if let Err(error) = setsockopt(&datagram.socket, sockopt::PassCred, &datagram.credentials) {
+                tracing::warn!(%error, "the kernel does not tell who sends datagrams");
+            }
+        }
         Ok(Self { streams: stream.into_iter().collect(), datagrams: datagram.into_iter().collect() })
     }
 
@@ -51,6 +60,8 @@ pub(super) struct Socket<S> {
     pub(super) socket: S,
     /// Its name on the board.
     pub(super) part: String,
+    /// Whether the kernel tells of each datagram who has sent it.
+    pub(super) credentials: bool,
     /// `None` for a socket that was passed.
     pub(super) file: Option<SocketFile>,
 }
@@ -71,7 +82,7 @@ fn unix<S: From<OwnedFd>>(
 ) -> Result<Option<Socket<S>>, SocketError> {
     let part = part.to_owned();
     if let Some(socket) = passed {
-        return Ok(Some(Socket { socket: socket.into(), part, file: None }));
+        return Ok(Some(Socket { socket: socket.into(), part, credentials: false, file: None }));
     }
     if !config.enabled {
         return Ok(None);
@@ -83,7 +94,7 @@ fn unix<S: From<OwnedFd>>(
         SocketKind::Datagram => "ingest.datagram.path",
     };
     let (socket, file) = bind_unix(path, kind, access, setting)?;
-    Ok(Some(Socket { socket: socket.into(), part, file: Some(file) }))
+    Ok(Some(Socket { socket: socket.into(), part, credentials: false, file: Some(file) }))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Refusal;
 use super::intake::Witness;
+use super::peer::Peer;
 use crate::clock;
 use crate::telemetry::Throttle;
 
@@ -23,6 +24,12 @@ impl Log {
     /// `Some(n)` when a line may be written, `n` lines having been held back.
     pub(super) fn pass(&self) -> Option<u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pass(clock::monotonic())
+    }
+
+    /// Tells of a process that may not send, and sends.
+    pub(super) fn turned_away(&self, peer: &Peer) {
+        let Some(suppressed) = self.pass() else { return };
+        tracing::warn!(reason = Refusal::NotAllowed.as_str(), sender = %peer, suppressed, "a sender is refused: see ingest.allow");
     }
 }
 

@@ -6,6 +6,9 @@ use super::Refusal;
 use crate::model::{Event, MetricType};
 use crate::telemetry::Telemetry;
 
+/// Why the agent closed a connection: its sender is none of those who may send.
+pub(super) const NOT_ALLOWED: &str = "not_allowed";
+
 const KINDS: [&str; 4] = ["request", "count", "gauge", "histogram"];
 
 /// What a session has counted since its last batch.
@@ -62,6 +65,11 @@ pub(super) struct Metrics {
     abandoned: IntCounter,
     pub(super) connections: IntGauge,
     pub(super) connections_total: IntCounter,
+    /// Connections that the agent closed, by reason.
+    pub(super) closed: IntCounterVec,
+    pub(super) evictions: IntCounter,
+    peers: IntGauge,
+    peers_ended: IntCounter,
     pub(super) errors: IntCounterVec,
 }
 
@@ -77,6 +85,12 @@ impl Metrics {
         for operation in ["accept", "read", "receive"] {
             errors.with_label_values(&[operation]);
         }
+        let closed = telemetry.counters(
+            "sidewatch_ingest_connections_closed_total",
+            "Stream connections that the agent closed, by reason.",
+            &["reason"],
+        );
+        closed.with_label_values(&[NOT_ALLOWED]);
         Self {
             events: KINDS.map(|kind| events.with_label_values(&[kind])),
             refused: Refusal::ALL.map(|reason| refused.with_label_values(&[reason.as_str()])),
@@ -87,6 +101,13 @@ impl Metrics {
                 .counter("sidewatch_ingest_abandoned_requests_total", "Requests that began and whose end did not come in time."),
             connections: telemetry.int_gauge("sidewatch_ingest_connections", "Stream connections that are open."),
             connections_total: telemetry.counter("sidewatch_ingest_connections_total", "Stream connections that were accepted."),
+            closed,
+            evictions: telemetry.counter(
+                "sidewatch_ingest_datagram_senders_evicted_total",
+                "Senders of datagrams that were forgotten because there were too many.",
+            ),
+            peers: telemetry.int_gauge("sidewatch_ingest_processes", "Processes that are known to send."),
+            peers_ended: telemetry.counter("sidewatch_ingest_processes_ended_total", "Processes that sent and were seen to have ended."),
             errors,
         }
     }
@@ -100,6 +121,12 @@ impl Metrics {
         for (counter, count) in events.chain(self.refused.iter().zip(tally.refused)).filter(|(_, count)| *count > 0) {
             counter.inc_by(count);
         }
+    }
+
+    /// How many processes there are, and how many more have ended.
+    pub(super) fn peers(&self, now: usize, ended: usize) {
+        self.peers.set(i64::try_from(now).unwrap_or(i64::MAX));
+        self.peers_ended.inc_by(ended as u64);
     }
 
     pub(super) fn batch(&self) {

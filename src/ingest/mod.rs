@@ -4,10 +4,12 @@
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 mod aggregate;
+mod cgroup;
 mod config;
 mod datagram;
 mod dogstatsd;
 mod frame;
+mod guests;
 mod intake;
 mod json;
 mod listener;
@@ -15,6 +17,7 @@ mod log;
 mod metrics;
 mod naming;
 mod open;
+mod peer;
 mod reason;
 mod request;
 mod route;
@@ -23,7 +26,7 @@ mod session;
 mod shape;
 mod task;
 
-pub use config::{Config, ConfigError, FrameBytes, MAX_FRAME, Mode, SocketConfig};
+pub use config::{Allow, Config, ConfigError, DatagramConfig, FrameBytes, MAX_FRAME, Mode, SocketConfig};
 pub use listener::{Passed, Sockets};
 pub use reason::Refusal;
 pub use task::{Ingest, run};

@@ -1,6 +1,8 @@
 //! Final names and labels: what a sender calls a thing, and what it is called on `/metrics`.
 //! Source: Prometheus documentation "Metric and label naming"; OpenMetrics 1.0 for `_total` and units.
 
+use std::sync::Arc;
+
 use super::{Config, Refusal};
 use crate::model::{
     Labels, LabelsBuilder, MetricType, SeriesKey, Tags, Unit, reserved_label, reserved_name, sanitize_label, sanitize_metric,
@@ -8,11 +10,14 @@ use crate::model::{
 
 /// The label that names the service of an event.
 pub(super) const SERVICE: &str = "service_name";
+/// The label that names the systemd unit of a sender.
+const UNIT: &str = "unit";
 
 /// The rules by which names are made, from the configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Naming {
     service: String,
+    unit: Option<Arc<str>>,
     request_tags: Vec<String>,
     labels_max: usize,
     label_value_bytes_max: usize,
@@ -20,9 +25,11 @@ pub(super) struct Naming {
 }
 
 impl Naming {
-    pub(super) fn new(config: &Config) -> Self {
+    /// For the events of a sender in this systemd unit, if it is known.
+    pub(super) fn new(config: &Config, unit: Option<&str>) -> Self {
         Self {
             service: config.service.clone(),
+            unit: unit.filter(|_| config.unit_label).map(Arc::from),
             request_tags: config.request_tags.clone(),
             labels_max: config.labels_max,
             label_value_bytes_max: config.label_value_bytes_max,
@@ -112,6 +119,10 @@ impl Naming {
         if !service.is_empty() {
             builder.set(SERVICE, service);
         }
+        // The agent's word for it comes last: no sender can be another unit.
+        if let Some(unit) = &self.unit {
+            builder.set(UNIT, unit);
+        }
         let labels = builder.build();
         if labels.len() > self.labels_max { Err(Refusal::TooManyLabels) } else { Ok(labels) }
     }
@@ -133,7 +144,8 @@ mod tests {
     use super::*;
 
     fn naming() -> Naming {
-        Naming::new(&Config { service: "else".into(), labels_max: 3, label_value_bytes_max: 5, name_bytes_max: 30, ..Config::default() })
+        let config = Config { service: "else".into(), labels_max: 3, label_value_bytes_max: 5, name_bytes_max: 30, ..Config::default() };
+        Naming::new(&config, Some("shop.service"))
     }
 
     fn name(kind: MetricType, raw: &str, unit: Option<&str>) -> Result<(String, f64), Refusal> {
@@ -183,6 +195,17 @@ mod tests {
         assert_eq!(labels(Some("a"), &[("service_name", "b")]), Ok(r#"{service_name="a"}"#.into()));
         assert_eq!(labels(None, &[("service_name", "b")]), Ok(r#"{service_name="b"}"#.into()));
         assert_eq!(labels(None, &[("k.x", "1"), ("k_x", "2"), ("e", "")]), Ok(r#"{k_x="2", service_name="else"}"#.into()));
+    }
+
+    #[test]
+    fn the_unit_is_a_label_by_option_and_no_tag_can_stand_for_it() {
+        let labels = |unit_label, unit| {
+            let naming = Naming::new(&Config { unit_label, ..Config::default() }, unit);
+            naming.labels(MetricType::Counter, None, [("unit", "bank")].into_iter(), 1).expect("legal").to_string()
+        };
+        assert_eq!(labels(true, Some("shop.service")), r#"{unit="shop.service"}"#);
+        assert_eq!(labels(true, None), r#"{unit="bank"}"#);
+        assert_eq!(labels(false, Some("shop.service")), r#"{unit="bank"}"#);
     }
 
     #[test]

@@ -41,6 +41,12 @@ impl OpenRequests {
         self.open.is_empty()
     }
 
+    /// Forgets all requests: their ends mean nothing any more.
+    pub(super) fn clear(&mut self) {
+        self.open = HashMap::new();
+        self.order = VecDeque::new();
+    }
+
     /// Notes that a request begins. False when it has begun already: it is still one request.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ macro_rules! refusals {
 }
 
 refusals! {
+    NotAllowed "not_allowed" "the sender is none of those who may send";
     FrameTooLarge "frame_too_large" "the line or frame is larger than the limit";
     Truncated "truncated" "the datagram was larger than the limit, or the connection ended inside a frame";
     NotUtf8 "not_utf8" "the line is not UTF-8";

@@ -174,7 +174,7 @@ mod tests {
     use crate::ingest::Config;
 
     fn labels(instrument: Instrument, event: &RequestEvent<'_>) -> String {
-        let naming = Naming::new(&Config { request_tags: vec!["region".into()], ..Config::default() });
+        let naming = Naming::new(&Config { request_tags: vec!["region".into()], ..Config::default() }, None);
         instrument.series(event, &naming).expect("a series").labels.to_string()
     }
 
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn events_that_differ_in_a_label_differ_in_their_identity() {
-        let naming = Naming::new(&Config::default());
+        let naming = Naming::new(&Config::default(), None);
         let identity = |event: &RequestEvent<'_>| {
             let mut out = Vec::new();
             Instrument::Duration.identify(event, &naming, &mut out);

@@ -10,6 +10,7 @@ use super::Refusal;
 use super::frame::{Found, Frames};
 use super::intake::{Intake, Shared};
 use super::log::Log;
+use super::peer::Peer;
 use crate::clock;
 use crate::runtime::{Shutdown, Stage};
 
@@ -33,8 +34,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(shared: &Arc<Shared>, log: &Arc<Log>) -> Self {
-        Self { intake: shared.intake(), log: Arc::clone(log), due: Instant::now() + IDLE }
+    pub(super) fn new(shared: &Arc<Shared>, peer: &Arc<Peer>, log: &Arc<Log>) -> Self {
+        Self { intake: shared.intake_of(peer), log: Arc::clone(log), due: Instant::now() + IDLE }
     }
 
     /// Takes a payload of `bytes`, and hands over when it is time.
@@ -67,6 +68,12 @@ impl Session {
         }
     }
 
+    /// The process that sends has ended.
+    pub(super) fn bereave(&mut self) {
+        self.intake.bereave(clock::now(), &*self.log);
+        self.due = Instant::now() + IDLE;
+    }
+
     /// Hands over what has been collected.
     pub(super) fn flush(&mut self) {
         self.intake.flush(clock::now(), &*self.log);
@@ -75,8 +82,15 @@ impl Session {
 }
 
 /// Serves one connection until it ends, or until the agent drains and the connection has nothing more to say.
-pub(super) async fn serve(mut reader: impl AsyncRead + Unpin, shared: &Arc<Shared>, log: &Arc<Log>, mut shutdown: Shutdown) {
-    let mut session = Session::new(shared, log);
+pub(super) async fn serve(
+    mut reader: impl AsyncRead + Unpin,
+    peer: &Arc<Peer>,
+    shared: &Arc<Shared>,
+    log: &Arc<Log>,
+    mut shutdown: Shutdown,
+) {
+    let mut session = Session::new(shared, peer, log);
+    let mut alive = true;
     let limit = shared.config().frame_bytes_max.get();
     let mut frames = Frames::new(limit);
     let mut buffer = Buffer::new(Frames::capacity(limit).max(READ_BYTES));
@@ -85,6 +99,12 @@ pub(super) async fn serve(mut reader: impl AsyncRead + Unpin, shared: &Arc<Share
             read = reader.read(buffer.free()) => read,
             () = sleep_until(session.due()) => {
                 session.flush();
+                continue;
+            }
+            // A child may hold the connection open that its parent has left behind.
+            () = peer.departure(), if alive => {
+                alive = false;
+                session.bereave();
                 continue;
             }
             () = shutdown.reached(Stage::Draining) => {
@@ -202,7 +222,7 @@ mod tests {
         let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
         let shared = Shared::new(&Config::default(), Arc::clone(&registry), &telemetry);
         let (_sender, shutdown) = ShutdownSender::new();
-        serve(bytes, &shared, &Arc::new(Log::new()), shutdown).await;
+        serve(bytes, &Peer::unknown(), &shared, &Arc::new(Log::new()), shutdown).await;
         let families = registry.families();
         let value = families.first().and_then(|family| family.series.first()).map(|series| series.value.clone());
         if let Some(Value::Number(value)) = value { value } else { 0.0 }
@@ -219,7 +239,7 @@ mod tests {
         let telemetry = Telemetry::new();
         let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
         let shared = Shared::new(&Config::default(), registry, &telemetry);
-        let mut session = Session::new(&shared, &Arc::new(Log::new()));
+        let mut session = Session::new(&shared, &Peer::unknown(), &Arc::new(Log::new()));
         shared.reconfigure(&Config { flush_interval: crate::model::PromDuration::from_secs(3600), ..Config::default() });
         session.take(b"a:1|c");
         session.settle();

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use nix::sys::socket::{getsockopt, sockopt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::intake::Shared;
 use super::listener::Socket;
 use super::log::Log;
+use super::metrics::NOT_ALLOWED;
+use super::peer::Peer;
 use super::session::serve;
 use super::{Config, Sockets, datagram};
 use crate::clock;
@@ -18,6 +21,8 @@ use crate::registry::Registry;
 use crate::runtime::{Board, Stage, TaskContext, TaskResult, thread};
 use crate::telemetry::Telemetry;
 
+/// How often is looked whether senders still live.
+const BEAT: Duration = Duration::from_secs(1);
 /// How long to wait after a failure to accept or receive: most likely the process is out of file descriptors.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
@@ -73,15 +78,17 @@ pub async fn run(ingest: Arc<Ingest>, context: TaskContext) -> TaskResult {
     let permits = Permits { most, free: Arc::new(Semaphore::new(most)) };
     let streams = ingest.sockets.streams.iter().map(|socket| listen(&ingest, socket, permits.clone(), context.clone()));
     let datagrams = (0..ingest.sockets.datagrams.len()).map(|index| receive(&ingest, index, context.clone()));
-    tokio::try_join!(try_join_all(streams), try_join_all(datagrams), beat(context.clone()))?;
+    tokio::try_join!(try_join_all(streams), try_join_all(datagrams), beat(&ingest, context.clone()))?;
     Ok(())
 }
 
-async fn beat(mut context: TaskContext) -> std::io::Result<()> {
+/// Says that it lives, and looks whether those that send do.
+async fn beat(ingest: &Ingest, mut context: TaskContext) -> std::io::Result<()> {
     loop {
         context.pulse.beat();
+        ingest.shared.look();
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = tokio::time::sleep(BEAT) => {}
             () = context.shutdown.reached(Stage::Draining) => return Ok(()),
         }
     }
@@ -143,13 +150,28 @@ async fn listen(ingest: &Ingest, socket: &Socket<UnixListener>, permits: Permits
 
 /// Serves a connection beside the task.
 fn connect(ingest: &Ingest, context: &TaskContext, stream: tokio::net::UnixStream, permit: OwnedSemaphorePermit) {
+    let peer = peer_of(&stream, &ingest.shared);
+    if !ingest.shared.admits(&peer) {
+        ingest.shared.turn_away(&peer, &ingest.log);
+        ingest.shared.metrics.closed.with_label_values(&[NOT_ALLOWED]).inc();
+        return;
+    }
     let (shared, log, shutdown) = (Arc::clone(&ingest.shared), Arc::clone(&ingest.log), context.shutdown.clone());
     shared.metrics.connections_total.inc();
     let open = Open::new(&shared);
     context.scope.spawn(async move {
-        serve(stream, &open.0, &log, shutdown).await;
+        serve(stream, &peer, &open.0, &log, shutdown).await;
         drop((open, permit));
     });
+}
+
+/// The process that made this connection.
+fn peer_of(stream: &tokio::net::UnixStream, shared: &Shared) -> Arc<Peer> {
+    match getsockopt(stream, sockopt::PeerCredentials) {
+        // Kernels before 6.5 have no such descriptor, and none is made of a process that has been waited for.
+        Ok(credentials) => shared.peers.meet(credentials.into(), getsockopt(stream, sockopt::PeerPidfd).ok()),
+        Err(_) => Peer::unknown(),
+    }
 }
 
 /// Counts an open connection, however it ends.

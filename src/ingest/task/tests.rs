@@ -1,9 +1,13 @@
 //! The task over real sockets.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::socket::MsgFlags;
 
 use super::*;
 use crate::ingest::Passed;
@@ -203,5 +207,152 @@ async fn a_new_configuration_reaches_open_sessions() {
     let labels: Vec<String> = agent.registry.families()[0].series.iter().map(|series| series.labels.to_string()).collect();
     assert_eq!(labels, ["{}", r#"{service_name="shop"}"#]);
     assert_eq!(agent.total("http_server_active_requests"), 0.0, "the open request is still known");
+    agent.stop().await;
+}
+
+/// A sender that is a process of its own, of this very program. It ends with the test at the latest.
+struct Worker {
+    process: Child,
+    /// What it says of itself: a line when it has sent, the number of the child it has left its connection to.
+    word: String,
+}
+
+impl Worker {
+    /// Starts one that connects as `way` says, sends `lines`, and waits.
+    fn start(agent: &Agent, way: &str, lines: &str) -> Self {
+        let program = std::env::current_exe().expect("this one");
+        let mut process = Command::new(program)
+            .args(["--exact", "ingest::task::tests::a_worker", "--ignored", "--nocapture"])
+            .envs([("SIDEWATCH_WORKER_WAY", way), ("SIDEWATCH_WORKER_LINES", lines)])
+            .env("SIDEWATCH_WORKER_FOLDER", agent.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let lines = BufReader::new(process.stdout.take().expect("piped")).lines();
+        let word = lines.map(|line| line.expect("text")).find_map(|line| line.split_once("sent ").map(|(_, word)| word.to_owned()));
+        Self { process, word: word.expect("it has sent") }
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().expect("ours");
+        self.process.wait().expect("ours");
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
+        if let Some(child) = self.word.parse().ok().and_then(rustix::process::Pid::from_raw) {
+            // It may have ended by itself.
+            _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+#[test]
+#[ignore = "a process that other tests start"]
+fn a_worker() {
+    let setting = |name: &str| std::env::var(format!("SIDEWATCH_WORKER_{name}"));
+    let (Ok(way), Ok(lines), Ok(folder)) = (setting("WAY"), setting("LINES"), setting("FOLDER")) else { return };
+    let folder = Path::new(&folder);
+    let mut word = "all".to_owned();
+    let _held: OwnedFd = if way == "datagram" {
+        let socket = UnixDatagram::unbound().expect("a socket");
+        socket.send_to(lines.as_bytes(), folder.join("events.dgram.sock")).expect("sent");
+        socket.into()
+    } else {
+        let mut stream = StdStream::connect(folder.join("events.sock")).expect("connected");
+        writeln!(stream, "{lines}").expect("sent");
+        if way == "stream left to a child" {
+            #[allow(clippy::zombie_processes)] // it is to outlive this process
+            let child = Command::new("sleep").arg("600").stdin(OwnedFd::from(stream.try_clone().expect("a copy"))).spawn().expect("sleep");
+            word = child.id().to_string();
+        }
+        stream.into()
+    };
+    println!("\nsent {word}");
+    drop(std::io::stdin().read(&mut [0]));
+}
+
+const TWO_OF_A_GAUGE: &str = r#"{"kind":"gauge","name":"threads","merge":"sum","value":2}"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_dies_takes_its_gauges_along_and_leaves_its_counts() {
+    let agent = agent(&Config::default(), |_| Passed::default());
+    let lines = format!("{TWO_OF_A_GAUGE}\nhits:1|c");
+    for way in ["datagram", "stream", "stream left to a child"] {
+        let before = agent.total("hits_total");
+        let mut workers: Vec<_> = (0..3).map(|_| Worker::start(&agent, way, &lines)).collect();
+        agent.until("the sum of three", |agent| agent.total("threads") == 6.0).await;
+        assert_eq!(agent.total("hits_total"), before + 3.0, "{way}");
+        workers[1].kill();
+        agent.until("the sum of two", |agent| agent.total("threads") == 4.0).await;
+        assert_eq!(agent.total("hits_total"), before + 3.0, "{way}");
+        drop(workers);
+        agent.until("the sum of none", |agent| agent.total("threads") == 0.0).await;
+    }
+    agent.until("a count of the dead", |agent| agent.total("sidewatch_ingest_processes_ended_total") >= 4.0).await;
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_credentials_all_datagrams_come_from_one_sender() {
+    let config: Config = serde_yaml::from_str("datagram: {credentials: false}").expect("valid");
+    let agent = agent(&config, |_| Passed::default());
+    let _workers: Vec<_> = (0..2).map(|_| Worker::start(&agent, "datagram", &format!("{TWO_OF_A_GAUGE}\nhits:1|c"))).collect();
+    agent.until("both", |agent| agent.total("hits_total") == 2.0).await;
+    assert_eq!((agent.total("threads"), agent.total("sidewatch_ingest_processes")), (2.0, 0.0));
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_too_many_senders_of_datagrams_the_oldest_is_forgotten() {
+    let config: Config = serde_yaml::from_str("datagram: {senders_max: 2}").expect("valid");
+    let agent = agent(&config, |_| Passed::default());
+    let _workers: Vec<_> = (1..=3)
+        .map(|value| Worker::start(&agent, "datagram", &format!(r#"{{"kind":"gauge","name":"g","merge":"sum","value":{value}}}"#)))
+        .collect();
+    agent.until("the two newest", |agent| agent.total("g") == 5.0).await;
+    assert_eq!(agent.total("sidewatch_ingest_datagram_senders_evicted_total"), 1.0);
+    assert_eq!(agent.total("sidewatch_ingest_events_total"), 3.0);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_not_send_is_refused_and_counted() {
+    let own = nix::unistd::Uid::current().as_raw();
+    let allow = |user: u32| serde_yaml::from_str::<Config>(&format!("allow: {{users: ['{user}']}}")).expect("valid");
+    let strict = agent(&allow(own + 1), |_| Passed::default());
+    let mut stream = strict.stream();
+    strict.datagram().send(b"a:1|c").expect("sent");
+    strict.until("both refusals", |agent| agent.total("sidewatch_ingest_refused_total") == 2.0).await;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    assert_eq!(stream.read(&mut [0]).expect("closed"), 0);
+    assert_eq!(strict.total("sidewatch_ingest_connections_closed_total"), 1.0);
+    assert_eq!((strict.total("a_total"), strict.total("sidewatch_ingest_bytes_total")), (0.0, 0.0));
+    strict.stop().await;
+
+    let open = agent(&allow(own), |_| Passed::default());
+    writeln!(open.stream(), "a:1|c").expect("sent");
+    open.datagram().send(b"a:1|c").expect("sent");
+    open.until("both", |agent| agent.total("a_total") == 2.0).await;
+    open.stop().await;
+}
+
+#[tokio::test]
+async fn descriptors_that_come_along_are_not_kept() {
+    use nix::sys::socket::{ControlMessage, sendmsg};
+    use std::os::fd::AsRawFd;
+    let agent = agent(&Config::default(), |_| Passed::default());
+    let socket = agent.datagram();
+    let (end, passed) = StdStream::pair().expect("a pair");
+    let line = [std::io::IoSlice::new(b"a:1|c")];
+    sendmsg::<()>(socket.as_raw_fd(), &line, &[ControlMessage::ScmRights(&[passed.as_raw_fd()])], MsgFlags::empty(), None).expect("sent");
+    drop(passed);
+    socket.send(b"a:1|c").expect("sent");
+    agent.until("both", |agent| agent.total("a_total") == 2.0).await;
+    end.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    assert_eq!((&end).read(&mut [0]).expect("nobody holds the other end"), 0);
     agent.stop().await;
 }
