@@ -19,13 +19,14 @@ INSTALL := install
 UNITDIR := $(PREFIX)/lib/systemd/system
 DOCDIR  := $(PREFIX)/share/doc/sidewatch
 
-.PHONY: help build test lint docs unit e2e soak audit install uninstall deb
+.PHONY: help build test lint docs unit e2e soak bench audit install uninstall deb
 
 help:
 	@echo "make build      the release binary, $(BIN)"
 	@echo "make test       format, lints, docs, unit, property, layer, command line and end-to-end tests"
 	@echo "make lint|docs|unit|e2e   one part of it"
 	@echo "make soak       the long runs at full size, with every figure printed"
+	@echo "make bench      what an event and a scrape cost, beside a bare receiver and a pushgateway (see docs/benchmarks.md)"
 	@echo "make audit      the sandbox score of the unit; licences and advisories of the dependencies (needs cargo-deny)"
 	@echo "make install    into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX); make uninstall takes it away"
 	@echo "make deb        the Debian package, in $(TARGET)/debian"
@@ -52,6 +53,11 @@ e2e:
 
 soak:
 	@tests/e2e.sh soak
+
+bench:
+	$(CARGO) build --release --locked --bin sidewatch --example flood
+	SIDEWATCH_BIN="$(BIN)" FLOOD="$(TARGET)/release/examples/flood" benches/ingest.sh
+	SIDEWATCH_BIN="$(BIN)" FLOOD="$(TARGET)/release/examples/flood" benches/scrape.sh
 
 audit:
 	systemd-analyze security --offline=true --no-pager --threshold=20 systemd/sidewatch.service

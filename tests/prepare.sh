@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Gets what the tests meet: Debian's prometheus, promtool and node_exporter, systemd's tools, Python with the client `datadog`
 # from PyPI. What is there already is used as it is; everything else is named before it is fetched. The last lines it
-# prints, behind "export", are the variables that the tests read.
+# prints, behind "export", are the variables that the tests read. `tests/prepare.sh bench` adds what only benches/ compares
+# with: Debian's prometheus-pushgateway.
 #
-# The two servers are unpacked, not installed: their packages would start them on this machine.
+# The servers are unpacked, not installed: their packages would start them on this machine.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -70,6 +71,15 @@ if [ -z "$node_exporter" ]; then
     node_exporter=$peers/prometheus-node-exporter/usr/bin/prometheus-node-exporter
 fi
 
+pushgateway=
+if [ "${1-}" = bench ]; then
+    pushgateway=$(command -v prometheus-pushgateway || true)
+    if [ -z "$pushgateway" ]; then
+        peer prometheus-pushgateway
+        pushgateway=$peers/prometheus-pushgateway/usr/bin/prometheus-pushgateway
+    fi
+fi
+
 venv=$cache/venv
 if ! cmp --silent e2e/requirements.txt "$venv/installed.txt"; then
     say "installing $(grep -o '^[a-z][^ ]*' e2e/requirements.txt | paste -sd' ') from PyPI into $venv"
@@ -83,3 +93,4 @@ echo "export SIDEWATCH_PROMETHEUS='$prometheus'"
 echo "export SIDEWATCH_PROMTOOL='$promtool'"
 echo "export SIDEWATCH_NODE_EXPORTER='$node_exporter'"
 echo "export SIDEWATCH_PYTHON='$venv/bin/python'"
+[ -z "$pushgateway" ] || echo "export SIDEWATCH_PUSHGATEWAY='$pushgateway'"

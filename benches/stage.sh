@@ -1,0 +1,54 @@
+# What the measurements of the whole process have in common; sourced by them, from the root of the repository.
+#
+# SIDEWATCH_BIN is the agent, by default target/release/sidewatch; FLOOD the generator for what sgen cannot send, by
+# default target/release/examples/flood; SIDEWATCH_BENCH the folder with the load generator (sgen) and the bare receiver
+# (floor), by default ../shared/bench.
+
+agent=${SIDEWATCH_BIN:-target/release/sidewatch}
+flood=${FLOOD:-target/release/examples/flood}
+bench=${SIDEWATCH_BENCH:-../shared/bench}
+[ -x "$agent" ] || { echo "no $agent: run \`make build\` first"; exit 1; }
+[ -x "$flood" ] || { echo "no $flood: run \`cargo build --release --locked --example flood\` first"; exit 1; }
+
+folder=$(mktemp -d)
+pids=()
+trap 'kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$folder"' EXIT
+failed=0
+
+# start NAME YAML: an agent with sockets in a folder of its own; its process is pid_of[NAME].
+declare -A pid_of
+start() {
+    mkdir -p "$folder/$1"
+    cat > "$folder/$1/sidewatch.yml" <<YAML
+state: $folder/$1/state
+http: {listen: ["unix:$folder/$1/http.sock"]}
+rules: {folder: $folder/$1/rules}
+log: {level: error}
+$2
+YAML
+    "$agent" --config "$folder/$1/sidewatch.yml" &
+    pid_of[$1]=$!
+    pids+=("$!")
+    for _ in $(seq 200); do
+        curl --silent --fail --output /dev/null --unix-socket "$folder/$1/http.sock" http://localhost/readyz && return
+        sleep 0.05
+    done
+    echo "the agent is not ready"
+    exit 1
+}
+metrics() { curl --silent --unix-socket "$folder/$1/http.sock" http://localhost/metrics; }
+# True when the configuration has this key.
+knows() { "$agent" check --print-schema | grep -q "\"$1\""; }
+
+# What every thread of a process has run, in ns, from the scheduler. `spent` is the sum of what those that live now have
+# run since: the sum over all would fall when a thread ends.
+threads() { awk '{ split(FILENAME, part, "/"); print part[5], $1 }' "/proc/$1"/task/*/schedstat 2>/dev/null; }
+spent() { threads "$1" | awk 'NR == FNR { before[$1] = $2; next } { sum += $2 - before[$1] } END { printf "%.0f\n", sum }' "$2" -; }
+
+median() { sort -g | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'; }
+
+# verdict VALUE LIMIT: "-" where there is no limit.
+verdict() {
+    if [ "$2" = - ]; then echo -; return; fi
+    if awk -v value="$1" -v limit="$2" 'BEGIN { exit !(value <= limit) }'; then echo pass; else echo FAIL; fi
+}
