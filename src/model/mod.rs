@@ -3,6 +3,7 @@
 
 mod alert;
 mod batch;
+mod distinct;
 mod duration;
 mod event;
 mod exemplar;
@@ -20,6 +21,7 @@ mod units;
 
 pub use alert::{AlertSnapshot, AlertState, GroupSnapshot, RuleHealth, RuleKind, RuleSnapshot, RulesSnapshot};
 pub use batch::{Change, SeriesKey};
+pub use distinct::{Distinct, EXACT_MEMBERS_MAX};
 pub use duration::{DurationError, PromDuration, format_millis, parse_millis};
 pub use event::{CountEvent, Event, GaugeEvent, GaugeMerge, GaugeOp, HistogramEvent, RequestEvent, RequestPhase, Tags, Text};
 pub use exemplar::{Exemplar, Exemplars, TRACE_ID_BYTES_MAX, TraceId};
