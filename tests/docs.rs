@@ -35,6 +35,7 @@ const BLOCKS: &[(&str, Make)] = &[
     ("packs", packs),
     ("query limits", query_limits),
     ("refusals", refusals),
+    ("statsd types", statsd_types),
     ("template functions", template_functions),
     ("weights", weights),
 ];
@@ -167,6 +168,7 @@ fn every_relative_link_leads_somewhere() {
 fn every_metric_of_ours_that_is_named_exists() {
     let mut known: BTreeSet<String> = app::metrics().expect("built").into_iter().map(|doc| doc.name).collect();
     known.extend(collect::described().map(|(_, family)| family.name.to_owned()));
+    known.extend(registry::described().map(|(name, _)| name.to_owned()));
     let mut unknown = Vec::new();
     for file in pages() {
         let text = fs::read_to_string(&file).expect("readable");
@@ -227,6 +229,25 @@ fn table(head: &str, rows: impl IntoIterator<Item = Vec<String>>) -> String {
 
 fn code(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("`{text}`") }
+}
+
+fn statsd_types() -> String {
+    let rows = ingest::conformance().into_iter().map(|row| {
+        let suffix = if row.kind.starts_with('_') { "its own name".to_owned() } else { code(&row.suffix) };
+        let kind = codes(row.kind.split(", "));
+        let type_and_dialect = if row.dialect.is_empty() { kind } else { format!("{kind} ({})", row.dialect) };
+        let lines = |text: &str| codes(text.split(" ⏎ "));
+        vec![
+            type_and_dialect,
+            row.unit.to_owned(),
+            row.becomes.to_owned(),
+            suffix,
+            row.name_unit.to_owned(),
+            lines(row.lines),
+            lines(&row.shows),
+        ]
+    });
+    table("type | unit of its values | Prometheus type | name gets | unit of the name | example | shows", rows)
 }
 
 fn codes<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {

@@ -28,6 +28,7 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("http.header_timeout", config.http.header_timeout, 10),
         ("http.request_timeout", config.http.request_timeout, 10),
         ("ingest.flush_interval", config.ingest.flush_interval, 10),
+        ("ingest.set_interval", config.ingest.set_interval, 1000),
     ];
     let relative_durations = [
         ("history.retention", config.history.retention, "history.resolution", config.history.resolution),

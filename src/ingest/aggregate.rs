@@ -2,16 +2,20 @@
 //! identify it; names and labels are made only for what has not been seen. From time to time the registry takes the
 //! changes out of the table, which keeps its room: in the steady state nothing is allocated.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::metrics::Kind;
 use super::naming::Naming;
 use super::open::OpenRequests;
+use super::part::Part;
 use super::request::{self, Instrument};
 use super::shape::{Effect, Meaning, Shapes, number};
+use super::statsd::{self, Check, Line, Occurrence};
 use super::{Config, Refusal};
-use crate::model::{Change, Event, GaugeMerge, GaugeOp, MetricType, RequestEvent, RequestPhase, SeriesKey, Timestamp};
+use crate::model::{Change, Event, GaugeMerge, GaugeOp, Histogram, MetricType, RequestEvent, RequestPhase, SeriesKey, Tags, Timestamp};
 use crate::registry::{Merge, Pending, Registry};
 
 /// What an identity or a shape costs beside its text.
@@ -19,6 +23,8 @@ const ENTRY_BYTES: usize = 64;
 /// What a series costs here beside its labels, and a histogram with its buckets.
 const SLOT_BYTES: usize = 250;
 const HISTOGRAM_BYTES: usize = 2000;
+/// What the members of a set may cost: as many as are counted exactly, and the sketch beside them.
+const SET_BYTES: usize = 14_000;
 /// So many observations wait to be counted together.
 const OBSERVED_MAX: usize = 32;
 
@@ -38,6 +44,15 @@ pub(super) struct Table {
     scratch: Vec<u8>,
     open: OpenRequests,
     merged_gauges: bool,
+    members: RandomState,
+}
+
+/// Lines whose shape is known, as they are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) kind: Kind,
+    pub(super) events: u64,
+    pub(super) repeated_tags: u32,
 }
 
 /// Where an identity's changes go.
@@ -63,9 +78,13 @@ impl Slot {
     /// once for all of them.
     fn settle(&mut self) {
         if let Change::Observe(histogram) = &mut self.pending.change {
-            self.observed.drain(..).for_each(|value| histogram.observe(value, 1));
+            settle(&mut self.observed, histogram);
         }
     }
+}
+
+fn settle(observed: &mut Vec<f64>, histogram: &mut Histogram) {
+    observed.drain(..).for_each(|value| histogram.observe(value, 1));
 }
 
 /// Changes of a series that the registry did not take.
@@ -76,19 +95,12 @@ pub(super) struct Refused {
     pub(super) events: u64,
 }
 
-/// One event's part in a series.
-#[derive(Clone, Copy, Debug)]
-enum Part {
-    Rise(f64),
-    Level { value: f64, op: GaugeOp, merge: GaugeMerge },
-    Observation { value: f64, weight: u64 },
-}
-
 impl Table {
     /// For a sender in this systemd unit, if it is known.
     pub(super) fn new(config: &Config, unit: Option<&str>, registry: Arc<Registry>) -> Self {
         Self {
             naming: Naming::new(config, unit),
+            members: registry.member_hasher(),
             registry,
             series_max: config.flush_series.max(1),
             bytes_max: config.session_bytes_max,
@@ -129,12 +141,28 @@ impl Table {
         self.merged_gauges
     }
 
-    /// Adds the values of a metric line whose shape is known, and tells the type and how many they are; `None` for any
-    /// other line, which then has to be decoded.
-    pub(super) fn add_known(&mut self, line: &[u8]) -> Option<(MetricType, u64)> {
+    /// Adds the values of a metric line whose shape is known, and tells what they are; `None` for any other line, which
+    /// then has to be decoded.
+    pub(super) fn add_known(&mut self, line: &[u8]) -> Option<Known> {
         let (meaning, values) = self.shapes.find(line)?;
+        self.add_values(meaning, values)
+    }
+
+    /// The same for one of the parts that stand behind a plain StatsD line's name.
+    pub(super) fn add_known_part(&mut self, name: &[u8], part: &[u8]) -> Option<Known> {
+        let (meaning, values) = self.shapes.find_part(name, part)?;
+        self.add_values(meaning, values)
+    }
+
+    fn add_values(&mut self, meaning: Meaning, values: &[u8]) -> Option<Known> {
+        let known = |kind, events| Known { kind, events, repeated_tags: meaning.repeated };
+        if meaning.effect == Effect::Join {
+            let member = std::str::from_utf8(values).ok().filter(|member| !member.is_empty())?;
+            let part = Part::Member(self.members.hash_one(member));
+            return self.apply(meaning.slot, part).ok().map(|()| known(Kind::Set, 1));
+        }
         if let Some(value) = number(values) {
-            return self.change_known(meaning, value).map(|kind| (kind, 1));
+            return self.change_known(meaning, value, values).map(|kind| known(kind, 1));
         }
         // All of a pack counts or nothing does.
         let members = || values.split(|byte| *byte == b':').filter(|member| !member.is_empty());
@@ -142,28 +170,85 @@ impl Table {
             return None;
         }
         let mut added = None;
-        for value in members().filter_map(number) {
-            let kind = self.change_known(meaning, value)?;
-            added = Some((kind, added.map_or(1, |(_, count)| count + 1)));
+        for (text, value) in members().filter_map(|text| Some((text, number(text)?))) {
+            let kind = self.change_known(meaning, value, text)?;
+            added = Some(known(kind, added.map_or(1, |known: Known| known.events + 1)));
         }
         added
     }
 
-    fn change_known(&mut self, Meaning { slot, factor, effect }: Meaning, value: f64) -> Option<MetricType> {
+    fn change_known(&mut self, meaning: Meaning, value: f64, text: &[u8]) -> Option<Kind> {
+        let Meaning { slot, factor, effect, .. } = meaning;
+        let level = |op| (Kind::Gauge, Part::Level { value, op, merge: GaugeMerge::Last });
         let (kind, part) = match effect {
             Effect::Rise if value < 0.0 => return None,
-            Effect::Rise => (MetricType::Counter, Part::Rise(value)),
-            Effect::Set => (MetricType::Gauge, Part::Level { value, op: GaugeOp::Set, merge: GaugeMerge::Last }),
-            Effect::Observe(weight) => (MetricType::Histogram, Part::Observation { value, weight }),
+            Effect::Rise => (Kind::Count, Part::Rise(value)),
+            Effect::Set => level(GaugeOp::Set),
+            Effect::SetOrChange if matches!(text, [b'+' | b'-', ..]) => level(GaugeOp::Add),
+            Effect::SetOrChange => level(GaugeOp::Set),
+            Effect::Observe(weight) => (Kind::Histogram, Part::Observation { value, weight: u64::from(weight) }),
+            Effect::Join => return None,
         };
         self.change(Place { slot, factor }, part).ok().map(|()| kind)
     }
 
-    /// Remembers a line's shape: its event went to `place`, and the sender's own value is multiplied by `times` first.
-    pub(super) fn learn(&mut self, line: &[u8], place: Place, times: f64, effect: Effect) {
-        if self.shapes.find(line).is_none() {
-            self.shapes.learn(line, Meaning { slot: place.slot, factor: place.factor * times, effect });
+    /// Remembers a shape: a line of this name, with this behind its colon, changed `place`, and the sender's own value is
+    /// multiplied by `times` first.
+    pub(super) fn learn(&mut self, name: &[u8], rest: &[u8], place: Place, times: f64, effect: Effect, repeated: u32) {
+        if self.shapes.find_part(name, rest).is_none() {
+            self.shapes.learn(name, rest, Meaning { slot: place.slot, factor: place.factor * times, effect, repeated });
         }
+    }
+
+    /// Adds one value of a StatsD line. What [`Table::add`] says of `found` holds here as well.
+    ///
+    /// # Errors
+    /// When it is not counted, and why.
+    pub(super) fn add_reading(
+        &mut self,
+        line: &Line<'_>,
+        reading: statsd::Reading<'_>,
+        found: &mut Option<Found>,
+    ) -> Result<Kind, Refusal> {
+        let (kind, part) = match reading {
+            statsd::Reading::Rise(rise) if rise < 0.0 => return Err(Refusal::NegativeCount),
+            statsd::Reading::Rise(rise) => (Kind::Count, Part::Rise(rise)),
+            statsd::Reading::Level(value, op) => (Kind::Gauge, Part::Level { value, op, merge: GaugeMerge::Last }),
+            statsd::Reading::Stamped(value, seconds) => (Kind::Gauge, Part::Stamped { value, seconds }),
+            statsd::Reading::Observation(value, weight) => (Kind::Histogram, Part::Observation { value, weight }),
+            statsd::Reading::Member(member) => (Kind::Set, Part::Member(self.members.hash_one(member))),
+        };
+        let (metric, unit) = (line.kind.metric(), line.kind.unit());
+        let place = found.get_or_insert_with(|| self.place_metric(metric, &line.name, unit, line.service, &line.tags));
+        self.change((*place)?, part).map(|()| kind)
+    }
+
+    /// Adds what a service check has found.
+    ///
+    /// # Errors
+    /// When it is not counted, and why.
+    pub(super) fn add_check(&mut self, check: &Check<'_>) -> Result<(), Refusal> {
+        let identify = |out: &mut Vec<u8>, _: &Naming| {
+            let own = ["check", check.name, check.service.unwrap_or("")];
+            let tags = check.tags.iter().flat_map(|(key, value)| [&**key, &**value]);
+            own.into_iter().chain(tags).for_each(|text| put(out, text));
+        };
+        let place = self.place(identify, |naming| Ok((naming.check(check)?, 1.0)))?;
+        let (value, op, merge) = (f64::from(check.status), GaugeOp::Set, GaugeMerge::Last);
+        self.change(place, Part::Level { value, op, merge })
+    }
+
+    /// Counts an event of DogStatsD's.
+    ///
+    /// # Errors
+    /// When it is not counted, and why.
+    pub(super) fn add_occurrence(&mut self, occurrence: &Occurrence<'_>) -> Result<(), Refusal> {
+        let identify = |out: &mut Vec<u8>, _: &Naming| {
+            let own = ["event", occurrence.alert, occurrence.priority, occurrence.service.unwrap_or("")];
+            own.into_iter().for_each(|text| put(out, text));
+        };
+        let place = self.place(identify, |naming| Ok((naming.occurrence(occurrence)?, 1.0)))?;
+        self.change(place, Part::Rise(1.0))
     }
 
     /// Adds one event. Where it goes, or why it cannot, is kept in `found`: the other values of a packed line go the
@@ -186,15 +271,7 @@ impl Table {
             }
         };
         let (unit, service) = (unit.as_deref(), service.as_deref());
-        let identify = |out: &mut Vec<u8>, _: &Naming| {
-            let mut put = |text: &str| {
-                out.extend_from_slice(text.as_bytes());
-                out.push(0xff);
-            };
-            [kind.as_str(), name, unit.unwrap_or(""), service.unwrap_or("")].into_iter().for_each(&mut put);
-            tags.iter().flat_map(|(key, value)| [key, value]).for_each(|text| put(text));
-        };
-        let place = found.get_or_insert_with(|| self.place(identify, |naming| naming.series(kind, name, unit, service, tags)));
+        let place = found.get_or_insert_with(|| self.place_metric(kind, name, unit, service, tags));
         self.change((*place)?, part)
     }
 
@@ -286,6 +363,15 @@ impl Table {
         self.place(|out, naming| instrument.identify(event, naming, out), resolve)
     }
 
+    /// The place of a metric that its sender has named.
+    fn place_metric(&mut self, kind: MetricType, name: &str, unit: Option<&str>, service: Option<&str>, tags: &Tags<'_>) -> Found {
+        let identify = |out: &mut Vec<u8>, _: &Naming| {
+            let own = [kind.as_str(), name, unit.unwrap_or(""), service.unwrap_or("")];
+            own.into_iter().chain(tags.iter().flat_map(|(key, value)| [&**key, &**value])).for_each(|text| put(out, text));
+        };
+        self.place(identify, |naming| naming.series(kind, name, unit, service, tags))
+    }
+
     /// The place of an identity; `resolve` says what it is where it has not been seen.
     fn place(
         &mut self,
@@ -321,51 +407,42 @@ impl Table {
     /// Moves the number of active requests.
     fn active(&mut self, series: SeriesKey, change: f64) {
         let slot = self.slot(series);
-        self.apply(slot, Part::Level { value: change, op: GaugeOp::Add, merge: GaugeMerge::Sum });
+        // The slot is that of a gauge, and what moves it is finite.
+        let _always = self.apply(slot, Part::Level { value: change, op: GaugeOp::Add, merge: GaugeMerge::Sum });
     }
 
     fn change(&mut self, place: Place, part: Part) -> Result<(), Refusal> {
-        let part = match part {
-            Part::Rise(rise) => Part::Rise(rise * place.factor),
-            Part::Level { value, op, merge } => Part::Level { value: value * place.factor, op, merge },
-            Part::Observation { value, weight } => Part::Observation { value: value * place.factor, weight },
-        };
-        let finite = match part {
-            Part::Rise(value) | Part::Level { value, .. } => value.is_finite(),
-            Part::Observation { value, weight } => (value * weight as f64).is_finite(),
-        };
-        if !finite {
-            return Err(Refusal::NotFinite);
-        }
-        self.apply(place.slot, part);
-        Ok(())
+        let part = part.scaled(place.factor);
+        if part.is_finite() { self.apply(place.slot, part) } else { Err(Refusal::NotFinite) }
     }
 
-    fn apply(&mut self, slot: usize, part: Part) {
-        let Some(Slot { pending, observed }) = self.slots.get_mut(slot) else { return };
-        if pending.events == 0 {
+    fn apply(&mut self, slot: usize, part: Part) -> Result<(), Refusal> {
+        let Some(Slot { pending, observed }) = self.slots.get_mut(slot) else { return Ok(()) };
+        let fresh = pending.events == 0;
+        match (part, &mut pending.change) {
+            (Part::Observation { value, weight: 1 }, Change::Observe(histogram)) => {
+                observed.push(value);
+                if observed.len() >= OBSERVED_MAX {
+                    settle(observed, histogram);
+                }
+            }
+            (part, change) => {
+                let becomes_set = matches!((part, &*change), (Part::Member(_), Change::Gauge { .. }));
+                part.apply(change, fresh)?;
+                self.known_bytes += if becomes_set { SET_BYTES } else { 0 };
+            }
+        }
+        if fresh {
             self.changed.push(slot);
         }
         pending.events += 1;
-        match (part, &mut pending.change) {
-            (Part::Observation { value, weight: 1 }, Change::Observe(_)) => {
-                observed.push(value);
-                if observed.len() >= OBSERVED_MAX
-                    && let Some(slot) = self.slots.get_mut(slot)
-                {
-                    slot.settle();
-                }
-            }
-            (Part::Rise(rise), Change::Count(total)) => *total += rise,
-            (Part::Level { value: more, op: GaugeOp::Add, merge: latest }, Change::Gauge { value, merge, .. }) => {
-                *value += more;
-                *merge = latest;
-            }
-            (Part::Level { value, op, merge }, change @ Change::Gauge { .. }) => *change = Change::Gauge { value, op, merge },
-            (Part::Observation { value, weight }, Change::Observe(histogram)) => histogram.observe(value, weight),
-            // A slot's change is made for the type that its key names, and so is the part.
-            (Part::Rise(_) | Part::Level { .. } | Part::Observation { .. }, _) => {}
-        }
-        self.merged_gauges |= matches!(part, Part::Level { merge, .. } if merge != GaugeMerge::Last);
+        self.merged_gauges |= part.is_merged();
+        Ok(())
     }
+}
+
+/// One text of an identity; no text has the byte behind it.
+fn put(identity: &mut Vec<u8>, text: &str) {
+    identity.extend_from_slice(text.as_bytes());
+    identity.push(0xff);
 }

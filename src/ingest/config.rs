@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use super::dialect::{BareTags, Dialect, TagStyle};
 use crate::model::PromDuration;
 
 /// The most bytes of a line, a frame or a datagram by default: what a sender may count on.
@@ -25,6 +26,13 @@ pub struct Config {
     /// Keys of `tags` that become labels of `http_server_request_duration_seconds` and the body sizes; others are
     /// passed over there. (On `count`, `gauge`, `histogram` and StatsD lines every tag is a label.)
     pub request_tags: Vec<String>,
+    /// What becomes of a tag without a value on a StatsD line: `label` makes its value `true`, `drop` passes it over.
+    pub bare_tags: BareTags,
+    /// How far ahead of the agent's clock a time stamp on a StatsD line may be.
+    pub clock_slack: PromDuration,
+    /// How long a StatsD set collects members; the gauge shows how many the last whole interval had. Intervals begin at
+    /// multiples of this in Unix time.
+    pub set_interval: PromDuration,
     /// The most bytes of a line, a length-prefixed frame or a datagram. A change reaches new connections.
     pub frame_bytes_max: FrameBytes,
     /// The most stream connections at a time; more wait in the kernel's queue. A change closes the
@@ -57,6 +65,9 @@ impl Default for Config {
             unit_label: false,
             service: String::new(),
             request_tags: Vec::new(),
+            bare_tags: BareTags::default(),
+            clock_slack: PromDuration::from_secs(60),
+            set_interval: PromDuration::from_secs(10),
             frame_bytes_max: FrameBytes(MAX_FRAME),
             connections_max: 1024,
             labels_max: 32,
@@ -72,7 +83,7 @@ impl Default for Config {
 }
 
 /// One Unix socket. A change closes the connections that are open, once what they have sent is read. Where systemd passes a
-/// socket of this kind, all of this is systemd's to say, and has no effect.
+/// socket of this kind, all of this but the dialect and the tag styles is systemd's to say, and has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SocketConfig {
@@ -86,11 +97,17 @@ pub struct SocketConfig {
     pub owner: Option<String>,
     /// The group that the socket belongs to, by name or number. Default: the agent's own.
     pub group: Option<String>,
+    /// `dogstatsd` or `statsd`: with the latter a gauge's value with a sign in front is a change, `name:1|c:2|c` is two values
+    /// with a type each, and names are cleaned as StatsD's own server does it.
+    pub dialect: Dialect,
+    /// Ways of writing tags into a metric's name that are understood beside DogStatsD's field: `influxdb` (`name,k=v`),
+    /// `librato` (`name#k=v`), `signalfx` (`name[k=v]`).
+    pub tag_styles: Vec<TagStyle>,
 }
 
 impl Default for SocketConfig {
     fn default() -> Self {
-        Self { enabled: true, path: None, mode: Mode(0o660), owner: None, group: None }
+        Self { enabled: true, path: None, mode: Mode(0o660), owner: None, group: None, dialect: Dialect::default(), tag_styles: Vec::new() }
     }
 }
 
@@ -114,20 +131,24 @@ pub struct DatagramConfig {
     pub credentials: bool,
     /// The most processes that are told apart at a time; beyond, the one that has been silent for longest is forgotten.
     pub senders_max: usize,
+    /// `dogstatsd` or `statsd`, as of the stream socket.
+    pub dialect: Dialect,
+    /// Ways of writing tags into a metric's name, as of the stream socket.
+    pub tag_styles: Vec<TagStyle>,
 }
 
 impl Default for DatagramConfig {
     fn default() -> Self {
-        let SocketConfig { enabled, path, mode, owner, group } = SocketConfig::default();
-        Self { enabled, path, mode, owner, group, credentials: true, senders_max: 512 }
+        let SocketConfig { enabled, path, mode, owner, group, dialect, tag_styles } = SocketConfig::default();
+        Self { enabled, path, mode, owner, group, credentials: true, senders_max: 512, dialect, tag_styles }
     }
 }
 
 impl DatagramConfig {
     /// What it has in common with the other sockets.
     pub(super) fn socket(&self) -> SocketConfig {
-        let Self { enabled, path, mode, owner, group, .. } = self.clone();
-        SocketConfig { enabled, path, mode, owner, group }
+        let Self { enabled, path, mode, owner, group, dialect, tag_styles, .. } = self.clone();
+        SocketConfig { enabled, path, mode, owner, group, dialect, tag_styles }
     }
 }
 

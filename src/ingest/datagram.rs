@@ -74,7 +74,7 @@ impl<'s> Datagrams<'s> {
     fn new(ingest: &Ingest, own: &'s Socket<OwnedFd>) -> Self {
         let size = ingest.shared.config().frame_bytes_max.get() + 1;
         Self {
-            guests: Guests::new(&ingest.shared, own.credentials, &ingest.log),
+            guests: Guests::new(&ingest.shared, own, &ingest.log),
             socket: &own.socket,
             // Room for credentials and nothing else: descriptors that somebody sends along are closed by the kernel.
             headers: MultiHeaders::preallocate(BATCH, own.credentials.then(|| cmsg_space!(UnixCredentials))),

@@ -6,7 +6,9 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use tokio::time::Instant;
 
+use super::dialect::Language;
 use super::intake::Shared;
+use super::listener::Socket;
 use super::log::Log;
 use super::peer::{Credentials, Peer};
 use super::session::Session;
@@ -30,6 +32,7 @@ pub(super) struct Guests {
     log: Arc<Log>,
     /// Whether senders can be told apart, and from those who may not send.
     credentials: bool,
+    language: Language,
     max: usize,
     known: HashMap<Option<Credentials>, Guest>,
     uses: u64,
@@ -38,11 +41,12 @@ pub(super) struct Guests {
 }
 
 impl Guests {
-    pub(super) fn new(shared: &Arc<Shared>, credentials: bool, log: &Arc<Log>) -> Self {
+    pub(super) fn new<S>(shared: &Arc<Shared>, socket: &Socket<S>, log: &Arc<Log>) -> Self {
+        let Socket { credentials, language, .. } = *socket;
         let max = shared.config().datagram.senders_max.max(1);
         let (shared, log) = (Arc::clone(shared), Arc::clone(log));
         let departures = shared.peers.departures();
-        Self { shared, log, credentials, max, known: HashMap::new(), uses: 0, departures, sweep: Instant::now() }
+        Self { shared, log, credentials, language, max, known: HashMap::new(), uses: 0, departures, sweep: Instant::now() }
     }
 
     /// The sender with these credentials; all of which nothing is known are one.
@@ -53,7 +57,8 @@ impl Guests {
         }
         let guest = self.known.entry(credentials).or_insert_with(|| {
             let peer = credentials.map_or_else(Peer::unknown, |credentials| self.shared.peers.meet(credentials, None));
-            let session = (!self.credentials || self.shared.admits(&peer)).then(|| Session::new(&self.shared, &peer, &self.log));
+            let session =
+                (!self.credentials || self.shared.admits(&peer)).then(|| Session::new(&self.shared, &peer, self.language, &self.log));
             Guest { peer, session, used: 0 }
         });
         guest.used = self.uses;

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::aggregate::{Found, Table};
+use super::aggregate::{Found, Known, Table};
+use super::dialect::Language;
 use super::log::Log;
-use super::metrics::{Metrics, Tally};
+use super::metrics::{Kind, Metrics, Tally};
 use super::peer::{Allowed, Peer, Peers};
-use super::{Config, Refusal, dogstatsd, json};
+use super::statsd::{self, Check, Decoded, Line, Occurrence};
+use super::{Config, Refusal, json};
 use crate::model::{Event, Timestamp};
 use crate::registry::Registry;
 use crate::telemetry::Telemetry;
@@ -81,26 +83,47 @@ impl Shared {
         self.metrics.peers(self.peers.len(), ended);
     }
 
-    /// The intake of a sender of which nothing is known.
-    #[cfg(test)]
-    pub(super) fn intake(self: &Arc<Self>) -> Intake {
-        self.intake_of(&Peer::unknown())
+    /// Ends the interval of all sets.
+    pub(super) fn turn_sets(&self) {
+        self.registry.turn_sets();
     }
 
-    /// The intake of a new sender.
-    pub(super) fn intake_of(self: &Arc<Self>, peer: &Arc<Peer>) -> Intake {
+    /// The intake of a sender of which nothing is known.
+    #[cfg(test)]
+    pub(super) fn intake(self: &Arc<Self>, language: Language) -> Intake {
+        self.intake_of(&Peer::unknown(), language)
+    }
+
+    /// The intake of a new sender, whose lines are in this language.
+    pub(super) fn intake_of(self: &Arc<Self>, peer: &Arc<Peer>, language: Language) -> Intake {
         let sender = self.senders.fetch_add(1, Ordering::Relaxed);
         let generation = self.generation.load(Ordering::Acquire);
         let config = self.config();
         let table = Table::new(&config, peer.unit(), Arc::clone(&self.registry));
-        let flush_interval = config.flush_interval.get();
-        Intake { shared: Arc::clone(self), peer: Arc::clone(peer), sender, generation, flush_interval, table, tally: Tally::default() }
+        let mut intake = Intake {
+            shared: Arc::clone(self),
+            peer: Arc::clone(peer),
+            sender,
+            generation,
+            language,
+            flush_interval: Duration::ZERO,
+            clock_slack: 0,
+            table,
+            tally: Tally::default(),
+        };
+        intake.take_over(&config);
+        intake
     }
 }
 
-/// Hears of everything that is refused: the reason, and the bytes in question.
+/// Hears of what does not show in numbers.
 pub(super) trait Witness {
+    /// Something is refused: the reason, and the bytes in question.
     fn refused(&self, reason: Refusal, bytes: &[u8]);
+    /// An event of DogStatsD's was counted.
+    fn occurred(&self, occurrence: &Occurrence<'_>);
+    /// A service check has come in.
+    fn checked(&self, check: &Check<'_>);
 }
 
 /// One sender's decoder, table and tally.
@@ -110,7 +133,10 @@ pub(super) struct Intake {
     peer: Arc<Peer>,
     sender: u64,
     generation: u64,
+    language: Language,
     flush_interval: Duration,
+    /// How many seconds a time stamp may be ahead.
+    clock_slack: i64,
     table: Table,
     tally: Tally,
 }
@@ -128,7 +154,7 @@ impl Intake {
             self.flush(at, witness);
             let config = self.shared.config();
             self.table.reconfigure(&config, self.peer.unit());
-            self.flush_interval = config.flush_interval.get();
+            self.take_over(&config);
             self.generation = generation;
         }
         let mut rest = payload;
@@ -148,6 +174,12 @@ impl Intake {
                 self.flush(at, witness);
             }
         }
+    }
+
+    fn take_over(&mut self, config: &Config) {
+        self.language.bare_tags = config.bare_tags;
+        self.flush_interval = config.flush_interval.get();
+        self.clock_slack = config.clock_slack.as_millis() / 1000;
     }
 
     /// Counts something that is refused as a whole.
@@ -199,26 +231,79 @@ impl Intake {
     }
 
     fn line(&mut self, line: &[u8], at: Timestamp, witness: &impl Witness) -> Result<(), Refusal> {
-        if let Some((kind, events)) = self.table.add_known(line) {
-            self.tally.metrics(kind, events);
+        if let Some(known) = self.table.add_known(line) {
+            self.count(known);
             return Ok(());
         }
         let text = std::str::from_utf8(line).map_err(|_| Refusal::NotUtf8)?;
-        if text.starts_with('{') {
+        if self.language.json && text.starts_with('{') {
             return self.event(&json::decode(text)?, at, &mut None);
         }
-        let decoded = dogstatsd::decode(text)?;
-        let recurrent = decoded.recurrent();
-        let mut found = None;
-        decoded.events(|event| {
-            if let Err(reason) = event.and_then(|event| self.event(event, at, &mut found)) {
-                self.refuse(reason, line, witness);
+        match statsd::decode(text, self.language)? {
+            Decoded::Metric(metric) => self.metric(&metric, at, witness),
+            Decoded::Parts(name, parts) => {
+                self.parts(name, parts, at, witness);
+                Ok(())
             }
+            Decoded::Occurrence(occurrence) => {
+                self.tally_extras(occurrence.ignored, occurrence.repeated);
+                self.table.add_occurrence(&occurrence)?;
+                self.tally.count(Kind::Event, 1);
+                witness.occurred(&occurrence);
+                Ok(())
+            }
+            Decoded::Check(check) => {
+                self.tally_extras(check.ignored, check.repeated);
+                self.table.add_check(&check)?;
+                self.tally.count(Kind::Check, 1);
+                witness.checked(&check);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the parts of a plain StatsD line, each as if it stood alone behind the name: one that is bad is refused alone.
+    fn parts(&mut self, name: &str, parts: &str, at: Timestamp, witness: &impl Witness) {
+        let mut rest = Some(parts);
+        while let Some(parts) = rest {
+            let (part, others) = statsd::part(parts);
+            rest = others;
+            if let Some(known) = self.table.add_known_part(name.as_bytes(), part.as_bytes()) {
+                self.count(known);
+                continue;
+            }
+            let taken = statsd::decode_part(name, part, self.language).and_then(|metric| self.metric(&metric, at, witness));
+            if let Err(reason) = taken {
+                self.refuse(reason, part.as_bytes(), witness);
+            }
+        }
+    }
+
+    fn metric(&mut self, line: &Line<'_>, at: Timestamp, witness: &impl Witness) -> Result<(), Refusal> {
+        if line.stamp.is_some_and(|seconds| seconds > (at.as_millis() / 1000).saturating_add(self.clock_slack)) {
+            return Err(Refusal::FutureTimestamp);
+        }
+        let (name, rest) = line.raw;
+        let mut found = None;
+        line.readings(|reading| match reading.and_then(|reading| self.table.add_reading(line, reading, &mut found)) {
+            Ok(kind) => self.tally.count(kind, 1),
+            Err(reason) => self.refuse(reason, rest.as_bytes(), witness),
         })?;
-        if let (Some(Ok(place)), Some((times, effect))) = (found, recurrent) {
-            self.table.learn(line, place, times, effect);
+        self.tally_extras(0, line.repeated);
+        if let (Some(Ok(place)), Some((times, effect))) = (found, line.recurrent()) {
+            self.table.learn(name.as_bytes(), rest.as_bytes(), place, times, effect, line.repeated);
         }
         Ok(())
+    }
+
+    fn count(&mut self, known: Known) {
+        self.tally.count(known.kind, known.events);
+        self.tally.repeated_tags += u64::from(known.repeated_tags);
+    }
+
+    fn tally_extras(&mut self, ignored: u32, repeated: u32) {
+        self.tally.ignored_fields += u64::from(ignored);
+        self.tally.repeated_tags += u64::from(repeated);
     }
 
     fn event(&mut self, event: &Event<'_>, at: Timestamp, found: &mut Option<Found>) -> Result<(), Refusal> {

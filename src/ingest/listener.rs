@@ -6,6 +6,7 @@ use std::path::Path;
 
 use nix::sys::socket::{setsockopt, sockopt};
 
+use super::dialect::{BareTags, Language, TagStyles};
 use super::{Config, SocketConfig};
 use crate::runtime::{Access, SocketError, SocketFile, SocketKind, bind_unix};
 
@@ -62,6 +63,8 @@ pub(super) struct Socket<S> {
     pub(super) part: String,
     /// Whether the kernel tells of each datagram who has sent it.
     pub(super) credentials: bool,
+    /// How what comes over it is read.
+    pub(super) language: Language,
     /// `None` for a socket that was passed.
     pub(super) file: Option<SocketFile>,
 }
@@ -81,8 +84,10 @@ fn unix<S: From<OwnedFd>>(
     passed: Option<OwnedFd>,
 ) -> Result<Option<Socket<S>>, SocketError> {
     let part = part.to_owned();
+    let language =
+        Language { dialect: config.dialect, styles: TagStyles::of(&config.tag_styles), bare_tags: BareTags::default(), json: true };
     if let Some(socket) = passed {
-        return Ok(Some(Socket { socket: socket.into(), part, credentials: false, file: None }));
+        return Ok(Some(Socket { socket: socket.into(), part, credentials: false, language, file: None }));
     }
     if !config.enabled {
         return Ok(None);
@@ -94,7 +99,7 @@ fn unix<S: From<OwnedFd>>(
         SocketKind::Datagram => "ingest.datagram.path",
     };
     let (socket, file) = bind_unix(path, kind, access, setting)?;
-    Ok(Some(Socket { socket: socket.into(), part, credentials: false, file: Some(file) }))
+    Ok(Some(Socket { socket: socket.into(), part, credentials: false, language, file: Some(file) }))
 }
 
 #[cfg(test)]

@@ -3,13 +3,41 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
 use super::Refusal;
-use crate::model::{Event, MetricType};
+use crate::model::Event;
 use crate::telemetry::Telemetry;
 
 /// Why the agent closed a connection: its sender is none of those who may send.
 pub(super) const NOT_ALLOWED: &str = "not_allowed";
 
-const KINDS: [&str; 4] = ["request", "count", "gauge", "histogram"];
+/// What is counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Request,
+    Count,
+    Gauge,
+    Histogram,
+    Set,
+    /// DogStatsD's event.
+    Event,
+    /// DogStatsD's service check.
+    Check,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 7] = [Self::Request, Self::Count, Self::Gauge, Self::Histogram, Self::Set, Self::Event, Self::Check];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Count => "count",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Set => "set",
+            Self::Event => "event",
+            Self::Check => "check",
+        }
+    }
+}
 
 /// What a session has counted since its last batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,32 +45,28 @@ pub(super) struct Tally {
     pub(super) bytes: u64,
     pub(super) lines: u64,
     pub(super) abandoned: u64,
-    events: [u64; KINDS.len()],
+    /// Tags of a StatsD line whose key stood in the line before.
+    pub(super) repeated_tags: u64,
+    /// Optional fields of StatsD events and service checks that could not be read.
+    pub(super) ignored_fields: u64,
+    events: [u64; Kind::ALL.len()],
     refused: [u64; Refusal::ALL.len()],
 }
 
 impl Tally {
     pub(super) fn event(&mut self, event: &Event<'_>) {
-        match event {
-            Event::Request(_) => self.count(0, 1),
-            Event::Count(_) => self.metrics(MetricType::Counter, 1),
-            Event::Gauge(_) => self.metrics(MetricType::Gauge, 1),
-            Event::Histogram(_) => self.metrics(MetricType::Histogram, 1),
-        }
-    }
-
-    /// Counts events that are metrics of this type.
-    pub(super) fn metrics(&mut self, kind: MetricType, events: u64) {
-        let kind = match kind {
-            MetricType::Counter => 1,
-            MetricType::Gauge => 2,
-            MetricType::Histogram | MetricType::Unknown => 3,
+        let kind = match event {
+            Event::Request(_) => Kind::Request,
+            Event::Count(_) => Kind::Count,
+            Event::Gauge(_) => Kind::Gauge,
+            Event::Histogram(_) => Kind::Histogram,
         };
-        self.count(kind, events);
+        self.count(kind, 1);
     }
 
-    fn count(&mut self, kind: usize, events: u64) {
-        if let Some(count) = self.events.get_mut(kind) {
+    /// Counts events of a kind.
+    pub(super) fn count(&mut self, kind: Kind, events: u64) {
+        if let Some(count) = self.events.get_mut(kind as usize) {
             *count += events;
         }
     }
@@ -57,12 +81,14 @@ impl Tally {
 /// Ingest's own metrics.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    events: [IntCounter; KINDS.len()],
+    events: [IntCounter; Kind::ALL.len()],
     refused: [IntCounter; Refusal::ALL.len()],
     bytes: IntCounter,
     lines: IntCounter,
     batches: IntCounter,
     abandoned: IntCounter,
+    repeated_tags: IntCounter,
+    ignored_fields: IntCounter,
     pub(super) connections: IntGauge,
     pub(super) connections_total: IntCounter,
     /// Connections that the agent closed, by reason.
@@ -92,13 +118,21 @@ impl Metrics {
         );
         closed.with_label_values(&[NOT_ALLOWED]);
         Self {
-            events: KINDS.map(|kind| events.with_label_values(&[kind])),
+            events: Kind::ALL.map(|kind| events.with_label_values(&[kind.as_str()])),
             refused: Refusal::ALL.map(|reason| refused.with_label_values(&[reason.as_str()])),
             bytes: telemetry.counter("sidewatch_ingest_bytes_total", "Bytes received on all sockets."),
             lines: telemetry.counter("sidewatch_ingest_lines_total", "Lines received on all sockets, of both languages."),
             batches: telemetry.counter("sidewatch_ingest_batches_total", "Batches of changes handed to the registry."),
             abandoned: telemetry
                 .counter("sidewatch_ingest_abandoned_requests_total", "Requests that began and whose end did not come in time."),
+            repeated_tags: telemetry.counter(
+                "sidewatch_ingest_repeated_tags_total",
+                "Tags of StatsD lines whose key stood in the line before; the last one counts.",
+            ),
+            ignored_fields: telemetry.counter(
+                "sidewatch_ingest_ignored_fields_total",
+                "Optional fields of StatsD events and service checks that could not be read; the rest counts.",
+            ),
             connections: telemetry.int_gauge("sidewatch_ingest_connections", "Stream connections that are open."),
             connections_total: telemetry.counter("sidewatch_ingest_connections_total", "Stream connections that were accepted."),
             closed,
@@ -117,6 +151,8 @@ impl Metrics {
         self.bytes.inc_by(tally.bytes);
         self.lines.inc_by(tally.lines);
         self.abandoned.inc_by(tally.abandoned);
+        self.repeated_tags.inc_by(tally.repeated_tags);
+        self.ignored_fields.inc_by(tally.ignored_fields);
         let events = self.events.iter().zip(tally.events);
         for (counter, count) in events.chain(self.refused.iter().zip(tally.refused)).filter(|(_, count)| *count > 0) {
             counter.inc_by(count);

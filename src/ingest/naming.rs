@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::statsd::{Check, Occurrence};
 use super::{Config, Refusal};
 use crate::model::{
     Labels, LabelsBuilder, MetricType, SeriesKey, Tags, Unit, reserved_label, reserved_name, sanitize_label, sanitize_metric,
@@ -12,6 +13,14 @@ use crate::model::{
 pub(super) const SERVICE: &str = "service_name";
 /// The label that names the systemd unit of a sender.
 const UNIT: &str = "unit";
+
+/// What a service check has found, as a gauge. The name is the agent's own, so no sender can write it in any other way.
+const CHECK_STATUS: &str = "sidewatch_service_check_status";
+/// The label that names the check.
+const CHECK: &str = "check";
+/// How many events of DogStatsD's there were. Its labels are those that have few values by their nature: a title, a text, an
+/// aggregation key, a host or a tag would make a series of nearly every event.
+const OCCURRENCES: &str = "app_events_total";
 
 /// The rules by which names are made, from the configuration.
 #[derive(Clone, Debug)]
@@ -52,6 +61,26 @@ impl Naming {
         let (name, factor) = self.name(kind, name, unit)?;
         let labels = self.labels(kind, service, tags.iter().map(|(name, value)| (&**name, &**value)), tags.len())?;
         Ok((SeriesKey { name: name.into(), kind, labels }, factor))
+    }
+
+    /// The gauge of a service check. The check's own name comes before a tag of that name.
+    ///
+    /// # Errors
+    /// When a label is reserved, or a limit is passed.
+    pub(super) fn check(&self, check: &Check<'_>) -> Result<SeriesKey, Refusal> {
+        let tags = check.tags.iter().map(|(key, value)| (&**key, &**value)).chain([(CHECK, check.name)]);
+        let labels = self.labels(MetricType::Gauge, check.service, tags, check.tags.len() + 1)?;
+        Ok(SeriesKey { name: CHECK_STATUS.into(), kind: MetricType::Gauge, labels })
+    }
+
+    /// The counter of DogStatsD's events of a kind.
+    ///
+    /// # Errors
+    /// When a limit is passed.
+    pub(super) fn occurrence(&self, occurrence: &Occurrence<'_>) -> Result<SeriesKey, Refusal> {
+        let own = [("alert_type", occurrence.alert), ("priority", occurrence.priority)];
+        let labels = self.labels(MetricType::Counter, occurrence.service, own.into_iter(), own.len())?;
+        Ok(SeriesKey { name: OCCURRENCES.into(), kind: MetricType::Counter, labels })
     }
 
     /// True for the key of a tag that becomes a label on a typed event.

@@ -39,12 +39,14 @@ refusals! {
     BadValue "bad_value" "a number cannot be read or is out of its range";
     BadRate "bad_rate" "the sampling rate is not a number above zero";
     BadTimestamp "bad_timestamp" "the time stamp is not a whole number of seconds above zero";
+    FutureTimestamp "future_timestamp" "the time stamp is further in the future than clocks may differ";
+    BadLength "bad_length" "the lengths in a StatsD event are not those of its title and text in bytes";
+    MixedTags "mixed_tags" "the tags of a StatsD line are written in more than one way";
     NotFinite "not_finite" "the value is not a number or not finite";
     NegativeCount "negative_count" "a counter cannot fall";
     UnknownKind "unknown_kind" "there is no such kind of event";
     UnsupportedKind "unsupported_kind" "this kind of event is not counted yet";
     UnknownType "unknown_type" "there is no such StatsD type";
-    UnsupportedType "unsupported_type" "this StatsD type is not counted yet";
     EmptyName "empty_name" "the metric has no name";
     NameTooLong "name_too_long" "the metric's name is longer than the limit";
     Reserved "reserved" "the metric's name or a label belongs to the agent";
@@ -53,6 +55,7 @@ refusals! {
     OpenRequests "open_requests" "too many requests of this sender are open; this one is not among the active ones";
     TypeConflict "type_conflict" "the name belongs to a metric of another type";
     SeriesLimit "series_limit" "there are too many series of this metric or in total";
+    StaleTimestamp "stale_timestamp" "the gauge holds a value with a time stamp that is not older";
     Overflow "overflow" "the value of the series would be no finite number any more";
 }
 
@@ -61,6 +64,7 @@ impl From<registry::Refusal> for Refusal {
         match reason {
             registry::Refusal::TypeConflict => Self::TypeConflict,
             registry::Refusal::SeriesLimit => Self::SeriesLimit,
+            registry::Refusal::StaleTimestamp => Self::StaleTimestamp,
             registry::Refusal::Overflow => Self::Overflow,
         }
     }

@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Refusal;
+use super::dialect::Language;
 use super::frame::{Found, Frames};
 use super::intake::{Intake, Shared};
 use super::log::Log;
@@ -34,8 +35,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(shared: &Arc<Shared>, peer: &Arc<Peer>, log: &Arc<Log>) -> Self {
-        Self { intake: shared.intake_of(peer), log: Arc::clone(log), due: Instant::now() + IDLE }
+    pub(super) fn new(shared: &Arc<Shared>, peer: &Arc<Peer>, language: Language, log: &Arc<Log>) -> Self {
+        Self { intake: shared.intake_of(peer, language), log: Arc::clone(log), due: Instant::now() + IDLE }
     }
 
     /// Takes a payload of `bytes`, and hands over when it is time.
@@ -85,11 +86,12 @@ impl Session {
 pub(super) async fn serve(
     mut reader: impl AsyncRead + Unpin,
     peer: &Arc<Peer>,
+    language: Language,
     shared: &Arc<Shared>,
     log: &Arc<Log>,
     mut shutdown: Shutdown,
 ) {
-    let mut session = Session::new(shared, peer, log);
+    let mut session = Session::new(shared, peer, language, log);
     let mut alive = true;
     let limit = shared.config().frame_bytes_max.get();
     let mut frames = Frames::new(limit);
@@ -222,7 +224,7 @@ mod tests {
         let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
         let shared = Shared::new(&Config::default(), Arc::clone(&registry), &telemetry);
         let (_sender, shutdown) = ShutdownSender::new();
-        serve(bytes, &Peer::unknown(), &shared, &Arc::new(Log::new()), shutdown).await;
+        serve(bytes, &Peer::unknown(), Language::default(), &shared, &Arc::new(Log::new()), shutdown).await;
         let families = registry.families();
         let value = families.first().and_then(|family| family.series.first()).map(|series| series.value.clone());
         if let Some(Value::Number(value)) = value { value } else { 0.0 }
@@ -239,7 +241,7 @@ mod tests {
         let telemetry = Telemetry::new();
         let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
         let shared = Shared::new(&Config::default(), registry, &telemetry);
-        let mut session = Session::new(&shared, &Peer::unknown(), &Arc::new(Log::new()));
+        let mut session = Session::new(&shared, &Peer::unknown(), Language::default(), &Arc::new(Log::new()));
         shared.reconfigure(&Config { flush_interval: crate::model::PromDuration::from_secs(3600), ..Config::default() });
         session.take(b"a:1|c");
         session.settle();

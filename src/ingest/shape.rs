@@ -16,12 +16,14 @@ pub(super) struct Meaning {
     pub(super) factor: f64,
     /// What happens to the slot.
     pub(super) effect: Effect,
+    /// How many of the tags have a key that stands in front of them as well.
+    pub(super) repeated: u32,
 }
 
 impl Meaning {
     /// Whether this value changes the series; where not, the decoder says why.
     pub(super) fn takes(&self, value: f64) -> bool {
-        let weight = if let Effect::Observe(weight) = self.effect { weight as f64 } else { 1.0 };
+        let weight = if let Effect::Observe(weight) = self.effect { f64::from(weight) } else { 1.0 };
         (value * self.factor * weight).is_finite() && (self.effect != Effect::Rise || value >= 0.0)
     }
 }
@@ -33,8 +35,12 @@ pub(super) enum Effect {
     Rise,
     /// It replaces a gauge.
     Set,
+    /// It replaces a gauge, or is added to it where there is a sign in front of it.
+    SetOrChange,
     /// It is observed, standing for so many observations.
-    Observe(u64),
+    Observe(u32),
+    /// It becomes a member of a set.
+    Join,
 }
 
 /// The shapes that have been seen. Their text lies in one piece: what is looked up a hundred thousand times a second should
@@ -72,7 +78,12 @@ struct Parts<'l> {
 impl<'l> Parts<'l> {
     fn of(line: &'l [u8]) -> Option<Self> {
         let (name, rest) = line.split_at_checked(memchr::memchr(b':', line)?)?;
-        let (value, fields) = rest.get(1..)?.split_at_checked(memchr::memchr(b'|', rest)?.checked_sub(1)?)?;
+        Self::behind(name, rest.get(1..)?)
+    }
+
+    /// With what stands behind the name's colon.
+    fn behind(name: &'l [u8], rest: &'l [u8]) -> Option<Self> {
+        let (value, fields) = rest.split_at_checked(memchr::memchr(b'|', rest)?)?;
         Some(Self { name, value, fields })
     }
 }
@@ -80,14 +91,22 @@ impl<'l> Parts<'l> {
 impl Shapes {
     /// What a line does, and its value as the sender wrote it; `None` for a shape that has not been seen.
     pub(super) fn find<'l>(&self, line: &'l [u8]) -> Option<(Meaning, &'l [u8])> {
-        let parts = Parts::of(line)?;
+        self.find_parts(Parts::of(line)?)
+    }
+
+    /// The same of one part of a plain StatsD line: it means what it would mean alone behind the name.
+    pub(super) fn find_part<'l>(&self, name: &'l [u8], part: &'l [u8]) -> Option<(Meaning, &'l [u8])> {
+        self.find_parts(Parts::behind(name, part)?)
+    }
+
+    fn find_parts<'l>(&self, parts: Parts<'l>) -> Option<(Meaning, &'l [u8])> {
         let shape = self.table.find(self.hash(parts), |shape| shape.parts(&self.text) == (parts.name, parts.fields))?;
         Some((shape.meaning, parts.value))
     }
 
-    /// Remembers what the lines of this shape do.
-    pub(super) fn learn(&mut self, line: &[u8], meaning: Meaning) {
-        let Some(parts) = Parts::of(line) else { return };
+    /// Remembers what the lines of this shape do: `rest` is what stands behind the name's colon.
+    pub(super) fn learn(&mut self, name: &[u8], rest: &[u8], meaning: Meaning) {
+        let Some(parts) = Parts::behind(name, rest) else { return };
         let start = self.text.len();
         let (behind_name, end) = (start + parts.name.len(), start + parts.name.len() + parts.fields.len());
         let (Ok(start), Ok(behind_name), Ok(end)) = (u32::try_from(start), u32::try_from(behind_name), u32::try_from(end)) else { return };
@@ -155,12 +174,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const RISE: Meaning = Meaning { slot: 3, factor: 1.0, effect: Effect::Rise };
+    const RISE: Meaning = Meaning { slot: 3, factor: 1.0, effect: Effect::Rise, repeated: 0 };
 
     #[test]
     fn a_line_is_found_by_all_of_it_but_its_value() {
         let mut shapes = Shapes::default();
-        shapes.learn(b"a.b:1|c|#k:v", RISE);
+        shapes.learn(b"a.b", b"1|c|#k:v", RISE);
         assert_eq!(shapes.find(b"a.b:27.5|c|#k:v"), Some((RISE, &b"27.5"[..])));
         for other in ["a.b:1|c|#k:w", "a.c:1|c|#k:v", "a.b:1|g|#k:v", "a.b:1|c|#k:v|", "a.b:1", "a.b|1:2", ""] {
             assert_eq!(shapes.find(other.as_bytes()), None, "{other}");
@@ -171,7 +190,7 @@ mod tests {
     #[test]
     fn what_moves_from_the_name_to_the_fields_is_another_shape() {
         let mut shapes = Shapes::default();
-        shapes.learn(b"a:1|c", RISE);
+        shapes.learn(b"a", b"1|c", RISE);
         assert_eq!(shapes.find(b":1|ca"), None);
         assert_eq!(shapes.find(b":a|c"), None);
     }
@@ -186,7 +205,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(line in proptest::collection::vec(any::<u8>(), 0..40)) {
             let mut shapes = Shapes::default();
-            shapes.learn(&line, RISE);
+            shapes.learn(b"a", &line, RISE);
             shapes.find(&line);
         }
     }

@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use nix::sys::socket::{getsockopt, sockopt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::dialect::Language;
 use super::intake::Shared;
 use super::listener::Socket;
 use super::log::Log;
@@ -18,7 +19,7 @@ use super::{Config, Sockets, datagram};
 use crate::clock;
 use crate::model::Condition;
 use crate::registry::Registry;
-use crate::runtime::{Board, Stage, TaskContext, TaskResult, thread};
+use crate::runtime::{Board, Stage, TaskContext, TaskResult, Ticker, thread};
 use crate::telemetry::Telemetry;
 
 /// How often is looked whether senders still live.
@@ -78,7 +79,8 @@ pub async fn run(ingest: Arc<Ingest>, context: TaskContext) -> TaskResult {
     let permits = Permits { most, free: Arc::new(Semaphore::new(most)) };
     let streams = ingest.sockets.streams.iter().map(|socket| listen(&ingest, socket, permits.clone(), context.clone()));
     let datagrams = (0..ingest.sockets.datagrams.len()).map(|index| receive(&ingest, index, context.clone()));
-    tokio::try_join!(try_join_all(streams), try_join_all(datagrams), beat(&ingest, context.clone()))?;
+    let (beat, turn) = (beat(&ingest, context.clone()), turn_sets(&ingest, context.clone()));
+    tokio::try_join!(try_join_all(streams), try_join_all(datagrams), beat, turn)?;
     Ok(())
 }
 
@@ -90,6 +92,20 @@ async fn beat(ingest: &Ingest, mut context: TaskContext) -> std::io::Result<()> 
         tokio::select! {
             () = tokio::time::sleep(BEAT) => {}
             () = context.shutdown.reached(Stage::Draining) => return Ok(()),
+        }
+    }
+}
+
+/// Ends the interval of all sets when it is time.
+async fn turn_sets(ingest: &Ingest, mut context: TaskContext) -> std::io::Result<()> {
+    loop {
+        let interval = ingest.shared.config().set_interval;
+        let mut ticker = Ticker::new(interval.get(), Duration::ZERO);
+        while ingest.shared.config().set_interval == interval {
+            tokio::select! {
+                _ = ticker.tick() => ingest.shared.turn_sets(),
+                () = context.shutdown.reached(Stage::Draining) => return Ok(()),
+            }
         }
     }
 }
@@ -126,7 +142,7 @@ async fn listen(ingest: &Ingest, socket: &Socket<UnixListener>, permits: Permits
             () = context.shutdown.reached(Stage::Draining) => break,
         };
         match accepted {
-            Ok((stream, permit)) => connect(ingest, &context, stream, permit),
+            Ok((stream, permit)) => connect(ingest, &context, stream, socket.language, permit),
             Err(error) => {
                 ingest.failed(&socket.part, "accept", &error);
                 tokio::time::sleep(PAUSE).await;
@@ -140,7 +156,7 @@ async fn listen(ingest: &Ingest, socket: &Socket<UnixListener>, permits: Permits
         while let Ok((stream, _)) = socket.socket.accept() {
             stream.set_nonblocking(true)?;
             let permit = permits.one().await?;
-            connect(ingest, &context, tokio::net::UnixStream::from_std(stream)?, permit);
+            connect(ingest, &context, tokio::net::UnixStream::from_std(stream)?, socket.language, permit);
         }
     }
     drop(listener);
@@ -149,7 +165,7 @@ async fn listen(ingest: &Ingest, socket: &Socket<UnixListener>, permits: Permits
 }
 
 /// Serves a connection beside the task.
-fn connect(ingest: &Ingest, context: &TaskContext, stream: tokio::net::UnixStream, permit: OwnedSemaphorePermit) {
+fn connect(ingest: &Ingest, context: &TaskContext, stream: tokio::net::UnixStream, language: Language, permit: OwnedSemaphorePermit) {
     let peer = peer_of(&stream, &ingest.shared);
     if !ingest.shared.admits(&peer) {
         ingest.shared.turn_away(&peer, &ingest.log);
@@ -160,7 +176,7 @@ fn connect(ingest: &Ingest, context: &TaskContext, stream: tokio::net::UnixStrea
     shared.metrics.connections_total.inc();
     let open = Open::new(&shared);
     context.scope.spawn(async move {
-        serve(stream, &peer, &open.0, &log, shutdown).await;
+        serve(stream, &peer, language, &open.0, &log, shutdown).await;
         drop((open, permit));
     });
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{GaugeMerge, GaugeOp, Histogram, Labels, MetricType};
+use super::{Distinct, GaugeMerge, GaugeOp, Histogram, Labels, MetricType};
 
 /// Which series a change belongs to, and what the series is if it does not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,18 @@ pub enum Change {
         /// How the values of several senders become one.
         merge: GaugeMerge,
     },
+    /// A gauge was set to a value that was measured at a time of its own. It counts where what the series holds is not
+    /// stamped, or with an earlier time.
+    Stamped {
+        /// The value.
+        value: f64,
+        /// When it was measured, in Unix seconds.
+        seconds: i64,
+        /// The gauge was set without a time before that: so no earlier stamp is in the way.
+        always: bool,
+    },
+    /// A set got members.
+    Members(Distinct),
     /// A histogram got observations. The buckets are the registry's to choose.
     Observe(Histogram),
 }
@@ -49,6 +61,8 @@ impl Change {
         match self {
             Self::Count(rise) => *rise = 0.0,
             Self::Gauge { value, op, .. } => (*value, *op) = (0.0, GaugeOp::Add),
+            Self::Stamped { .. } => *self = Self::none(MetricType::Gauge, || Arc::from([])),
+            Self::Members(members) => members.clear(),
             Self::Observe(histogram) => histogram.clear(),
         }
     }

@@ -35,6 +35,8 @@ struct EventFamily {
     bounds: Arc<[f64]>,
     /// Whether a gauge in it is, or was, merged over live senders: only such a family has to be searched for one.
     merged: bool,
+    /// Whether there is, or was, a set in it: only such a family has intervals to end.
+    sets: bool,
     /// Its number in order of creation, among the numbers of series.
     number: u64,
     by_labels: HashTable<u32>,
@@ -73,6 +75,9 @@ impl Events {
             return Ok(false);
         }
         let (index, created) = self.find_or_make(owner, &pending.key, at)?;
+        if created && let Some(live) = self.slab.get_mut(index) {
+            live.instrument.begin(&pending.change);
+        }
         if let Err(reason) = self.change(index, sender, &pending.change, at) {
             if created {
                 self.remove(index);
@@ -128,6 +133,17 @@ impl Events {
         gone.into_iter().for_each(|index| self.remove(index));
     }
 
+    /// Ends the interval of all sets.
+    pub(super) fn turn(&mut self) {
+        for family in self.families.iter().flatten().filter(|family| family.sets) {
+            for index in &family.members {
+                if let Some(live) = self.slab.get_mut(*index) {
+                    live.instrument.turn();
+                }
+            }
+        }
+    }
+
     /// The buckets of a histogram that exists.
     pub(super) fn bounds(&self, name: &str) -> Option<Arc<[f64]>> {
         let family = self.families.get(*self.by_name.get(name)? as usize)?.as_ref()?;
@@ -145,10 +161,11 @@ impl Events {
             let first = family.members.partition_point(|index| number(index) <= cursor.series());
             for index in family.members.get(first..).unwrap_or(&[]) {
                 let Some(live) = self.slab.get(*index) else { continue };
+                let Some(reading) = live.instrument.reading() else { continue };
                 if !cursor.passes(live.number, family.kind) {
                     return true;
                 }
-                reader.series(self.slab.place(*index), &live.labels, live.instrument.reading());
+                reader.series(self.slab.place(*index), &live.labels, reading);
             }
             cursor.leave();
         }
@@ -175,10 +192,13 @@ impl Events {
         let Some(live) = self.slab.get_mut(index) else { return Ok(()) };
         live.instrument.apply(sender, change)?;
         live.changed = at;
-        if matches!(change, Change::Gauge { merge, .. } if *merge != GaugeMerge::Last)
+        let merged = matches!(change, Change::Gauge { merge, .. } if *merge != GaugeMerge::Last);
+        let set = matches!(change, Change::Members(_));
+        if (merged || set)
             && let Some(Some(family)) = self.families.get_mut(live.family as usize)
         {
-            family.merged = true;
+            family.merged |= merged;
+            family.sets |= set;
         }
         Ok(())
     }
@@ -205,6 +225,7 @@ impl Events {
             origin,
             bounds,
             merged: false,
+            sets: false,
             number: self.slab.number(),
             by_labels: HashTable::new(),
             members: Vec::new(),

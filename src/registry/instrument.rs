@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Reading, Refusal};
-use crate::model::{Change, GaugeMerge, GaugeOp, Histogram, MetricType};
+use crate::model::{Change, Distinct, GaugeMerge, GaugeOp, Histogram, MetricType};
 
 /// One series' live value.
 #[derive(Clone, Debug)]
@@ -12,6 +12,16 @@ pub(super) enum Instrument {
     Counter(f64),
     Gauge(Gauge),
     Histogram(Box<Histogram>),
+    Set(Box<Set>),
+}
+
+/// How many distinct members there are an interval.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Set {
+    /// Of the interval that runs, over all senders.
+    current: Distinct,
+    /// How many the last interval had; nothing before one is over.
+    complete: Option<f64>,
 }
 
 /// A gauge, kept as its merge needs it.
@@ -19,6 +29,8 @@ pub(super) enum Instrument {
 pub(super) enum Gauge {
     /// Whoever wrote last.
     Last(f64),
+    /// Whoever measured last, and when, in Unix seconds.
+    Stamped(Box<(f64, i64)>),
     /// A value a live sender. A sender that is gone is taken out.
     Senders(Box<Senders>),
 }
@@ -39,14 +51,23 @@ impl Instrument {
         }
     }
 
+    /// A series before its first change, which says what kind of a gauge it is.
+    pub(super) fn begin(&mut self, change: &Change) {
+        if let (Self::Gauge(_), Change::Members(_)) = (&*self, change) {
+            *self = Self::Set(Box::default());
+        }
+    }
+
     /// Applies a change.
     ///
     /// # Errors
-    /// When the change is for another type, or the value would not be finite after it.
+    /// When the change is for another type or comes too late, or the value would not be finite after it.
     pub(super) fn apply(&mut self, sender: u64, change: &Change) -> Result<(), Refusal> {
         match (self, change) {
             (Self::Counter(total), Change::Count(rise)) => *total = finite(*total + rise)?,
             (Self::Gauge(gauge), Change::Gauge { value, op, merge }) => gauge.apply(sender, *value, *op, *merge),
+            (Self::Gauge(gauge), Change::Stamped { value, seconds, always }) => gauge.stamp(*value, *seconds, *always)?,
+            (Self::Set(set), Change::Members(members)) => set.current.absorb(members),
             (Self::Histogram(histogram), Change::Observe(more)) => {
                 finite(histogram.sum + more.sum)?;
                 histogram.absorb(more);
@@ -63,13 +84,22 @@ impl Instrument {
         senders.merge == GaugeMerge::Sum || !senders.values.is_empty()
     }
 
-    /// The value to show.
-    pub(super) fn reading(&self) -> Reading<'_> {
-        match self {
+    /// Ends a set's interval: what has come in is shown from now on, and the next one begins. Nothing to the others.
+    pub(super) fn turn(&mut self) {
+        if let Self::Set(set) = self {
+            // Its room goes as well: most sets have far fewer members than their largest interval had.
+            set.complete = Some(std::mem::take(&mut set.current).count());
+        }
+    }
+
+    /// The value to show; a set has none before its first interval is over.
+    pub(super) fn reading(&self) -> Option<Reading<'_>> {
+        Some(match self {
             Self::Counter(total) => Reading::Number(*total),
             Self::Gauge(gauge) => Reading::Number(gauge.value()),
             Self::Histogram(histogram) => Reading::Histogram(histogram),
-        }
+            Self::Set(set) => Reading::Number(set.complete?),
+        })
     }
 }
 
@@ -81,7 +111,7 @@ impl Gauge {
             *self = Self::Last(if op == GaugeOp::Add { before + value } else { value });
             return;
         }
-        if let Self::Last(_) = self {
+        if let Self::Last(_) | Self::Stamped(_) = self {
             *self = Self::Senders(Box::new(Senders { merge, values: HashMap::new() }));
         }
         let Self::Senders(senders) = self else { return };
@@ -90,9 +120,20 @@ impl Gauge {
         *own = if op == GaugeOp::Add { *own + value } else { value };
     }
 
+    /// Takes a value that was measured at a time of its own, unless the value held is stamped as late.
+    fn stamp(&mut self, value: f64, seconds: i64, always: bool) -> Result<(), Refusal> {
+        match self {
+            Self::Stamped(held) if !always && held.1 >= seconds => return Err(Refusal::StaleTimestamp),
+            Self::Stamped(held) => **held = (value, seconds),
+            Self::Last(_) | Self::Senders(_) => *self = Self::Stamped(Box::new((value, seconds))),
+        }
+        Ok(())
+    }
+
     fn value(&self) -> f64 {
         match self {
             Self::Last(value) => *value,
+            Self::Stamped(held) => held.0,
             Self::Senders(senders) => senders.value(),
         }
     }
@@ -136,7 +177,7 @@ mod tests {
     }
 
     fn number(instrument: &Instrument) -> f64 {
-        if let Reading::Number(value) = instrument.reading() { value } else { panic!("a number") }
+        if let Some(Reading::Number(value)) = instrument.reading() { value } else { panic!("a number") }
     }
 
     #[test]
@@ -169,6 +210,47 @@ mod tests {
     }
 
     #[test]
+    fn a_stamped_value_gives_way_to_a_later_one_only() {
+        let stamped = |value, seconds, always| Change::Stamped { value, seconds, always };
+        let mut gauge = gauge(&[(1, 1.0, GaugeOp::Set, GaugeMerge::Last)]);
+        for (change, outcome, holds) in [
+            (stamped(2.0, 100, false), Ok(()), 2.0),
+            (stamped(3.0, 100, false), Err(Refusal::StaleTimestamp), 2.0),
+            (stamped(4.0, 99, false), Err(Refusal::StaleTimestamp), 2.0),
+            (stamped(5.0, 101, false), Ok(()), 5.0),
+            (stamped(6.0, 50, true), Ok(()), 6.0),
+            (Change::Gauge { value: 7.0, op: GaugeOp::Set, merge: GaugeMerge::Last }, Ok(()), 7.0),
+            (stamped(8.0, 1, false), Ok(()), 8.0),
+        ] {
+            assert_eq!((gauge.apply(1, &change), number(&gauge)), (outcome, holds), "{change:?}");
+        }
+    }
+
+    fn members(hashes: &[u64]) -> Change {
+        let mut members = Distinct::default();
+        hashes.iter().for_each(|hash| members.insert(*hash));
+        Change::Members(members)
+    }
+
+    #[test]
+    fn a_set_shows_the_distinct_members_of_its_last_interval_over_all_senders() {
+        let mut set = instrument(MetricType::Gauge);
+        set.begin(&members(&[]));
+        assert_eq!(set.apply(1, &members(&[1, 2])).and_then(|()| set.apply(2, &members(&[2, 3]))), Ok(()));
+        assert!(set.reading().is_none(), "no interval is over");
+        set.turn();
+        assert_eq!(number(&set), 3.0);
+        assert_eq!(set.apply(1, &members(&[2])), Ok(()));
+        assert_eq!(number(&set), 3.0, "until the next turn");
+        set.turn();
+        assert_eq!(number(&set), 1.0);
+        set.turn();
+        assert_eq!(number(&set), 0.0);
+        assert_eq!(set.apply(1, &Change::Count(1.0)), Err(Refusal::TypeConflict));
+        assert_eq!(instrument(MetricType::Gauge).apply(1, &members(&[1])), Err(Refusal::TypeConflict), "a gauge that is no set");
+    }
+
+    #[test]
     fn what_would_make_a_total_infinite_is_refused() {
         let mut counter = instrument(MetricType::Counter);
         assert_eq!(counter.apply(1, &Change::Count(f64::MAX)), Ok(()));
@@ -179,7 +261,7 @@ mod tests {
         let one = |sum| Change::Observe(Histogram::classic(Arc::from([1.0]), vec![1, 0], sum));
         assert_eq!(histogram.apply(1, &one(1.0)), Ok(()));
         assert_eq!(histogram.apply(1, &one(f64::NEG_INFINITY)), Err(Refusal::Overflow));
-        let Reading::Histogram(histogram) = histogram.reading() else { panic!("a histogram") };
+        let Some(Reading::Histogram(histogram)) = histogram.reading() else { panic!("a histogram") };
         assert_eq!((histogram.counts.as_slice(), histogram.sum), (&[1, 0][..], 1.0));
     }
 }

@@ -24,6 +24,7 @@ pub use refusal::Refusal;
 pub use series::Place;
 pub use walk::{Head, Reader, Reading};
 
+use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::events::Owner;
@@ -36,6 +37,7 @@ use crate::telemetry::Telemetry;
 pub struct Registry {
     state: Mutex<State>,
     metrics: metrics::Metrics,
+    members: RandomState,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +52,7 @@ impl Registry {
     #[must_use]
     pub fn new(config: &Config, telemetry: &Telemetry) -> Arc<Self> {
         let state = State { config: config.clone(), ..State::default() };
-        Arc::new(Self { state: Mutex::new(state), metrics: metrics::Metrics::new(telemetry) })
+        Arc::new(Self { state: Mutex::new(state), metrics: metrics::Metrics::new(telemetry), members: RandomState::new() })
     }
 
     /// Takes new limits and buckets. Series that exist stay, and a histogram keeps the buckets it began with.
@@ -78,6 +80,19 @@ impl Registry {
         // The agent's names are reserved and of one type each; if one were not, the first merge would say so.
         pending.place = events.find_or_make(Owner::Agent(help), &pending.key, at).ok().map(|(index, _)| events.place(index));
         pending
+    }
+
+    /// Ends the interval of all sets: what they have counted is shown until the next one ends.
+    pub fn turn_sets(&self) {
+        self.state().events.turn();
+    }
+
+    /// What the members of sets are hashed with: the same for all senders, or they would not meet, and keyed anew in each
+    /// process, so that nobody can choose members whose hashes fall together. (Not the map's own hash function, which is
+    /// quicker and whose bits are too poor for a sketch.)
+    #[must_use]
+    pub fn member_hasher(&self) -> RandomState {
+        self.members.clone()
     }
 
     /// Takes a sender that is gone out of the gauges that are merged over live senders. Its counts stay.

@@ -9,6 +9,9 @@ pub enum Refusal {
     /// The series would be one more than the limit of its metric or of the registry allows.
     #[error("there are too many series of this metric or in total")]
     SeriesLimit,
+    /// The gauge holds a value that was measured later.
+    #[error("the gauge holds a value with a time stamp that is not older")]
+    StaleTimestamp,
     /// The series' value would leave the range of a float: an infinite counter could never be right again.
     #[error("the value of the series would be no finite number any more")]
     Overflow,
@@ -16,7 +19,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 3] = [Self::TypeConflict, Self::SeriesLimit, Self::Overflow];
+    pub const ALL: [Self; 4] = [Self::TypeConflict, Self::SeriesLimit, Self::StaleTimestamp, Self::Overflow];
 
     /// The reason as it stands in a label.
     #[must_use]
@@ -24,6 +27,7 @@ impl Refusal {
         match self {
             Self::TypeConflict => "type_conflict",
             Self::SeriesLimit => "series_limit",
+            Self::StaleTimestamp => "stale_timestamp",
             Self::Overflow => "overflow",
         }
     }

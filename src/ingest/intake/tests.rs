@@ -5,16 +5,23 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 
 use super::*;
+use crate::ingest::dialect::{Dialect, TagStyles};
 use crate::model::{Histogram, Value};
 
-/// Keeps what was refused.
+/// Keeps what was refused, and the titles of events.
 #[derive(Default)]
-struct Book(RefCell<Vec<(Refusal, String)>>);
+struct Book(RefCell<Vec<(Refusal, String)>>, RefCell<Vec<String>>);
 
 impl Witness for Book {
     fn refused(&self, reason: Refusal, bytes: &[u8]) {
         self.0.borrow_mut().push((reason, String::from_utf8_lossy(bytes).into_owned()));
     }
+
+    fn occurred(&self, occurrence: &Occurrence<'_>) {
+        self.1.borrow_mut().push(occurrence.title.clone().into_owned());
+    }
+
+    fn checked(&self, _: &Check<'_>) {}
 }
 
 struct Fixture {
@@ -23,6 +30,10 @@ struct Fixture {
     shared: Arc<Shared>,
     book: Book,
 }
+
+/// What the Unix sockets speak by default.
+const JSON: Language = Language { json: true, ..Language::DOGSTATSD };
+const STATSD: Language = Language { dialect: Dialect::Statsd, ..Language::DOGSTATSD };
 
 fn fixture(config: &Config) -> Fixture {
     let telemetry = Telemetry::new();
@@ -33,9 +44,19 @@ fn fixture(config: &Config) -> Fixture {
 
 impl Fixture {
     fn send(&self, payload: &str) {
-        let mut intake = self.shared.intake();
-        intake.take(payload.as_bytes(), at(0), &self.book);
-        intake.flush(at(0), &self.book);
+        self.send_in(JSON, payload);
+    }
+
+    /// A new sender sends this at 1000 s.
+    fn send_in(&self, language: Language, payload: &str) {
+        let mut intake = self.shared.intake(language);
+        intake.take(payload.as_bytes(), at(1_000_000), &self.book);
+        intake.flush(at(1_000_000), &self.book);
+    }
+
+    /// How many were refused by this reason.
+    fn refused(&self, reason: Refusal) -> f64 {
+        self.own("sidewatch_ingest_refused_total", reason.as_str())
     }
 
     /// `name{labels} value` of every series; a histogram is its count and sum.
@@ -111,8 +132,8 @@ fn end(id: &str) -> String {
 fn active_requests_fall_with_their_end_and_with_their_sender() {
     let fixture = fixture(&Config::default());
     let active = || fixture.series().into_iter().find(|line| line.starts_with("http_server_active_requests")).expect("a gauge");
-    let mut worker = fixture.shared.intake();
-    let mut lost = fixture.shared.intake();
+    let mut worker = fixture.shared.intake(JSON);
+    let mut lost = fixture.shared.intake(JSON);
     for (intake, payload) in [(&mut worker, [begin("1"), begin("2"), begin("2"), end("1"), end("9")].join("\n")), (&mut lost, begin("1"))] {
         intake.take(payload.as_bytes(), at(0), &fixture.book);
         intake.flush(at(0), &fixture.book);
@@ -137,7 +158,7 @@ fn a_refused_series_counts_all_its_events() {
 #[test]
 fn every_refusal_is_counted_and_shown_to_the_witness() {
     let fixture = fixture(&Config::default());
-    let mut intake = fixture.shared.intake();
+    let mut intake = fixture.shared.intake(JSON);
     intake.take(b"a:1|c\n\xff\xfe\nb:nan:1|g\nc:-1|c\nnode_x:1|g\nhello", at(0), &fixture.book);
     intake.flush(at(0), &fixture.book);
     let reasons: Vec<_> = fixture.book.0.borrow().iter().map(|(reason, _)| *reason).collect();
@@ -161,7 +182,7 @@ fn a_full_table_is_handed_over_and_nothing_is_lost() {
 #[test]
 fn events_that_are_refused_late_do_not_fill_the_table() {
     let fixture = fixture(&Config { flush_series: 3, ..Config::default() });
-    let mut intake = fixture.shared.intake();
+    let mut intake = fixture.shared.intake(JSON);
     for name in 0..10 {
         intake.take(format!("a{name}:1e308|h|@0.1").as_bytes(), at(0), &fixture.book);
         assert!(!intake.table.is_full());
@@ -182,7 +203,7 @@ fn the_last_level_of_a_gauge_holds_whatever_the_order_of_its_tags() {
 fn the_merge_that_is_declared_last_holds_within_a_batch_too() {
     let fixture = fixture(&Config::default());
     let change = |merge| format!(r#"{{"kind":"gauge","name":"g","op":"add","value":1,"merge":"{merge}"}}"#);
-    let mut intake = fixture.shared.intake();
+    let mut intake = fixture.shared.intake(JSON);
     intake.take([change("last"), change("sum")].join("\n").as_bytes(), at(0), &fixture.book);
     intake.flush(at(0), &fixture.book);
     assert_eq!(fixture.series(), ["g{} 2"]);
@@ -207,7 +228,7 @@ proptest! {
         events in proptest::collection::vec((0_u8..3, 0_u32..4, 1_u32..100, 0_usize..4, any::<bool>()), 1..80)
     ) {
         let divided = fixture(&Config { flush_series: 5, ..Config::default() });
-        let mut senders: Vec<Intake> = (0..4).map(|_| divided.shared.intake()).collect();
+        let mut senders: Vec<Intake> = (0..4).map(|_| divided.shared.intake(JSON)).collect();
         let whole = fixture(&Config::default());
         let mut all = String::new();
         for (kind, label, value, sender, flush) in events {
@@ -232,7 +253,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
         let fixture = fixture(&Config::default());
-        let mut intake = fixture.shared.intake();
+        let mut intake = fixture.shared.intake(JSON);
         intake.take(&payload, at(0), &fixture.book);
         intake.flush(at(0), &fixture.book);
     }
@@ -294,7 +315,7 @@ fn shapes_are_bounded_even_where_they_mean_the_same_series() {
 #[test]
 fn a_packed_lines_series_is_looked_for_once() {
     let fixture = fixture(&Config::default());
-    let (mut intake, mut found) = (fixture.shared.intake(), None);
+    let (mut intake, mut found) = (fixture.shared.intake(JSON), None);
     let table = &mut intake.table;
     let event = |name: &'static str| {
         Event::Count(crate::model::CountEvent { service: None, name: name.into(), value: 1.0, unit: None, tags: vec![] })
@@ -305,4 +326,182 @@ fn a_packed_lines_series_is_looked_for_once() {
     assert_eq!(table.add(&event("a"), at(0), &mut found), Ok(()));
     assert_eq!(table.add(&event("b"), at(0), &mut found), Ok(()));
     assert_eq!(table.pending().map(|pending| pending.events).collect::<Vec<_>>(), [2], "both are the series that was found first");
+}
+
+#[test]
+fn a_set_shows_its_distinct_members_over_all_senders_once_an_interval_is_over() {
+    let fixture = fixture(&Config::default());
+    fixture.send("users:ann|s|#k:v\nusers:bob|s|#k:v\nusers:ann|s|#k:v");
+    fixture.send("users:bob|s|#k:v\nusers:eve:1|s|#k:v");
+    assert_eq!(fixture.series(), Vec::<String>::new(), "no interval is over");
+    fixture.registry.turn_sets();
+    assert_eq!(fixture.series(), [r#"users{k="v"} 3"#]);
+    fixture.send("users:ann|s|#k:v");
+    fixture.registry.turn_sets();
+    assert_eq!(fixture.series(), [r#"users{k="v"} 1"#]);
+    assert_eq!(fixture.own("sidewatch_ingest_events_total", "set"), 6.0);
+}
+
+#[test]
+fn a_set_and_a_gauge_of_one_name_are_told_apart() {
+    let fixture = fixture(&Config::default());
+    fixture.send("a:1|g\nb:x|s");
+    fixture.send("a:x|s\nb:1|g\nb:y|s");
+    fixture.send("b:2|g");
+    fixture.registry.turn_sets();
+    assert_eq!(fixture.series(), ["a{} 1", "b{} 1"]);
+    assert_eq!(fixture.refused(Refusal::TypeConflict), 4.0);
+}
+
+#[test]
+fn a_known_member_costs_no_change_of_its_set() {
+    let fixture = fixture(&Config { flush_series: 2, ..Config::default() });
+    let mut intake = fixture.shared.intake(JSON);
+    for _ in 0..10 {
+        intake.take(b"users:ann|s", at(0), &fixture.book);
+    }
+    let pending: Vec<_> = intake.table.pending().collect();
+    let crate::model::Change::Members(members) = &pending[0].change else { panic!("a set") };
+    assert_eq!((pending[0].events, members.count()), (10, 1.0));
+}
+
+#[test]
+fn a_stamped_gauge_holds_its_latest_value_and_says_what_came_late() {
+    let fixture = fixture(&Config::default());
+    fixture.send("g:1|g|T900\ng:2|g|T899\ng:3|g|T901");
+    fixture.send("g:4|g|T901\nh:1|g|T5\nh:2|g");
+    assert_eq!(fixture.series(), ["g{} 3", "h{} 2"]);
+    assert_eq!(fixture.refused(Refusal::StaleTimestamp), 2.0);
+    fixture.send("h:3|g|T4");
+    assert_eq!(fixture.series(), ["g{} 3", "h{} 3"], "a value without a stamp is no later than any");
+}
+
+#[test]
+fn a_time_that_is_further_ahead_than_clocks_may_differ_is_refused() {
+    let fixture = fixture(&Config::default());
+    fixture.send("a:1|c|T1060\na:1|c|T1061\ng:1|g|T1060\ng:2|g|T1061\na:1|c|T9223372036854775807");
+    assert_eq!(fixture.series(), ["a_total{} 1", "g{} 1"]);
+    assert_eq!(fixture.refused(Refusal::FutureTimestamp), 3.0);
+}
+
+#[test]
+fn a_stamped_count_is_added_as_it_is() {
+    let fixture = fixture(&Config::default());
+    fixture.send("a:2|c|@0.5|T900\na:2|c|@0.5\na:2|c|T1");
+    assert_eq!(fixture.series(), ["a_total{} 8"]);
+}
+
+#[test]
+fn a_service_check_is_a_gauge_of_the_agents_own_that_no_metric_can_write() {
+    let fixture = fixture(&Config { service: "shop".into(), ..Config::default() });
+    fixture.send("_sc|db.up|2|#zone:a,check:mine|m:down\n_sc|db.up|1|#zone:a|d:x\n_sc|q|3|#service:api,job:x");
+    fixture.send("sidewatch_service_check_status:0|g|#check:db.up\n_sc|q|3|#service:api");
+    assert_eq!(
+        fixture.series(),
+        [
+            r#"sidewatch_service_check_status{check="db.up", service_name="shop", zone="a"} 1"#,
+            r#"sidewatch_service_check_status{check="q", service_name="api"} 3"#,
+        ]
+    );
+    assert_eq!(fixture.refused(Refusal::Reserved), 2.0, "the label `job`, and the metric");
+    assert_eq!(fixture.own("sidewatch_ingest_events_total", "check"), 3.0);
+    assert_eq!(fixture.own("sidewatch_ingest_ignored_fields_total", ""), 1.0);
+}
+
+#[test]
+fn events_are_counted_by_what_is_bounded_and_told_to_the_witness() {
+    let fixture = fixture(&Config::default());
+    fixture.send("_e{1,1}:a|b|t:error|#service:api,user:1\n_e{1,1}:c|d|t:error|#service:api,user:2\n_e{1,1}:a|b|p:low|t:x|k:y");
+    assert_eq!(
+        fixture.series(),
+        [
+            r#"app_events_total{alert_type="error", priority="normal", service_name="api"} 2"#,
+            r#"app_events_total{alert_type="info", priority="low"} 1"#,
+        ]
+    );
+    assert_eq!(*fixture.book.1.borrow(), ["a", "c", "a"]);
+    assert_eq!(fixture.own("sidewatch_ingest_events_total", "event"), 3.0);
+    assert_eq!(fixture.own("sidewatch_ingest_ignored_fields_total", ""), 1.0);
+}
+
+#[test]
+fn of_a_repeated_tag_the_last_holds_and_each_line_is_counted() {
+    let fixture = fixture(&Config::default());
+    fixture.send("a:1|c|#k:1,k:2\na:1|c|#k:1,k:2\na:1:1|c|#k:1,k:2");
+    assert_eq!(fixture.series(), [r#"a_total{k="2"} 4"#]);
+    assert_eq!(fixture.own("sidewatch_ingest_repeated_tags_total", ""), 3.0);
+}
+
+#[test]
+fn a_sign_is_a_change_in_plain_statsd_only() {
+    let lines = "g:5|g\ng:-2|g\ng:+4|g\ng:-2|g";
+    let (plain, dog) = (fixture(&Config::default()), fixture(&Config::default()));
+    plain.send_in(STATSD, lines);
+    dog.send(lines);
+    assert_eq!((plain.series(), dog.series()), (vec!["g{} 5".to_owned()], vec!["g{} -2".to_owned()]));
+}
+
+#[test]
+fn the_parts_of_a_plain_statsd_line_are_known_one_by_one() {
+    let fixture = fixture(&Config::default());
+    let mut intake = fixture.shared.intake(STATSD);
+    intake.take(b"a:1|c:320|ms|@0.1:x|c\n", at(0), &fixture.book);
+    for known in [&b"a:7|c"[..], b"a:7|ms|@0.1"] {
+        assert!(intake.table.add_known(known).is_some());
+    }
+    intake.take(b"a:1|c:640|ms|@0.1", at(0), &fixture.book);
+    intake.flush(at(0), &fixture.book);
+    assert_eq!(fixture.series(), ["a_seconds{} 30/9.67", "a_total{} 9"]);
+    assert_eq!(*fixture.book.0.borrow(), [(Refusal::BadValue, "x|c".to_owned())]);
+}
+
+#[test]
+fn where_no_json_is_spoken_a_brace_begins_a_name() {
+    let fixture = fixture(&Config::default());
+    fixture.send_in(STATSD, "{a}:1|c\n{\"kind\":\"count\",\"name\":\"b\"}");
+    assert_eq!(fixture.series(), ["a_total{} 1"]);
+    assert_eq!(fixture.refused(Refusal::Malformed), 1.0);
+}
+
+#[test]
+fn tags_without_a_value_follow_the_configuration_while_a_session_lives() {
+    let fixture = fixture(&Config::default());
+    let mut intake = fixture.shared.intake(JSON);
+    for bare_tags in [crate::ingest::BareTags::Drop, crate::ingest::BareTags::Label] {
+        fixture.shared.reconfigure(&Config { bare_tags, ..Config::default() });
+        intake.take(b"a:1|c|#flag", at(0), &fixture.book);
+    }
+    intake.flush(at(0), &fixture.book);
+    assert_eq!(fixture.series(), ["a_total{} 1", r#"a_total{flag="true"} 1"#]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// The quick way is only quicker: whatever has been seen before, a line means what it means.
+    #[test]
+    fn a_line_means_the_same_whatever_came_before_it(
+        statsd in any::<bool>(), influxdb in any::<bool>(),
+        lines in proptest::collection::vec("[ab](,k=[12])?:[+-]?[0-9:.x-]{0,4}(\\|(c|g|ms|s|h|q)(\\|(@0.5|@0|#k:[12]|#k:1,k:2|T[89]|c:x))?(:[0-9]\\|[cg](\\|@0.5)?)?){0,2}", 1..12),
+    ) {
+        let dialect = if statsd { Dialect::Statsd } else { Dialect::Dogstatsd };
+        let styles = TagStyles { influxdb, ..TagStyles::default() };
+        let language = Language { dialect, styles, ..JSON };
+        let (together, apart) = (fixture(&Config::default()), fixture(&Config::default()));
+        together.send_in(language, &lines.join("\n"));
+        lines.iter().for_each(|line| apart.send_in(language, line));
+        together.registry.turn_sets();
+        apart.registry.turn_sets();
+        prop_assert_eq!(together.series(), apart.series());
+        let refused = |fixture: &Fixture| Refusal::ALL.map(|reason| fixture.refused(reason));
+        prop_assert_eq!(refused(&together), refused(&apart));
+        let events = |fixture: &Fixture| {
+            let events = Kind::ALL.map(|kind| fixture.own("sidewatch_ingest_events_total", kind.as_str()));
+            (events, fixture.own("sidewatch_ingest_repeated_tags_total", ""))
+        };
+        // What meets another type in the registry has been counted as an event, what meets it in the session has not.
+        if together.refused(Refusal::TypeConflict) == 0.0 {
+            prop_assert_eq!(events(&together), events(&apart));
+        }
+    }
 }
