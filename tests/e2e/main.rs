@@ -14,6 +14,8 @@
 
 mod activation;
 mod events;
+#[path = "../soak/exactness.rs"]
+mod exactness;
 mod life;
 mod load;
 mod package;
@@ -22,3 +24,6 @@ mod reload;
 mod stage;
 mod tour;
 mod unit;
+
+/// What the soak tests do with many events is done here with one in so many.
+const ONE_IN: u64 = 25;

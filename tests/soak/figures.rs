@@ -1,12 +1,11 @@
 //! Start, memory, CPU at rest, and one total of many processes.
 
-use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::stage::{Agent, Peer, Setup, python, until_within};
+use crate::stage::{Peer, Setup, python, until_within};
 
 #[test]
 fn a_cold_start_is_ready_in_under_100_milliseconds() {
@@ -32,38 +31,23 @@ fn a_cold_start_is_ready_in_under_100_milliseconds() {
     assert!(millis[19] < 100, "{millis:?}");
 }
 
-/// What the kernel says about a process, in KiB.
-fn status_kib(agent: &Agent, key: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with(key)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// The CPU time of the process so far, of threads that have ended too, as the scheduler counted it (proc_pid_stat(5); the
-/// kernel scales both of its shares so that they add up to the scheduler's sum).
-fn cpu_time(agent: &Agent) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", agent.pid())).unwrap();
-    let ticks = stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap());
-    Duration::from_millis(10 * ticks.sum::<u64>())
-}
-
 #[test]
 fn ten_minutes_with_the_defaults_stay_under_20_mebibytes_and_one_percent_of_a_core() {
     let agent = Setup::new().start();
     let begin = Instant::now();
-    let before = cpu_time(&agent);
+    let before = agent.cpu_time();
     for minute in 1..=10_u32 {
         sleep(Duration::from_mins(u64::from(minute)).saturating_sub(begin.elapsed()));
-        let share = (cpu_time(&agent) - before).as_secs_f64() / begin.elapsed().as_secs_f64();
-        let anonymous = status_kib(&agent, "RssAnon");
+        let share = (agent.cpu_time() - before).as_secs_f64() / begin.elapsed().as_secs_f64();
+        let anonymous = agent.status_kib("RssAnon");
         println!(
             "minute {minute}: resident {} KiB ({anonymous} KiB anonymous), CPU {:.3} % of a core",
-            status_kib(&agent, "VmRSS"),
+            agent.status_kib("VmRSS"),
             share * 100.0
         );
     }
-    let share = (cpu_time(&agent) - before).as_secs_f64() / begin.elapsed().as_secs_f64();
-    assert!(status_kib(&agent, "VmRSS") < 20 << 10);
+    let share = (agent.cpu_time() - before).as_secs_f64() / begin.elapsed().as_secs_f64();
+    assert!(agent.status_kib("VmRSS") < 20 << 10);
     assert!(share < 0.01);
 }
 
@@ -94,5 +78,5 @@ fn ten_processes_that_push_at_once_give_one_right_total() {
         (seen == [expected; 3]).then_some(())
     });
     let seconds = begin.elapsed().as_secs_f64();
-    println!("{} events of ten Python processes, none lost: {seconds:.1} s, CPU of the agent {:?}", 30 * COUNT, cpu_time(&agent));
+    println!("{} events of ten Python processes, none lost: {seconds:.1} s, CPU of the agent {:?}", 30 * COUNT, agent.cpu_time());
 }

@@ -9,8 +9,12 @@
     reason = "this is a test"
 )]
 
+mod exactness;
 mod figures;
 mod recorded_run;
 #[allow(dead_code, unused_imports, reason = "shared with the end-to-end tests")]
 #[path = "../e2e/stage/mod.rs"]
 mod stage;
+
+/// These run at full size; the end-to-end tests run one event in so many.
+const ONE_IN: u64 = 1;

@@ -120,9 +120,24 @@ impl Agent {
     }
 
     /// Its process id.
-    #[allow(dead_code, reason = "the soak tests ask for it")]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What the kernel says about its memory, in KiB: `VmRSS`, `VmHWM`, `RssAnon`.
+    #[allow(dead_code, reason = "the soak tests ask for it")]
+    pub(crate) fn status_kib(&self, key: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.split(':').next() == Some(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Its CPU time so far, of threads that have ended too, as the scheduler counted it (proc_pid_stat(5); the kernel scales
+    /// both of its shares so that they add up to the scheduler's sum).
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let ticks = stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap());
+        Duration::from_millis(10 * ticks.sum::<u64>())
     }
 
     /// `GET path`.

@@ -39,4 +39,22 @@ impl Exposition {
             .map(|(_, value)| value)
             .sum()
     }
+
+    /// The cumulative buckets of a histogram, added up over the series whose labels hold all of `labels`: each bound with its count.
+    pub(crate) fn buckets(&self, name: &str, labels: &[&str]) -> Vec<(f64, f64)> {
+        let bucket = format!("{name}_bucket");
+        let mut buckets: Vec<(f64, f64)> = Vec::new();
+        for (series, count) in &self.samples {
+            if series.split('{').next() != Some(&bucket) || !labels.iter().all(|label| series.contains(label)) {
+                continue;
+            }
+            let bound: f64 = series.split("le=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().parse().unwrap();
+            match buckets.iter_mut().find(|(known, _)| *known == bound) {
+                Some((_, sum)) => *sum += count,
+                None => buckets.push((bound, *count)),
+            }
+        }
+        buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+        buckets
+    }
 }
