@@ -15,6 +15,11 @@ CACHE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sidewatch
 CARGO_DEB_VERSION := 3.8.0
 CARGO_DEB := $(CACHE)/tools/cargo-deb-$(CARGO_DEB_VERSION)/bin/cargo-deb
 
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
+
 INSTALL := install
 UNITDIR := $(PREFIX)/lib/systemd/system
 DOCDIR  := $(PREFIX)/share/doc/sidewatch
@@ -27,6 +32,7 @@ help:
 	@echo "make lint|docs|unit|e2e   one part of it"
 	@echo "make soak       the long runs at full size, with every figure printed"
 	@echo "make bench      what an event and a scrape cost, beside a bare receiver and a pushgateway (see docs/benchmarks.md)"
+	@echo "make fuzz       every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS); FUZZ_TARGETS=\"$(FUZZ_TARGETS)\""
 	@echo "make audit      the sandbox score of the unit; licences and advisories of the dependencies (needs cargo-deny)"
 	@echo "make install    into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX); make uninstall takes it away"
 	@echo "make deb        the Debian package, in $(TARGET)/debian"
@@ -58,6 +64,18 @@ bench:
 	$(CARGO) build --release --locked --bin sidewatch --example flood
 	SIDEWATCH_BIN="$(BIN)" FLOOD="$(TARGET)/release/examples/flood" benches/ingest.sh
 	SIDEWATCH_BIN="$(BIN)" FLOOD="$(TARGET)/release/examples/flood" benches/scrape.sh
+
+# What is found goes to fuzz/artifacts; inputs that reach something new go to fuzz/found, and the corpus stays as it is.
+fuzz: $(CARGO_FUZZ)
+	for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/found/$$target && \
+	  PATH="$(dir $(CARGO_FUZZ)):$$PATH" $(CARGO) fuzz run -s none $$target fuzz/found/$$target fuzz/corpus/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 || exit 1; \
+	done
+
+$(CARGO_FUZZ):
+	@echo "installing cargo-fuzz $(CARGO_FUZZ_VERSION) into $(CACHE)/tools"
+	$(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --quiet --root "$(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)"
 
 audit:
 	systemd-analyze security --offline=true --no-pager --threshold=20 systemd/sidewatch.service

@@ -20,6 +20,7 @@ mod naming;
 mod open;
 mod part;
 mod peer;
+mod probe;
 mod reason;
 mod request;
 mod route;
@@ -33,5 +34,7 @@ pub use config::{Allow, Config, ConfigError, DatagramConfig, FrameBytes, MAX_FRA
 pub use conformance::{Conformance, conformance};
 pub use dialect::{BareTags, Dialect, TagStyle};
 pub use listener::{Passed, Sockets};
+#[doc(hidden)]
+pub use probe::{Probe, Sender, payloads};
 pub use reason::Refusal;
 pub use task::{Ingest, run};
