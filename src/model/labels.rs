@@ -1,12 +1,17 @@
 //! A label set: sorted, immutable, one allocation, shared by cloning a pointer.
 //!
-//! All names and values stand in one text, each behind its length. Equality and hashing are then one pass over one
-//! slice, and a series costs its text and a few bytes a label. A length is written in ASCII, six bits a byte, least
-//! significant first, bit 6 set where more follow, so that the whole stays valid UTF-8.
+//! All names and values stand in one text, behind their lengths, just as a scrape shows them: `name="value",…`. A scrape
+//! of many series is then one copy a series, equality and hashing are one pass over one slice, and a series costs its
+//! text and six bytes a label. Values are not escaped; where one would have to be, a mark says so.
+//!
+//! The text opens with a number: how many bytes of lengths follow, doubled, and one more for the mark. A number is written
+//! in ASCII, six bits a byte, least significant first, bit 6 set where more follow, so that the whole stays valid UTF-8.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
+
+use memchr::memchr3;
 
 /// The label that carries a metric's name.
 pub const METRIC_NAME: &str = "__name__";
@@ -34,7 +39,24 @@ impl Labels {
     /// Names and values in order of names.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { rest: &self.0 }
+        let (lengths, text, _) = self.parts();
+        Iter { lengths, text }
+    }
+
+    /// The set as every text format of Prometheus shows it, `name="value",…`; `None` where a value needs an escape.
+    #[must_use]
+    pub fn as_exposed(&self) -> Option<&str> {
+        let (_, text, escape) = self.parts();
+        (!escape).then_some(text)
+    }
+
+    /// The lengths, the text, and whether a value in it needs an escape.
+    fn parts(&self) -> (&str, &str, bool) {
+        let opened = take_number(&self.0).and_then(|(number, rest)| {
+            let (lengths, text) = rest.split_at_checked(number >> 1)?;
+            Some((lengths, text, number & 1 == 1))
+        });
+        opened.unwrap_or(("", "", false))
     }
 
     /// The value of a label; `None` where it is absent.
@@ -155,21 +177,17 @@ impl<'a> IntoIterator for &'a Labels {
 /// Iterates over names and values.
 #[derive(Clone, Debug)]
 pub struct Iter<'a> {
-    rest: &'a str,
+    lengths: &'a str,
+    text: &'a str,
 }
 
 impl<'a> Iter<'a> {
+    /// Takes the next name or value, and the punctuation behind it, of which the last value has one byte less.
     fn take(&mut self) -> Option<&'a str> {
-        let mut length = 0;
-        for (index, byte) in self.rest.bytes().enumerate() {
-            length |= usize::from(byte & 0x3f) << (6 * index);
-            if byte & 0x40 == 0 {
-                let (text, rest) = self.rest.get(index + 1..)?.split_at_checked(length)?;
-                self.rest = rest;
-                return Some(text);
-            }
-        }
-        None
+        let (length, lengths) = take_number(self.lengths)?;
+        let (part, rest) = self.text.split_at_checked(length)?;
+        (self.lengths, self.text) = (lengths, rest.get(2..).unwrap_or(""));
+        Some(part)
     }
 }
 
@@ -218,26 +236,49 @@ impl LabelsBuilder {
 }
 
 fn pack<'a>(sorted: impl Iterator<Item = (&'a str, &'a str)>) -> Labels {
-    let mut text = String::new();
+    let (mut lengths, mut text, mut escape) = (String::new(), String::new(), false);
     for (name, value) in sorted {
-        push(&mut text, name);
-        push(&mut text, value);
+        if !text.is_empty() {
+            text.push(',');
+        }
+        push_number(&mut lengths, name.len());
+        push_number(&mut lengths, value.len());
+        for part in [name, "=\"", value, "\""] {
+            text.push_str(part);
+        }
+        escape |= memchr3(b'\\', b'"', b'\n', value.as_bytes()).is_some();
     }
-    Labels(Arc::from(text))
+    if text.is_empty() {
+        return Labels::default();
+    }
+    let mut whole = String::with_capacity(lengths.len() + text.len() + 2);
+    push_number(&mut whole, lengths.len() << 1 | usize::from(escape));
+    whole.push_str(&lengths);
+    whole.push_str(&text);
+    Labels(Arc::from(whole))
 }
 
-fn push(text: &mut String, part: &str) {
-    let mut length = part.len();
+fn push_number(text: &mut String, mut number: usize) {
     loop {
         #[allow(clippy::cast_possible_truncation)] // masked to six bits
-        let low = (length & 0x3f) as u8;
-        length >>= 6;
-        text.push(char::from(if length == 0 { low } else { low | 0x40 }));
-        if length == 0 {
+        let low = (number & 0x3f) as u8;
+        number >>= 6;
+        text.push(char::from(if number == 0 { low } else { low | 0x40 }));
+        if number == 0 {
             break;
         }
     }
-    text.push_str(part);
+}
+
+fn take_number(text: &str) -> Option<(usize, &str)> {
+    let mut number = 0;
+    for (index, byte) in text.bytes().enumerate() {
+        number |= usize::from(byte & 0x3f) << (6 * index);
+        if byte & 0x40 == 0 {
+            return Some((number, text.get(index + 1..)?));
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -260,6 +301,15 @@ mod tests {
     }
 
     #[test]
+    fn the_text_is_that_of_a_scrape_unless_something_needs_an_escape() {
+        assert_eq!(Labels::empty().as_exposed(), Some(""));
+        assert_eq!(Labels::from_pairs([("b", "é"), ("a", "1")]).as_exposed(), Some(r#"a="1",b="é""#));
+        for value in ["a\"", "\\", "\n"] {
+            assert_eq!(Labels::from_pairs([("a", value)]).as_exposed(), None);
+        }
+    }
+
+    #[test]
     fn sets_order_by_names_then_values() {
         let short = Labels::from_pairs([("a", "1")]);
         let long = Labels::from_pairs([("a", "1"), ("b", "0")]);
@@ -269,10 +319,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_goes_in_comes_out(pairs in proptest::collection::btree_map("[a-z_]{1,80}", ".{1,5000}", 0..6)) {
+        fn what_goes_in_comes_out(pairs in proptest::collection::btree_map("[a-z_]{1,80}", "(.|\n){1,40}|[a-z]{1,5000}", 0..6)) {
             let labels = Labels::from_pairs(pairs.iter());
             let out: Vec<_> = labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-            prop_assert_eq!(out, pairs.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(&out, &pairs.into_iter().collect::<Vec<_>>());
+            let text: Vec<_> = out.iter().map(|(n, v)| format!("{n}=\"{v}\"")).collect();
+            let plain = out.iter().all(|(_, value)| !value.contains(['\\', '"', '\n']));
+            prop_assert_eq!(labels.as_exposed().map(str::to_owned), plain.then(|| text.join(",")));
         }
     }
 }
