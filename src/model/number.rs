@@ -36,15 +36,30 @@ pub fn write_float(value: f64, style: FloatStyle, out: &mut Vec<u8>) {
     }
     let magnitude = value.abs();
     // Most values of an agent are small whole numbers: no need for the shortest-digits search.
-    if magnitude < 1e6 && magnitude.fract() == 0.0 {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole and below a million
-        out.extend_from_slice(itoa::Buffer::new().format(magnitude as u32).as_bytes());
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // compared with the float right after
+    let whole = magnitude as u32;
+    if f64::from(whole) == magnitude && whole < 1_000_000 {
+        out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
         if style == FloatStyle::Canonical {
             out.extend_from_slice(b".0");
         }
         return;
     }
-    let decimal = Decimal::shortest(magnitude);
+    if (1e-4..1e6).contains(&magnitude) && write_millionths(magnitude, out) {
+        return;
+    }
+    let decimal = if magnitude < EXACT && magnitude.fract() == 0.0 {
+        Decimal::whole(magnitude)
+    } else {
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(magnitude);
+        // Between these bounds every style is without an exponent, and so is what has been found already.
+        if (1e-4..1e6).contains(&magnitude) && !text.contains('e') {
+            out.extend_from_slice(text.as_bytes());
+            return;
+        }
+        Decimal::parse(text)
+    };
     let exponent = decimal.point - 1;
     let scientific = match style {
         FloatStyle::General | FloatStyle::Canonical => !(-4..6).contains(&exponent),
@@ -54,6 +69,29 @@ pub fn write_float(value: f64, style: FloatStyle, out: &mut Vec<u8>) {
     if scientific { decimal.write_scientific(out) } else { decimal.write_plain(out, style == FloatStyle::Canonical) }
 }
 
+/// Appends a number that has six decimals at most, as most that people and clocks make have; false where it has more.
+///
+/// A division of two whole numbers gives the float that is nearest to the decimal, so what comes out again as the same float
+/// reads back as it; and of decimals with no more than 15 digits no two are the same float, so none is shorter.
+fn write_millionths(magnitude: f64, out: &mut Vec<u8>) -> bool {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below 10^12
+    let millionths = (magnitude * 1e6 + 0.5) as u64;
+    if millionths as f64 / 1e6 != magnitude {
+        return false;
+    }
+    let mut buffer = itoa::Buffer::new();
+    out.extend_from_slice(buffer.format(millionths / 1_000_000).as_bytes());
+    out.push(b'.');
+    // The one in front keeps the zeros behind the point.
+    let fraction = buffer.format(1_000_000 + millionths % 1_000_000).as_bytes();
+    let end = fraction.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
+    out.extend_from_slice(fraction.get(1..end).unwrap_or(b"0"));
+    true
+}
+
+/// Below it a float distinguishes every whole number from its neighbours, so that its shortest digits are the number's.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Decimal digits `0.d1d2d3… × 10^point`.
 struct Decimal {
     digits: [u8; 20],
@@ -62,9 +100,21 @@ struct Decimal {
 }
 
 impl Decimal {
-    fn shortest(magnitude: f64) -> Self {
-        let mut buffer = zmij::Buffer::new();
-        let text = buffer.format_finite(magnitude);
+    /// Of a whole number from 1 to [`EXACT`]: what a counter is that has counted for long.
+    fn whole(magnitude: f64) -> Self {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole, and far below 2^64
+        let number = magnitude as u64;
+        let mut buffer = itoa::Buffer::new();
+        let text = buffer.format(number).as_bytes();
+        let mut decimal = Self { digits: [0; 20], len: 0, point: i32::try_from(text.len()).unwrap_or(0) };
+        decimal.len = text.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
+        for (place, digit) in decimal.digits.iter_mut().zip(text) {
+            *place = *digit;
+        }
+        decimal
+    }
+
+    fn parse(text: &str) -> Self {
         let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let mut decimal = Self { digits: [0; 20], len: 0, point: 0 };
@@ -151,6 +201,17 @@ mod tests {
             (f64::NEG_INFINITY, "-Inf"),
             (5e-324, "5e-324"),
             (f64::MAX, "1.7976931348623157e+308"),
+            (1_000_001.0, "1.000001e+06"),
+            (123_456_000.0, "1.23456e+08"),
+            (9_007_199_254_740_991.0, "9.007199254740991e+15"),
+            (9_007_199_254_740_992.0, "9.007199254740992e+15"),
+            (4_294_967_296.0, "4.294967296e+09"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (999_999.5, "999999.5"),
+            (999_999.999_999, "999999.999999"),
+            (0.000_101, "0.000101"),
+            (-12.000_001, "-12.000001"),
+            (12.000_000_1, "12.0000001"),
             (-2.5, "-2.5"),
         ] {
             assert_eq!(format_float(value, FloatStyle::General), text);
@@ -185,6 +246,22 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn whole_numbers_have_the_digits_of_the_shortest_search(number in 1_u64..1 << 53, places in 0_u32..16) {
+            let magnitude = (number / 10_u64.pow(places)).max(1) as f64;
+            let (quick, slow) = (Decimal::whole(magnitude), Decimal::parse(zmij::Buffer::new().format_finite(magnitude)));
+            proptest::prop_assert_eq!((quick.digits(), quick.point), (slow.digits(), slow.point));
+        }
+
+        #[test]
+        fn few_decimals_have_the_digits_of_the_shortest_search(millionths in 100_u64..1_000_000_000_000, places in 0_u32..7) {
+            let magnitude = millionths.next_multiple_of(10_u64.pow(places)) as f64 / 1e6;
+            proptest::prop_assume!(magnitude < 1e6 && magnitude.fract() != 0.0);
+            let mut text = Vec::new();
+            proptest::prop_assert!(write_millionths(magnitude, &mut text));
+            proptest::prop_assert_eq!(String::from_utf8(text).expect("ASCII"), format!("{magnitude}"));
+        }
+
         #[test]
         fn every_style_reads_back_to_the_bit(value in proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL | proptest::num::f64::ZERO) {
             for style in [FloatStyle::General, FloatStyle::Api, FloatStyle::Plain, FloatStyle::Canonical] {
