@@ -1,46 +1,84 @@
-//! How long it takes to write `/metrics`: `cargo bench --bench exposition`.
+//! How long it takes to write `/metrics`: `cargo bench --bench exposition`. The figures are per line.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use sidewatch::exposition::{Format, write};
-use sidewatch::model::{Family, Histogram, Labels, MetricType, Origin, Series, Value};
+use sidewatch::exposition::{Format, Names, Writer};
+use sidewatch::model::{Exemplar, Family, Histogram, Labels, MetricType, Origin, Series, Timestamp, TraceId, Value};
 
-/// Sample lines: nine in ten are counters with four labels, the rest histograms of eight lines each.
-fn families(lines: usize) -> Vec<Family> {
-    let mut counters = Family::new("app_requests_total", MetricType::Counter, "Requests.", Origin::Events);
-    for n in 0..lines * 9 / 10 {
-        let labels =
-            Labels::from_pairs([("method", "GET"), ("route", &format!("/items/{n}")), ("service_name", "shop"), ("status", "200")]);
-        counters.push(labels, n as f64 * 1.5);
+/// What is handed on in one piece.
+const PIECE: usize = 128 << 10;
+
+/// Four labels of about 60 bytes together.
+fn labels(number: usize) -> Labels {
+    let route = format!("/items/{number}");
+    Labels::from_pairs([("method", "GET"), ("route", &route), ("service_name", "shop"), ("status", "200")])
+}
+
+/// Counters of whole numbers, as they are when events are counted, or of fractions, as they are when seconds add up.
+fn counters(lines: usize, step: f64) -> Family {
+    let mut family = Family::new("app_requests_total", MetricType::Counter, "Requests.", Origin::Events);
+    for number in 0..lines {
+        family.push(labels(number), 1000.0 + number as f64 * step);
     }
-    let bounds: Arc<[f64]> = Arc::from([0.005, 0.05, 0.25, 1.0, 5.0]);
-    let mut latency = Family::new("app_seconds", MetricType::Histogram, "Seconds.", Origin::Events);
-    for n in 0..lines / 80 {
+    family
+}
+
+/// Histograms with the default buckets, 17 lines each, one exemplar in four buckets.
+fn histograms(lines: usize) -> Family {
+    let bounds: Arc<[f64]> = Arc::from([0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0]);
+    let mut family = Family::new("app_seconds", MetricType::Histogram, "Seconds.", Origin::Events);
+    for number in 0..lines / (bounds.len() + 3) {
         let mut histogram = Histogram::new(Arc::clone(&bounds));
-        histogram.observe(n as f64 / 1000.0, 3);
-        let labels = Labels::from_pairs([("route", format!("/items/{n}"))]);
-        latency.series.push(Series { labels, value: Value::Histogram(histogram) });
+        for (bucket, bound) in bounds.iter().enumerate() {
+            histogram.observe(*bound, number as u64 % 1000);
+            if bucket % 4 == 0 {
+                let trace_id = TraceId::new("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
+                histogram.exemplify(Exemplar { trace_id, value: *bound, at: Timestamp::from_millis(1_520_879_607_789) });
+            }
+        }
+        family.series.push(Series { labels: labels(number), value: Value::Histogram(histogram) });
     }
-    vec![counters, latency]
+    family
+}
+
+/// Writes a family a piece at a time, as `/metrics` does.
+fn write(format: Format, names: &Names, family: &Family, spare: &mut Vec<u8>) -> usize {
+    let mut writer = Writer::new(format, names);
+    let mut bytes = writer.take(std::mem::take(spare)).len();
+    writer.family(&family.name, family.kind, &family.help);
+    for series in &family.series {
+        match &series.value {
+            Value::Number(value) => writer.number(&series.labels, *value),
+            Value::Histogram(histogram) => writer.histogram(&series.labels, histogram),
+        }
+        if writer.written() >= PIECE {
+            let mut piece = writer.take(Vec::new());
+            bytes += black_box(&piece).len();
+            piece.clear();
+            writer.take(piece);
+        }
+    }
+    *spare = writer.finish();
+    bytes += spare.len();
+    spare.clear();
+    bytes
 }
 
 fn exposition(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("exposition");
     for lines in [10_000, 100_000] {
-        let families = families(lines);
         group.throughput(Throughput::Elements(lines as u64));
-        for format in [Format::Text004, Format::OpenMetrics100] {
-            group.bench_function(BenchmarkId::new(format!("{format:?}"), lines), |bencher| {
-                let mut out = Vec::new();
-                bencher.iter(|| {
-                    out.clear();
-                    write(format, black_box(&families), &mut out);
-                    black_box(out.len())
+        for (name, family) in [("whole", counters(lines, 3.0)), ("fractions", counters(lines, 0.37)), ("histograms", histograms(lines))] {
+            let names = Names::from_iter([(Arc::clone(&family.name), family.kind)]);
+            for format in [Format::Text004, Format::OpenMetrics100] {
+                group.bench_function(BenchmarkId::new(format!("{name}/{format:?}"), lines), |bencher| {
+                    let mut spare = Vec::new();
+                    bencher.iter(|| write(format, &names, black_box(&family), &mut spare));
                 });
-            });
+            }
         }
     }
     group.finish();

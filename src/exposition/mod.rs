@@ -6,17 +6,22 @@
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 mod accept;
+mod buckets;
 mod escape;
-mod openmetrics;
-mod sample;
-mod text;
+mod head;
+mod names;
+mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use crate::model::Family;
+use std::sync::Arc;
+
+use crate::model::{Family, Value};
 
 pub use accept::{Negotiated, negotiate};
+pub use names::Names;
+pub use writer::Writer;
 
 /// A format of `/metrics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +43,24 @@ impl Format {
     }
 }
 
+impl Writer<'_> {
+    /// A family with all its series.
+    pub fn whole(&mut self, family: &Family) {
+        self.family(&family.name, family.kind, &family.help);
+        for series in &family.series {
+            match &series.value {
+                Value::Number(value) => self.number(&series.labels, *value),
+                Value::Histogram(histogram) => self.histogram(&series.labels, histogram),
+            }
+        }
+    }
+}
+
 /// Appends all families to `out`. They come sorted by name, each name once; a family without series is left out.
 pub fn write(format: Format, families: &[Family], out: &mut Vec<u8>) {
-    match format {
-        Format::Text004 => text::write(families, out),
-        Format::OpenMetrics100 => openmetrics::write(families, out),
-    }
+    let names = families.iter().map(|family| (Arc::clone(&family.name), family.kind)).collect();
+    let mut writer = Writer::new(format, &names);
+    writer.take(std::mem::take(out));
+    families.iter().for_each(|family| writer.whole(family));
+    *out = writer.finish();
 }

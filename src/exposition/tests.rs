@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Format, write};
-use crate::model::{Family, Histogram, Labels, MetricType, Origin, Series, Value};
+use super::{Format, Writer, write};
+use crate::model::{Exemplar, Family, Histogram, Labels, MetricType, Origin, Series, Timestamp, TraceId, Value};
 
 fn text(format: Format, families: &[Family]) -> String {
     let mut out = Vec::new();
@@ -146,6 +146,60 @@ fn a_negative_sum_is_left_out_of_open_metrics() {
     assert!(open.contains("delta_bucket{a=\"1\",le=\"+Inf\"} 1\n"), "{open}");
     assert!(!open.contains("delta_sum{a=\"1\"}") && !open.contains("delta_count{a=\"1\"}"), "{open}");
     assert!(open.contains("delta_sum{a=\"2\"} 0.25\n") && open.contains("delta_count{a=\"2\"} 1\n"), "{open}");
+}
+
+#[test]
+fn exemplars_stand_behind_their_buckets_in_open_metrics_alone() {
+    let mut histogram = Histogram::new(Arc::from([0.5]));
+    for (value, id, millis) in [(0.25, "4bf92f3577b34da6a3ce929d0e0e4736", 1_520_879_607_789), (7.0, "a\"b\\", 1_520_879_607_020)] {
+        histogram.observe(value, 1);
+        let trace_id = TraceId::new(id).expect("short");
+        histogram.exemplify(Exemplar { trace_id, value, at: Timestamp::from_millis(millis) });
+    }
+    let mut family = family("t_seconds", MetricType::Histogram);
+    family.series.push(Series { labels: Labels::empty(), value: Value::Histogram(histogram) });
+    let families = [family];
+    assert_eq!(
+        text(Format::OpenMetrics100, &families),
+        r#"# TYPE t_seconds histogram
+# UNIT t_seconds seconds
+t_seconds_bucket{le="0.5"} 1 # {trace_id="4bf92f3577b34da6a3ce929d0e0e4736"} 0.25 1520879607.789
+t_seconds_bucket{le="+Inf"} 2 # {trace_id="a\"b\\"} 7.0 1520879607.020
+t_seconds_sum 7.25
+t_seconds_count 2
+# EOF
+"#
+    );
+    assert!(!text(Format::Text004, &families).contains("trace_id"));
+}
+
+#[test]
+fn series_of_one_family_may_have_buckets_of_their_own() {
+    let mut family = family("h", MetricType::Histogram);
+    for (label, bounds) in [("a", 0.5), ("b", 0.25), ("c", 0.25), ("d", 0.5)] {
+        family.series.push(histogram(Labels::from_pairs([("l", label)]), &[bounds], &[1, 1], 1.0));
+    }
+    let written = text(Format::Text004, &[family]);
+    for (label, bounds) in [("a", "0.5"), ("b", "0.25"), ("c", "0.25"), ("d", "0.5")] {
+        assert!(written.contains(&format!("h_bucket{{l=\"{label}\",le=\"{bounds}\"}} 1\n")), "{written}");
+    }
+}
+
+#[test]
+fn what_has_been_written_can_be_taken_piece_by_piece() {
+    let families = golden_families();
+    let names = families.iter().map(|family| (Arc::clone(&family.name), family.kind)).collect();
+    for format in [Format::Text004, Format::OpenMetrics100] {
+        let mut writer = Writer::new(format, &names);
+        let mut pieces = Vec::new();
+        for family in &families {
+            writer.whole(family);
+            assert_eq!(writer.written() == 0, family.series.is_empty());
+            pieces.extend(writer.take(Vec::new()));
+        }
+        pieces.extend(writer.finish());
+        assert_eq!(String::from_utf8(pieces).expect("UTF-8"), text(format, &families));
+    }
 }
 
 #[test]
