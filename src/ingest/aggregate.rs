@@ -15,7 +15,9 @@ use super::request::{self, Instrument};
 use super::shape::{Effect, Meaning, Shapes, number};
 use super::statsd::{self, Check, Line, Occurrence};
 use super::{Config, Refusal};
-use crate::model::{Change, Event, GaugeMerge, GaugeOp, Histogram, MetricType, RequestEvent, RequestPhase, SeriesKey, Tags, Timestamp};
+use crate::model::{
+    Change, Distinct, Event, GaugeMerge, GaugeOp, Histogram, MetricType, RequestEvent, RequestPhase, SeriesKey, Tags, Timestamp,
+};
 use crate::registry::{Merge, Pending, Registry};
 
 /// What an identity or a shape costs beside its text.
@@ -39,6 +41,8 @@ pub(super) struct Table {
     known_bytes: usize,
     slots: Vec<Slot>,
     by_series: HashMap<SeriesKey, usize>,
+    /// Of sets, which are gauges by their type: where one meets a gauge of its name, the registry decides.
+    sets: HashMap<SeriesKey, usize>,
     shapes: Shapes,
     changed: Vec<usize>,
     scratch: Vec<u8>,
@@ -108,6 +112,7 @@ impl Table {
             known_bytes: 0,
             slots: Vec::new(),
             by_series: HashMap::new(),
+            sets: HashMap::new(),
             shapes: Shapes::default(),
             changed: Vec::new(),
             scratch: Vec::new(),
@@ -219,7 +224,10 @@ impl Table {
             statsd::Reading::Member(member) => (Kind::Set, Part::Member(self.members.hash_one(member))),
         };
         let (metric, unit) = (line.kind.metric(), line.kind.unit());
-        let place = found.get_or_insert_with(|| self.place_metric(metric, &line.name, unit, line.service, &line.tags));
+        let place = found.get_or_insert_with(|| match kind {
+            Kind::Set => self.place_set(line),
+            _ => self.place_metric(metric, &line.name, unit, line.service, &line.tags),
+        });
         self.change((*place)?, part).map(|()| kind)
     }
 
@@ -330,6 +338,7 @@ impl Table {
         self.known_bytes = 0;
         self.slots = Vec::new();
         self.by_series = HashMap::new();
+        self.sets = HashMap::new();
         self.shapes = Shapes::default();
     }
 
@@ -372,19 +381,38 @@ impl Table {
         self.place(identify, |naming| naming.series(kind, name, unit, service, tags))
     }
 
+    /// The place of a set.
+    fn place_set(&mut self, set: &Line<'_>) -> Found {
+        let identify = |out: &mut Vec<u8>, _: &Naming| {
+            let own = ["set", &set.name, set.service.unwrap_or("")];
+            own.into_iter().chain(set.tags.iter().flat_map(|(key, value)| [&**key, &**value])).for_each(|text| put(out, text));
+        };
+        let resolve = |naming: &Naming| naming.series(set.kind.metric(), &set.name, None, set.service, &set.tags);
+        self.place_in(identify, resolve, Self::slot_of_set)
+    }
+
     /// The place of an identity; `resolve` says what it is where it has not been seen.
     fn place(
         &mut self,
         identify: impl FnOnce(&mut Vec<u8>, &Naming),
         resolve: impl FnOnce(&Naming) -> Result<(SeriesKey, f64), Refusal>,
-    ) -> Result<Place, Refusal> {
+    ) -> Found {
+        self.place_in(identify, resolve, Self::slot)
+    }
+
+    fn place_in(
+        &mut self,
+        identify: impl FnOnce(&mut Vec<u8>, &Naming),
+        resolve: impl FnOnce(&Naming) -> Result<(SeriesKey, f64), Refusal>,
+        slot: impl FnOnce(&mut Self, SeriesKey) -> usize,
+    ) -> Found {
         self.scratch.clear();
         identify(&mut self.scratch, &self.naming);
         if let Some(place) = self.known.get(self.scratch.as_slice()) {
             return Ok(*place);
         }
         let (series, factor) = resolve(&self.naming)?;
-        let place = Place { slot: self.slot(series), factor };
+        let place = Place { slot: slot(self, series), factor };
         self.known_bytes += self.scratch.len();
         self.known.insert(Box::from(self.scratch.as_slice()), place);
         Ok(place)
@@ -401,6 +429,18 @@ impl Table {
         let (bytes, room) = if series.kind == MetricType::Histogram { (HISTOGRAM_BYTES, OBSERVED_MAX) } else { (SLOT_BYTES, 0) };
         self.known_bytes += series.labels.byte_len() + bytes;
         self.slots.push(Slot { pending: Pending::new(series, change), observed: Vec::with_capacity(room) });
+        slot
+    }
+
+    /// The slot of a set.
+    fn slot_of_set(&mut self, series: SeriesKey) -> usize {
+        if let Some(slot) = self.sets.get(&series) {
+            return *slot;
+        }
+        let slot = self.slots.len();
+        self.sets.insert(series.clone(), slot);
+        self.known_bytes += series.labels.byte_len() + SET_BYTES;
+        self.slots.push(Slot { pending: Pending::new(series, Change::Members(Distinct::default())), observed: Vec::new() });
         slot
     }
 
@@ -426,11 +466,7 @@ impl Table {
                     settle(observed, histogram);
                 }
             }
-            (part, change) => {
-                let becomes_set = matches!((part, &*change), (Part::Member(_), Change::Gauge { .. }));
-                part.apply(change, fresh)?;
-                self.known_bytes += if becomes_set { SET_BYTES } else { 0 };
-            }
+            (part, change) => part.apply(change, fresh)?,
         }
         if fresh {
             self.changed.push(slot);

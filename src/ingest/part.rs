@@ -1,7 +1,7 @@
 //! One event's part in a series: what it does to what is pending there.
 
 use super::Refusal;
-use crate::model::{Change, Distinct, GaugeMerge, GaugeOp};
+use crate::model::{Change, GaugeMerge, GaugeOp};
 
 /// What an event does to one series.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,8 +44,7 @@ impl Part {
         matches!(self, Self::Level { merge, .. } if merge != GaugeMerge::Last)
     }
 
-    /// Adds it to what is pending; `fresh` says that nothing is. A gauge and a set are one type until something is pending:
-    /// which of them the series is, the registry knows.
+    /// Adds it to what is pending; `fresh` says that nothing is.
     ///
     /// # Errors
     /// When what is pending is of another type, or was measured later.
@@ -71,15 +70,6 @@ impl Part {
                 *change = Change::Stamped { value, seconds, always: !fresh };
             }
             (Self::Member(hash), Change::Members(members)) => members.insert(hash),
-            (Self::Member(hash), change @ Change::Gauge { .. }) if fresh => {
-                let mut members = Distinct::default();
-                members.insert(hash);
-                *change = Change::Members(members);
-            }
-            (Self::Level { value, op, merge }, change @ Change::Members(_)) if fresh => *change = Change::Gauge { value, op, merge },
-            (Self::Stamped { value, seconds }, change @ Change::Members(_)) if fresh => {
-                *change = Change::Stamped { value, seconds, always: false };
-            }
             (Self::Rise(_) | Self::Level { .. } | Self::Stamped { .. } | Self::Observation { .. } | Self::Member(_), _) => {
                 return Err(Refusal::TypeConflict);
             }
@@ -91,7 +81,7 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::MetricType;
+    use crate::model::{Distinct, MetricType};
 
     const SET: Part = Part::Level { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Last };
     const ADD: Part = Part::Level { value: 10.0, op: GaugeOp::Add, merge: GaugeMerge::Last };
@@ -125,17 +115,11 @@ mod tests {
     }
 
     #[test]
-    fn a_gauge_and_a_set_do_not_mix_while_one_is_pending() {
-        let mut members = Distinct::default();
-        members.insert(3);
-        assert_eq!(pending(&[Part::Member(3), SET, Part::Member(3)]), (Change::Members(members), vec![Refusal::TypeConflict]));
+    fn what_is_for_another_type_changes_nothing() {
         let set = Change::Gauge { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Last };
-        assert_eq!(pending(&[SET, Part::Member(3)]), (set.clone(), vec![Refusal::TypeConflict]));
-        let mut change = Change::Members(Distinct::default());
-        assert_eq!(SET.apply(&mut change, true), Ok(()));
-        assert_eq!(change, set);
-        let mut change = Change::Members(Distinct::default());
-        assert_eq!(at(9).apply(&mut change, true), Ok(()));
-        assert_eq!(change, Change::Stamped { value: 9.0, seconds: 9, always: false });
+        assert_eq!(pending(&[SET, Part::Member(3), Part::Rise(1.0)]), (set, vec![Refusal::TypeConflict; 2]));
+        let mut members = Change::Members(Distinct::default());
+        assert_eq!(SET.apply(&mut members, true), Err(Refusal::TypeConflict));
+        assert_eq!(members, Change::Members(Distinct::default()));
     }
 }
