@@ -54,6 +54,11 @@ const LIMITS: &[(&str, &str, &str)] = &[
         "`sidewatch_ingest_datagram_senders_evicted_total`",
         "nothing is refused: the one that was silent for longest is forgotten, and its part in merged gauges with it",
     ),
+    (
+        "ingest.senders_max",
+        r#"`sidewatch_ingest_lost_total{sender="__other__"}`"#,
+        "log: there are too many senders; losses of more are counted together, their numbers are not followed",
+    ),
     ("ingest.labels_max", r#"`sidewatch_ingest_refused_total{reason="too_many_labels"}`"#, "the event is refused"),
     ("ingest.label_value_bytes_max", r#"`sidewatch_ingest_refused_total{reason="label_too_long"}`"#, "the event is refused"),
     (

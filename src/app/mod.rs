@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::config::{Config, Loaded, Places, Source};
-use crate::ingest::Passed;
+use crate::ingest::{self, Passed};
 use crate::telemetry::MetricDoc;
 use agent::Agent;
 use signals::Signals;
@@ -61,7 +61,10 @@ pub fn metrics() -> anyhow::Result<Vec<MetricDoc>> {
     // Tasks are made and never run.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let agent = runtime.block_on(Agent::start(source, Loaded { config, text: String::new() }, Passed::default()))?;
-    Ok(agent.telemetry.docs())
+    let mut docs = agent.telemetry.docs();
+    docs.extend(ingest::described());
+    docs.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(docs)
 }
 
 /// A panic is a line in the log like everything else; the supervisor decides what becomes of the task.

@@ -44,6 +44,7 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("promql.steps_max", config.promql.steps_max, 1..=1_000_000),
         ("ingest.connections_max", config.ingest.connections_max, 1..=usize::MAX),
         ("ingest.datagram.senders_max", config.ingest.datagram.senders_max, 1..=usize::MAX),
+        ("ingest.senders_max", config.ingest.senders_max, 1..=usize::MAX),
         ("ingest.labels_max", config.ingest.labels_max, 1..=usize::MAX),
         ("ingest.label_value_bytes_max", config.ingest.label_value_bytes_max, 1..=usize::MAX),
         ("ingest.name_bytes_max", config.ingest.name_bytes_max, 1..=usize::MAX),

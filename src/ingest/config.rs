@@ -38,6 +38,9 @@ pub struct Config {
     /// The most stream connections at a time; more wait in the kernel's queue. A change closes the
     /// connections that are open, once what they have sent is read.
     pub connections_max: usize,
+    /// The most names of senders under which losses are counted and numbers are followed; more are counted together, as
+    /// `__other__`.
+    pub senders_max: usize,
     /// The most labels of a series.
     pub labels_max: usize,
     /// The most bytes of a label's value.
@@ -70,6 +73,7 @@ impl Default for Config {
             set_interval: PromDuration::from_secs(10),
             frame_bytes_max: FrameBytes(MAX_FRAME),
             connections_max: 1024,
+            senders_max: 1000,
             labels_max: 32,
             label_value_bytes_max: 1024,
             name_bytes_max: 256,

@@ -57,7 +57,7 @@ pub(super) fn receive(ingest: &Ingest, own: &Socket<OwnedFd>, context: &TaskCont
             left = if taken == 0 { 0 } else { left.saturating_sub(taken) };
         }
     }
-    datagrams.guests.flush();
+    datagrams.guests.finish();
     Ok(())
 }
 

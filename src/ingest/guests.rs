@@ -12,6 +12,7 @@ use super::listener::Socket;
 use super::log::Log;
 use super::peer::{Credentials, Peer};
 use super::session::Session;
+use crate::clock;
 
 /// How often sessions are looked at that nothing came for, at most.
 const SWEEP: Duration = Duration::from_millis(25);
@@ -56,7 +57,7 @@ impl Guests {
             self.evict();
         }
         let guest = self.known.entry(credentials).or_insert_with(|| {
-            let peer = credentials.map_or_else(Peer::unknown, |credentials| self.shared.peers.meet(credentials, None));
+            let peer = credentials.map_or_else(Peer::several, |credentials| self.shared.peers.meet(credentials, None));
             let session =
                 (!self.credentials || self.shared.admits(&peer)).then(|| Session::new(&self.shared, &peer, self.language, &self.log));
             Guest { peer, session, used: 0 }
@@ -68,7 +69,7 @@ impl Guests {
     /// Refuses a datagram of a sender that may not send.
     pub(super) fn turn_away(&self, credentials: Option<Credentials>) {
         if let Some(guest) = self.known.get(&credentials) {
-            self.shared.turn_away(&guest.peer, &self.log);
+            self.shared.turn_away(&guest.peer, &self.log, clock::now());
         }
     }
 
@@ -85,14 +86,14 @@ impl Guests {
         let departures = self.shared.peers.departures();
         if std::mem::replace(&mut self.departures, departures) != departures {
             let gone = self.known.extract_if(|_, guest| guest.peer.is_gone());
-            gone.filter_map(|(_, guest)| guest.session).for_each(|mut session| session.flush());
+            gone.filter_map(|(_, guest)| guest.session).for_each(|mut session| session.finish());
         }
     }
 
-    /// Hands over everything.
-    pub(super) fn flush(&mut self) {
+    /// Hands over everything: nothing more will come.
+    pub(super) fn finish(&mut self) {
         for session in self.known.values_mut().filter_map(|guest| guest.session.as_mut()) {
-            session.flush();
+            session.finish();
         }
     }
 
@@ -100,7 +101,7 @@ impl Guests {
     fn evict(&mut self) {
         let Some(oldest) = self.known.iter().min_by_key(|(_, guest)| guest.used).map(|(credentials, _)| *credentials) else { return };
         if let Some(mut session) = self.known.remove(&oldest).and_then(|guest| guest.session) {
-            session.flush();
+            session.finish();
         }
         self.shared.metrics.evictions.inc();
     }

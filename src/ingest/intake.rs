@@ -10,9 +10,14 @@ use super::aggregate::{Found, Known, Table};
 use super::dialect::Language;
 use super::log::Log;
 use super::metrics::{Kind, Metrics, Tally};
+use super::notes::{Loss, Notes};
+use super::origin::Origin;
 use super::peer::{Allowed, Peer, Peers};
+use super::senders::{PATIENCE, Senders};
+use super::sequence::Sequence;
 use super::statsd::{self, Check, Decoded, Line, Occurrence};
 use super::{Config, Refusal, json};
+use crate::clock;
 use crate::model::{Event, Timestamp};
 use crate::registry::Registry;
 use crate::telemetry::Telemetry;
@@ -23,12 +28,14 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     /// The processes that send.
     pub(super) peers: Peers,
+    /// What they have lost, by name.
+    pub(super) senders: Senders,
     allowed: Allowed,
     config: Mutex<Arc<Config>>,
     /// How many configurations there have been: a cheap way for every intake to notice a new one.
     generation: AtomicU64,
     registry: Arc<Registry>,
-    senders: AtomicU64,
+    intakes: AtomicU64,
 }
 
 impl Shared {
@@ -45,11 +52,12 @@ impl Shared {
         Arc::new(Self {
             metrics: Metrics::new(telemetry),
             peers: Peers::new(proc),
+            senders: Senders::new(Arc::clone(&registry), config.senders_max, clock::now()),
             allowed,
             config: Mutex::new(Arc::new(config.clone())),
             generation: AtomicU64::new(0),
             registry,
-            senders: AtomicU64::new(0),
+            intakes: AtomicU64::new(0),
         })
     }
 
@@ -61,6 +69,7 @@ impl Shared {
     /// Replaces the configuration.
     pub(super) fn reconfigure(&self, config: &Config) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config.clone());
+        self.senders.limit(config.senders_max);
         self.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -70,15 +79,17 @@ impl Shared {
     }
 
     /// Counts and tells of something that came from a process that may not send.
-    pub(super) fn turn_away(&self, peer: &Peer, log: &Log) {
+    pub(super) fn turn_away(&self, peer: &Peer, log: &Log, at: Timestamp) {
         let mut tally = Tally::default();
         tally.refuse(Refusal::NotAllowed, 1);
         self.metrics.add(&tally);
+        self.senders.lose(peer.name(), Refusal::NotAllowed.into(), 1, at);
         log.turned_away(peer);
     }
 
-    /// Looks which senders have ended.
-    pub(super) fn look(&self) {
+    /// Looks which senders have ended, and what does not come any more.
+    pub(super) fn look(&self, at: Timestamp) {
+        self.senders.settle(at);
         let ended = self.peers.look();
         self.metrics.peers(self.peers.len(), ended);
     }
@@ -96,7 +107,7 @@ impl Shared {
 
     /// The intake of a new sender, whose lines are in this language.
     pub(super) fn intake_of(self: &Arc<Self>, peer: &Arc<Peer>, language: Language) -> Intake {
-        let sender = self.senders.fetch_add(1, Ordering::Relaxed);
+        let sender = self.intakes.fetch_add(1, Ordering::Relaxed);
         let generation = self.generation.load(Ordering::Acquire);
         let config = self.config();
         let table = Table::new(&config, peer.unit(), Arc::clone(&self.registry));
@@ -110,6 +121,9 @@ impl Shared {
             clock_slack: 0,
             table,
             tally: Tally::default(),
+            notes: Notes::new(peer.name()),
+            numbers: Sequence::default(),
+            numbered: Timestamp::from_millis(0),
         };
         intake.take_over(&config);
         intake
@@ -139,6 +153,11 @@ pub(super) struct Intake {
     clock_slack: i64,
     table: Table,
     tally: Tally,
+    notes: Notes,
+    /// Of events that have a number and no sender's name.
+    numbers: Sequence,
+    /// When one last came.
+    numbered: Timestamp,
 }
 
 impl Intake {
@@ -167,13 +186,15 @@ impl Intake {
                 continue;
             }
             self.tally.lines += 1;
+            self.notes.turn_to(None);
             if let Err(reason) = self.line(line, at, witness) {
                 self.refuse(reason, line, witness);
             }
-            if self.table.is_full() {
+            if self.table.is_full() || self.notes.is_full() {
                 self.flush(at, witness);
             }
         }
+        self.notes.turn_to(None);
     }
 
     fn take_over(&mut self, config: &Config) {
@@ -185,6 +206,7 @@ impl Intake {
     /// Counts something that is refused as a whole.
     pub(super) fn refuse(&mut self, reason: Refusal, bytes: &[u8], witness: &impl Witness) {
         self.tally.refuse(reason, 1);
+        self.notes.lose(reason.into(), 1);
         witness.refused(reason, bytes);
     }
 
@@ -203,22 +225,58 @@ impl Intake {
         self.table.has_open_requests()
     }
 
+    /// True while numbers are missing that may still come.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.numbers.missing() > 0
+    }
+
+    /// Hands over what has been collected: nothing more will come.
+    pub(super) fn finish(&mut self, at: Timestamp, witness: &impl Witness) {
+        let lost = self.follow(at) + self.numbers.settle();
+        self.notes.turn_to(None);
+        self.notes.lose(Loss::GAP, lost);
+        self.flush(at, witness);
+    }
+
     /// Hands over what has been collected.
     pub(super) fn flush(&mut self, at: Timestamp, witness: &impl Witness) {
         self.tally.abandoned += self.table.expire(at);
+        let lost = self.follow(at);
+        self.notes.turn_to(None);
+        self.notes.lose(Loss::GAP, lost);
+        let mut ledger = (!self.notes.is_empty()).then(|| self.shared.senders.write(&mut self.notes, at));
         // A table can be full without a change: of identities whose events were all refused.
-        if !self.table.is_empty() || self.table.is_full() {
+        if !self.table.is_empty() || self.table.is_full() || ledger.is_some() {
             let mut merge = self.shared.registry.merge(self.sender, at);
             let all_refused = self.table.hand_over(&mut merge);
+            if let Some(ledger) = &mut ledger {
+                ledger.hand_over(&mut merge);
+            }
             // The registry is not to wait for the log.
-            drop(merge);
+            drop((merge, ledger));
+            self.notes.turn_to_latest();
             for refused in all_refused {
                 self.tally.refuse(refused.reason, refused.events);
+                self.notes.lose(refused.reason.into(), refused.events);
                 witness.refused(refused.reason, refused.name.as_bytes());
+            }
+            if !self.notes.is_empty() {
+                let mut ledger = self.shared.senders.write(&mut self.notes, at);
+                ledger.hand_over(&mut self.shared.registry.merge(self.sender, at));
             }
             self.shared.metrics.batch();
         }
         self.shared.metrics.add(&std::mem::take(&mut self.tally));
+    }
+
+    /// Follows the numbers of events without a sender's name: the connection stands for it. How many are lost.
+    fn follow(&mut self, at: Timestamp) -> u64 {
+        let Some(own) = self.notes.own() else { return 0 };
+        if !own.runs.is_empty() {
+            self.numbered = at;
+            return own.runs.drain(..).map(|(first, last)| self.numbers.observe(first, last)).sum();
+        }
+        if at.since(self.numbered) >= PATIENCE { self.numbers.settle() } else { 0 }
     }
 
     /// The process has ended, whoever may still hold the connection: what stood for its present state goes, its counts stay.
@@ -237,6 +295,7 @@ impl Intake {
         }
         let text = std::str::from_utf8(line).map_err(|_| Refusal::NotUtf8)?;
         if self.language.json && text.starts_with('{') {
+            self.hear(&Origin::of(text));
             return self.event(&json::decode(text)?, at, &mut None);
         }
         match statsd::decode(text, self.language)? {
@@ -304,6 +363,14 @@ impl Intake {
     fn tally_extras(&mut self, ignored: u32, repeated: u32) {
         self.tally.ignored_fields += u64::from(ignored);
         self.tally.repeated_tags += u64::from(repeated);
+    }
+
+    /// Notes who sends the line at hand, and its number. The numbers of several who cannot be told apart mean nothing.
+    fn hear(&mut self, origin: &Origin<'_>) {
+        self.notes.turn_to(origin.sender());
+        if let Some(seq) = origin.seq.filter(|_| origin.sender().is_some() || !self.peer.is_several()) {
+            self.notes.number(seq);
+        }
     }
 
     fn event(&mut self, event: &Event<'_>, at: Timestamp, found: &mut Option<Found>) -> Result<(), Refusal> {

@@ -17,7 +17,9 @@ mod listener;
 mod log;
 mod metrics;
 mod naming;
+mod notes;
 mod open;
+mod origin;
 mod part;
 mod peer;
 mod probe;
@@ -25,6 +27,8 @@ mod reason;
 mod request;
 mod route;
 mod sampling;
+mod senders;
+mod sequence;
 mod session;
 mod shape;
 mod statsd;
@@ -38,3 +42,15 @@ pub use listener::{Passed, Sockets};
 pub use probe::{Probe, Sender, payloads};
 pub use reason::Refusal;
 pub use task::{Ingest, run};
+
+use crate::telemetry::MetricDoc;
+
+/// The metrics of ingest's own that live in the registry: what the documentation says of them.
+pub fn described() -> impl Iterator<Item = MetricDoc> {
+    senders::DESCRIBED.into_iter().map(|((name, kind, help), labels)| MetricDoc {
+        name: name.to_owned(),
+        kind,
+        help: help.to_owned(),
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+    })
+}

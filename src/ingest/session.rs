@@ -12,6 +12,7 @@ use super::frame::{Found, Frames};
 use super::intake::{Intake, Shared};
 use super::log::Log;
 use super::peer::Peer;
+use super::senders::PATIENCE;
 use crate::clock;
 use crate::runtime::{Shutdown, Stage};
 
@@ -78,7 +79,17 @@ impl Session {
     /// Hands over what has been collected.
     pub(super) fn flush(&mut self) {
         self.intake.flush(clock::now(), &*self.log);
-        self.due = Instant::now() + if self.intake.has_open_requests() { EXPIRY } else { IDLE };
+        self.due = Instant::now()
+            + match () {
+                () if self.intake.is_waiting() => PATIENCE,
+                () if self.intake.has_open_requests() => EXPIRY,
+                () => IDLE,
+            };
+    }
+
+    /// Hands over what has been collected: nothing more will come.
+    pub(super) fn finish(&mut self) {
+        self.intake.finish(clock::now(), &*self.log);
     }
 }
 
@@ -127,7 +138,7 @@ pub(super) async fn serve(
         }
         session.settle();
     }
-    session.flush();
+    session.finish();
 }
 
 /// Reads what is already on its way.

@@ -88,7 +88,7 @@ pub async fn run(ingest: Arc<Ingest>, context: TaskContext) -> TaskResult {
 async fn beat(ingest: &Ingest, mut context: TaskContext) -> std::io::Result<()> {
     loop {
         context.pulse.beat();
-        ingest.shared.look();
+        ingest.shared.look(clock::now());
         tokio::select! {
             () = tokio::time::sleep(BEAT) => {}
             () = context.shutdown.reached(Stage::Draining) => return Ok(()),
@@ -168,7 +168,7 @@ async fn listen(ingest: &Ingest, socket: &Socket<UnixListener>, permits: Permits
 fn connect(ingest: &Ingest, context: &TaskContext, stream: tokio::net::UnixStream, language: Language, permit: OwnedSemaphorePermit) {
     let peer = peer_of(&stream, &ingest.shared);
     if !ingest.shared.admits(&peer) {
-        ingest.shared.turn_away(&peer, &ingest.log);
+        ingest.shared.turn_away(&peer, &ingest.log, clock::now());
         ingest.shared.metrics.closed.with_label_values(&[NOT_ALLOWED]).inc();
         return;
     }

@@ -74,8 +74,18 @@ impl Registry {
     /// there from now on, takes no part in limits, and does not expire. `help` is that of its family.
     #[must_use]
     pub fn own_counter(&self, name: &str, help: &str, labels: Labels, at: Timestamp) -> Pending {
-        let key = SeriesKey { name: Arc::from(name), kind: MetricType::Counter, labels };
-        let mut pending = Pending::new(key, Change::Count(0.0));
+        self.own(name, MetricType::Counter, help, labels, at)
+    }
+
+    /// A gauge of the agent's own that lives here, for the same reason.
+    #[must_use]
+    pub fn own_gauge(&self, name: &str, help: &str, labels: Labels, at: Timestamp) -> Pending {
+        self.own(name, MetricType::Gauge, help, labels, at)
+    }
+
+    fn own(&self, name: &str, kind: MetricType, help: &str, labels: Labels, at: Timestamp) -> Pending {
+        let key = SeriesKey { name: Arc::from(name), kind, labels };
+        let mut pending = Pending::new(key, Change::none(kind, || Arc::from([])));
         let events = &mut self.state().events;
         // The agent's names are reserved and of one type each; if one were not, the first merge would say so.
         pending.place = events.find_or_make(Owner::Agent(help), &pending.key, at).ok().map(|(index, _)| events.place(index));

@@ -65,7 +65,8 @@ impl Fixture {
             Value::Number(value) => value.to_string(),
             Value::Histogram(histogram) => format!("{}/{}", histogram.count(), histogram.sum),
         };
-        let families = self.registry.families();
+        let families: Vec<_> =
+            self.registry.families().into_iter().filter(|family| !family.name.starts_with("sidewatch_ingest_")).collect();
         families.iter().flat_map(|f| f.series.iter().map(|s| format!("{}{} {}", f.name, s.labels, show(&s.value)))).collect()
     }
 
@@ -500,5 +501,92 @@ proptest! {
             (events, fixture.own("sidewatch_ingest_repeated_tags_total", ""))
         };
         prop_assert_eq!(events(&together), events(&apart));
+    }
+}
+
+/// `sender reason count` of every loss.
+fn losses(fixture: &Fixture) -> Vec<String> {
+    let families = fixture.registry.families();
+    let lost = families.iter().filter(|family| &*family.name == "sidewatch_ingest_lost_total").flat_map(|family| &family.series);
+    let show = |value: &Value| if let Value::Number(value) = value { *value } else { f64::NAN };
+    let label = |series: &crate::model::Series, name: &str| series.labels.get(name).unwrap_or_default().to_owned();
+    let mut lost: Vec<_> =
+        lost.map(|series| format!("{} {} {}", label(series, "sender"), label(series, "reason"), show(&series.value))).collect();
+    lost.sort();
+    lost
+}
+
+#[test]
+fn a_loss_stands_under_the_sender_that_the_event_names_else_under_the_process() {
+    let fixture = fixture(&Config::default());
+    fixture.send(
+        r#"no line
+{"kind":"count","name":"a","value":-1,"sender":"w1"}
+{"kind":"count","name":"node_a","sender":"w2"}
+no line either
+{"kind":"count","sender":"w2"}
+{"kind":"gauge","name":"a_total","value":1,"sender":"w1"}
+{"kind":"count","name":"a","sender":"w1"}"#,
+    );
+    assert_eq!(
+        losses(&fixture),
+        ["unknown malformed 2", "w1 negative_count 1", "w1 type_conflict 1", "w2 missing_field 1", "w2 reserved 1"]
+    );
+}
+
+#[test]
+fn numbers_without_a_name_belong_to_their_connection() {
+    let fixture = fixture(&Config::default());
+    let line = |seq: u64| format!("{{\"kind\":\"count\",\"name\":\"a\",\"seq\":{seq}}}\n");
+    let (mut one, mut other) = (fixture.shared.intake(JSON), fixture.shared.intake(JSON));
+    for seq in [1, 2, 5] {
+        one.take(line(seq).as_bytes(), at(0), &fixture.book);
+        other.take(line(seq + 100).as_bytes(), at(0), &fixture.book);
+    }
+    one.flush(at(0), &fixture.book);
+    assert!(one.is_waiting() && losses(&fixture).is_empty());
+    one.flush(at(1000), &fixture.book);
+    assert!(!one.is_waiting());
+    assert_eq!(losses(&fixture), ["unknown gap 2"]);
+    other.take(line(103).as_bytes(), at(0), &fixture.book);
+    other.finish(at(0), &fixture.book);
+    assert_eq!(losses(&fixture), ["unknown gap 3"]);
+
+    let mut several = fixture.shared.intake_of(&Peer::several(), JSON);
+    [1, 9, 3, 400].into_iter().for_each(|seq| several.take(line(seq).as_bytes(), at(0), &fixture.book));
+    several.finish(at(0), &fixture.book);
+    assert_eq!(losses(&fixture), ["unknown gap 3"], "nobody knows whose numbers these are");
+}
+
+proptest! {
+    /// sent = counted + reported lost, whatever is lost on the way and however it is divided among sessions that follow one
+    /// another.
+    #[test]
+    fn what_a_numbered_sender_sends_is_counted_or_reported(
+        fates in prop::collection::vec((0..5_u8, any::<bool>()), 1..200),
+        valid in prop::collection::vec(any::<bool>(), 200),
+    ) {
+        let fixture = fixture(&Config::default());
+        let line = |seq: usize| {
+            let value = if valid[seq] { 1 } else { -1 };
+            format!("{{\"kind\":\"count\",\"name\":\"a\",\"value\":{value},\"sender\":\"w\",\"seq\":{seq}}}\n")
+        };
+        let mut intake = fixture.shared.intake(JSON);
+        let mut last = 0;
+        for (seq, (fate, reconnect)) in fates.iter().enumerate() {
+            if seq == 0 || *fate > 0 {
+                intake.take(line(seq).as_bytes(), at(0), &fixture.book);
+                last = seq;
+            }
+            if *reconnect && *fate == 4 {
+                intake.finish(at(0), &fixture.book);
+                intake = fixture.shared.intake(JSON);
+            }
+        }
+        intake.finish(at(0), &fixture.book);
+        fixture.shared.look(at(5000));
+        let counted: f64 = fixture.series().iter().map(|series| series.rsplit_once(' ').expect("a value").1.parse::<f64>().expect("a number")).sum();
+        let lost: f64 = losses(&fixture).iter().map(|loss| loss.rsplit_once(' ').expect("a value").1.parse::<f64>().expect("a number")).sum();
+        prop_assert_eq!((last + 1) as f64, counted + lost, "{:?}", losses(&fixture));
     }
 }

@@ -41,6 +41,7 @@ impl From<nix::sys::socket::UnixCredentials> for Credentials {
 #[derive(Debug)]
 pub(super) struct Peer {
     credentials: Option<Credentials>,
+    several: bool,
     process: Process,
     name: Arc<str>,
     watch: Option<Watch>,
@@ -49,19 +50,30 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Somebody, or several: nothing is known.
+    /// Somebody of whom nothing is known.
     pub(super) fn unknown() -> Arc<Self> {
         Arc::new(Self::new(None, Process::default(), None))
     }
 
+    /// Any number of them, who cannot be told apart.
+    pub(super) fn several() -> Arc<Self> {
+        Arc::new(Self { several: true, ..Self::new(None, Process::default(), None) })
+    }
+
     fn new(credentials: Option<Credentials>, process: Process, watch: Option<Watch>) -> Self {
         let name = process.unit.as_deref().or(process.command.as_deref()).unwrap_or(UNKNOWN);
-        Self { credentials, name: Arc::from(name), process, watch, gone: AtomicBool::new(false), left: Notify::new() }
+        let name = Arc::from(name);
+        Self { credentials, several: false, process, name, watch, gone: AtomicBool::new(false), left: Notify::new() }
     }
 
     /// What the kernel says of it; `None` for somebody unknown.
     pub(super) const fn credentials(&self) -> Option<Credentials> {
         self.credentials
+    }
+
+    /// True when it may be more than one.
+    pub(super) const fn is_several(&self) -> bool {
+        self.several
     }
 
     /// Its systemd unit.
