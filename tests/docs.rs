@@ -59,6 +59,22 @@ const LIMITS: &[(&str, &str, &str)] = &[
         r#"`sidewatch_ingest_lost_total{sender="__other__"}`"#,
         "log: there are too many senders; losses of more are counted together, their numbers are not followed",
     ),
+    (
+        "ingest.bytes_per_second_max",
+        r#"`sidewatch_ingest_pauses_total`, `sidewatch_ingest_lost_total{reason="quota"}`"#,
+        "a connection of that sender is not read for a while, its datagrams are dropped",
+    ),
+    (
+        "ingest.burst_bytes_max",
+        r#"`sidewatch_ingest_pauses_total`, `sidewatch_ingest_lost_total{reason="quota"}`"#,
+        "the same, where `ingest.bytes_per_second_max` is set",
+    ),
+    (
+        "ingest.series_per_sender_max",
+        r#"`sidewatch_ingest_lost_total{reason="sender_limit"}`"#,
+        "the new series is refused, known ones go on; the sender may make new ones over the day",
+    ),
+    ("ingest.idle_timeout", r#"`sidewatch_ingest_connections_closed_total{reason="idle"}`"#, "the connection is closed"),
     ("ingest.labels_max", r#"`sidewatch_ingest_refused_total{reason="too_many_labels"}`"#, "the event is refused"),
     ("ingest.label_value_bytes_max", r#"`sidewatch_ingest_refused_total{reason="label_too_long"}`"#, "the event is refused"),
     (

@@ -45,6 +45,8 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("ingest.connections_max", config.ingest.connections_max, 1..=usize::MAX),
         ("ingest.datagram.senders_max", config.ingest.datagram.senders_max, 1..=usize::MAX),
         ("ingest.senders_max", config.ingest.senders_max, 1..=usize::MAX),
+        ("ingest.burst_bytes_max", config.ingest.burst_bytes_max, 1..=usize::MAX),
+        ("ingest.series_per_sender_max", config.ingest.series_per_sender_max, 1..=usize::MAX),
         ("ingest.labels_max", config.ingest.labels_max, 1..=usize::MAX),
         ("ingest.label_value_bytes_max", config.ingest.label_value_bytes_max, 1..=usize::MAX),
         ("ingest.name_bytes_max", config.ingest.name_bytes_max, 1..=usize::MAX),

@@ -41,6 +41,15 @@ pub struct Config {
     /// The most names of senders under which losses are counted and numbers are followed; more are counted together, as
     /// `__other__`.
     pub senders_max: usize,
+    /// The most bytes a second that one sender may send, over all its connections and datagrams; 0 for any number. A connection is
+    /// not read meanwhile, a datagram is dropped.
+    pub bytes_per_second_max: usize,
+    /// How many bytes a sender may save up and send at once, where `bytes_per_second_max` says how many it may.
+    pub burst_bytes_max: usize,
+    /// The most new series that one sender may make; it gets them back evenly over a day.
+    pub series_per_sender_max: usize,
+    /// How long a connection may be silent before the agent closes it; 0 for ever.
+    pub idle_timeout: PromDuration,
     /// The most labels of a series.
     pub labels_max: usize,
     /// The most bytes of a label's value.
@@ -74,6 +83,10 @@ impl Default for Config {
             frame_bytes_max: FrameBytes(MAX_FRAME),
             connections_max: 1024,
             senders_max: 1000,
+            bytes_per_second_max: 0,
+            burst_bytes_max: 16 << 20,
+            series_per_sender_max: 50_000,
+            idle_timeout: PromDuration::from_secs(0),
             labels_max: 32,
             label_value_bytes_max: 1024,
             name_bytes_max: 256,

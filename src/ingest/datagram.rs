@@ -100,8 +100,12 @@ impl<'s> Datagrams<'s> {
             match (&mut guest.session, payload) {
                 (None, _) => self.guests.turn_away(sender),
                 (Some(session), Some(payload)) => {
-                    session.received(size);
-                    session.take(payload);
+                    if session.allows(size) {
+                        session.received(size);
+                        session.take(payload);
+                    } else {
+                        session.drop_payload(Refusal::Quota, payload);
+                    }
                 }
                 (Some(session), None) => {
                     session.received(size);

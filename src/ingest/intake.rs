@@ -13,6 +13,7 @@ use super::metrics::{Kind, Metrics, Tally};
 use super::notes::{Loss, Notes};
 use super::origin::Origin;
 use super::peer::{Allowed, Peer, Peers};
+use super::quota::Quota;
 use super::senders::{PATIENCE, Senders};
 use super::sequence::Sequence;
 use super::statsd::{self, Check, Decoded, Line, Occurrence};
@@ -118,6 +119,8 @@ impl Shared {
             generation,
             language,
             flush_interval: Duration::ZERO,
+            idle_timeout: Duration::ZERO,
+            quota: Quota::new(&config),
             clock_slack: 0,
             table,
             tally: Tally::default(),
@@ -149,6 +152,8 @@ pub(super) struct Intake {
     generation: u64,
     language: Language,
     flush_interval: Duration,
+    idle_timeout: Duration,
+    quota: Quota,
     /// How many seconds a time stamp may be ahead.
     clock_slack: i64,
     table: Table,
@@ -161,21 +166,46 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Counts bytes as they come in, whatever they turn out to be.
-    pub(super) fn received(&mut self, bytes: usize) {
+    /// Counts bytes as they come in, whatever they turn out to be. `now` is asked only where they are limited.
+    pub(super) fn received(&mut self, bytes: usize, now: impl FnOnce() -> Timestamp) {
         self.tally.bytes += bytes as u64;
+        if let Some(rate) = self.quota.bytes {
+            let at = now();
+            self.peer.account().bytes(rate, at).spend(bytes as f64, rate, at);
+        }
+    }
+
+    /// Whether the sender may send a datagram of so many bytes now.
+    pub(super) fn allows(&self, bytes: usize, now: impl FnOnce() -> Timestamp) -> bool {
+        let Some(rate) = self.quota.bytes else { return true };
+        let at = now();
+        self.peer.account().bytes(rate, at).allows(bytes as f64, rate, at)
+    }
+
+    /// How long the sender is not to be read.
+    pub(super) fn pause(&mut self, now: impl FnOnce() -> Timestamp, witness: &impl Witness) -> Duration {
+        if self.quota.bytes.is_none() {
+            return Duration::ZERO;
+        }
+        let at = now();
+        // Else the next configuration would be noticed only behind this pause.
+        self.renew(at, witness);
+        self.quota.bytes.map_or(Duration::ZERO, |rate| self.peer.account().bytes(rate, at).debt(rate, at))
+    }
+
+    /// Refuses a payload whole: each of its lines.
+    pub(super) fn drop_payload(&mut self, reason: Refusal, payload: &[u8], witness: &impl Witness) {
+        let lines = payload.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() as u64;
+        self.tally.bytes += payload.len() as u64;
+        self.tally.lines += lines;
+        self.tally.refuse(reason, lines);
+        self.notes.lose(reason.into(), lines);
+        witness.refused(reason, payload);
     }
 
     /// Takes a payload: one line or several, of either language.
     pub(super) fn take(&mut self, payload: &[u8], at: Timestamp, witness: &impl Witness) {
-        let generation = self.shared.generation.load(Ordering::Acquire);
-        if generation != self.generation {
-            self.flush(at, witness);
-            let config = self.shared.config();
-            self.table.reconfigure(&config, self.peer.unit());
-            self.take_over(&config);
-            self.generation = generation;
-        }
+        self.renew(at, witness);
         let mut rest = payload;
         while !rest.is_empty() {
             let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
@@ -197,9 +227,23 @@ impl Intake {
         self.notes.turn_to(None);
     }
 
+    /// Takes a new configuration, if there is one.
+    fn renew(&mut self, at: Timestamp, witness: &impl Witness) {
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        if generation != self.generation {
+            self.flush(at, witness);
+            let config = self.shared.config();
+            self.table.reconfigure(&config, self.peer.unit());
+            self.take_over(&config);
+            self.generation = generation;
+        }
+    }
+
     fn take_over(&mut self, config: &Config) {
         self.language.bare_tags = config.bare_tags;
         self.flush_interval = config.flush_interval.get();
+        self.idle_timeout = config.idle_timeout.get();
+        self.quota = Quota::new(config);
         self.clock_slack = config.clock_slack.as_millis() / 1000;
     }
 
@@ -213,6 +257,11 @@ impl Intake {
     /// How long what has been collected may wait.
     pub(super) const fn flush_interval(&self) -> Duration {
         self.flush_interval
+    }
+
+    /// How long the sender may be silent; zero for ever.
+    pub(super) const fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
     }
 
     /// True when there is something to hand over soon.
@@ -247,13 +296,19 @@ impl Intake {
         let mut ledger = (!self.notes.is_empty()).then(|| self.shared.senders.write(&mut self.notes, at));
         // A table can be full without a change: of identities whose events were all refused.
         if !self.table.is_empty() || self.table.is_full() || ledger.is_some() {
+            let room = self.peer.account().series_left(self.quota, at);
             let mut merge = self.shared.registry.merge(self.sender, at);
+            merge.limit(room);
             let all_refused = self.table.hand_over(&mut merge);
+            let created = merge.created();
             if let Some(ledger) = &mut ledger {
                 ledger.hand_over(&mut merge);
             }
             // The registry is not to wait for the log.
             drop((merge, ledger));
+            if created > 0 {
+                self.peer.account().series_made(created, self.quota, at);
+            }
             self.notes.turn_to_latest();
             for refused in all_refused {
                 self.tally.refuse(refused.reason, refused.events);

@@ -8,6 +8,8 @@ use crate::telemetry::Telemetry;
 
 /// Why the agent closed a connection: its sender is none of those who may send.
 pub(super) const NOT_ALLOWED: &str = "not_allowed";
+/// It was silent for too long.
+pub(super) const IDLE: &str = "idle";
 
 /// What is counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +96,7 @@ pub(super) struct Metrics {
     /// Connections that the agent closed, by reason.
     pub(super) closed: IntCounterVec,
     pub(super) evictions: IntCounter,
+    pub(super) pauses: IntCounter,
     peers: IntGauge,
     peers_ended: IntCounter,
     pub(super) errors: IntCounterVec,
@@ -116,7 +119,9 @@ impl Metrics {
             "Stream connections that the agent closed, by reason.",
             &["reason"],
         );
-        closed.with_label_values(&[NOT_ALLOWED]);
+        for reason in [NOT_ALLOWED, IDLE] {
+            closed.with_label_values(&[reason]);
+        }
         Self {
             events: Kind::ALL.map(|kind| events.with_label_values(&[kind.as_str()])),
             refused: Refusal::ALL.map(|reason| refused.with_label_values(&[reason.as_str()])),
@@ -140,7 +145,11 @@ impl Metrics {
                 "sidewatch_ingest_datagram_senders_evicted_total",
                 "Senders of datagrams that were forgotten because there were too many.",
             ),
-            peers: telemetry.int_gauge("sidewatch_ingest_processes", "Processes that are known to send."),
+            pauses: telemetry.counter(
+                "sidewatch_ingest_pauses_total",
+                "Times that a connection was not read for a while because its sender was over its quota.",
+            ),
+            peers: telemetry.int_gauge("sidewatch_ingest_processes", "Processes that have sent and live."),
             peers_ended: telemetry.counter("sidewatch_ingest_processes_ended_total", "Processes that sent and were seen to have ended."),
             errors,
         }

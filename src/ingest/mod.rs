@@ -23,6 +23,7 @@ mod origin;
 mod part;
 mod peer;
 mod probe;
+mod quota;
 mod reason;
 mod request;
 mod route;

@@ -28,6 +28,7 @@ macro_rules! refusals {
 
 refusals! {
     NotAllowed "not_allowed" "the sender is none of those who may send";
+    Quota "quota" "the sender has sent more than it may in the time";
     FrameTooLarge "frame_too_large" "the line or frame is larger than the limit";
     Truncated "truncated" "the datagram was larger than the limit, or the connection ended inside a frame";
     NotUtf8 "not_utf8" "the line is not UTF-8";
@@ -56,6 +57,7 @@ refusals! {
     TypeConflict "type_conflict" "the name belongs to a metric of another type";
     SeriesLimit "series_limit" "there are too many series of this metric or in total";
     StaleTimestamp "stale_timestamp" "the gauge holds a value with a time stamp that is not older";
+    SenderLimit "sender_limit" "the sender makes too many new series";
     Overflow "overflow" "the value of the series would be no finite number any more";
 }
 
@@ -65,6 +67,7 @@ impl From<registry::Refusal> for Refusal {
             registry::Refusal::TypeConflict => Self::TypeConflict,
             registry::Refusal::SeriesLimit => Self::SeriesLimit,
             registry::Refusal::StaleTimestamp => Self::StaleTimestamp,
+            registry::Refusal::SenderLimit => Self::SenderLimit,
             registry::Refusal::Overflow => Self::Overflow,
         }
     }

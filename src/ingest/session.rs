@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::Refusal;
 use super::dialect::Language;
 use super::frame::{Found, Frames};
 use super::intake::{Intake, Shared};
 use super::log::Log;
 use super::peer::Peer;
 use super::senders::PATIENCE;
+use super::{Refusal, metrics};
 use crate::clock;
 use crate::runtime::{Shutdown, Stage};
 
@@ -20,6 +20,8 @@ use crate::runtime::{Shutdown, Stage};
 const READ_BYTES: usize = 64 * 1024;
 /// How often requests whose end does not come are looked for.
 const EXPIRY: Duration = Duration::from_secs(30);
+/// A connection that is over its quota is looked at again after so long at most.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Nothing to do: any long time.
 const IDLE: Duration = Duration::from_secs(86_400);
 /// A connection that is silent for so long at the end has said what it had to say.
@@ -47,7 +49,27 @@ impl Session {
 
     /// Counts bytes that came in.
     pub(super) fn received(&mut self, bytes: usize) {
-        self.intake.received(bytes);
+        self.intake.received(bytes, clock::now);
+    }
+
+    /// Whether the sender may send a datagram of so many bytes now.
+    pub(super) fn allows(&self, bytes: usize) -> bool {
+        self.intake.allows(bytes, clock::now)
+    }
+
+    /// Counts a datagram that is not taken.
+    pub(super) fn drop_payload(&mut self, reason: Refusal, payload: &[u8]) {
+        self.intake.drop_payload(reason, payload, &*self.log);
+    }
+
+    /// How long not to read.
+    fn pause(&mut self) -> Duration {
+        self.intake.pause(clock::now, &*self.log)
+    }
+
+    /// When a sender that was heard then has been silent for too long; `None` for never.
+    fn patience(&self, heard: Instant) -> Option<Instant> {
+        Some(self.intake.idle_timeout()).filter(|timeout| !timeout.is_zero()).map(|timeout| heard + timeout)
     }
 
     /// Counts a payload that cannot be taken.
@@ -104,12 +126,29 @@ pub(super) async fn serve(
 ) {
     let mut session = Session::new(shared, peer, language, log);
     let mut alive = true;
+    let mut heard = Instant::now();
+    let mut paused = false;
     let limit = shared.config().frame_bytes_max.get();
     let mut frames = Frames::new(limit);
     let mut buffer = Buffer::new(Frames::capacity(limit).max(READ_BYTES));
     loop {
+        let pause = session.pause();
+        if !std::mem::replace(&mut paused, !pause.is_zero()) && paused {
+            shared.metrics.pauses.inc();
+        }
+        let patience = session.patience(heard).filter(|_| !paused);
         let read = tokio::select! {
-            read = reader.read(buffer.free()) => read,
+            read = reader.read(buffer.free()), if !paused => read,
+            // Not all at once: the limit may be lifted meanwhile.
+            () = sleep(pause.min(PAUSE_MAX)), if paused => {
+                heard = Instant::now();
+                continue;
+            }
+            () = sleep_until(patience.unwrap_or(heard)), if patience.is_some() => {
+                shared.metrics.closed.with_label_values(&[metrics::IDLE]).inc();
+                tracing::debug!(sender = %peer, "a connection was silent for too long and is closed");
+                break;
+            }
             () = sleep_until(session.due()) => {
                 session.flush();
                 continue;
@@ -130,6 +169,7 @@ pub(super) async fn serve(
             tracing::debug!(%error, "a connection ended with an error");
             0
         });
+        heard = Instant::now();
         buffer.filled(read);
         session.received(read);
         digest(&mut session, &mut frames, &mut buffer, read == 0);
@@ -222,6 +262,8 @@ impl Buffer {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
     use crate::ingest::{Config, MAX_FRAME};
     use crate::model::Value;
@@ -245,6 +287,27 @@ mod tests {
         let mut payload = b"a:1|c|future-".to_vec();
         payload.resize(size, b'x');
         payload
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_silent_for_too_long_is_closed() {
+        let telemetry = Telemetry::new();
+        let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
+        let config = Config { idle_timeout: crate::model::PromDuration::from_millis(300), ..Config::default() };
+        let shared = Shared::new(&config, Arc::clone(&registry), &telemetry);
+        let (_sender, shutdown) = ShutdownSender::new();
+        let (mut near, far) = tokio::io::duplex(1024);
+        let (log, peer) = (Arc::new(Log::new()), Peer::unknown());
+        let sending = async {
+            for _ in 0..10 {
+                near.write_all(b"a:1|c\n").await.expect("open");
+                sleep(Duration::from_millis(200)).await;
+            }
+            near
+        };
+        let ((), _still_open) = tokio::join!(serve(far, &peer, Language::default(), &shared, &log, shutdown), sending);
+        assert_eq!(shared.metrics.closed.with_label_values(&[metrics::IDLE]).get(), 1);
+        assert_eq!(registry.families()[0].series[0].value, Value::Number(10.0));
     }
 
     #[tokio::test]

@@ -49,6 +49,8 @@ struct EventFamily {
 pub(super) enum Owner<'a> {
     /// Applications: names are checked against what is published, and there are limits.
     Events(&'a Config, &'a Published),
+    /// Applications that may make no more series.
+    Known,
     /// The agent itself.
     Agent(&'a str),
 }
@@ -105,6 +107,9 @@ impl Events {
         let same = |index: &u32| self.slab.get(*index).is_some_and(|live| live.labels == key.labels);
         if let Some(index) = state.by_labels.find(hash, same) {
             return Ok((*index, false));
+        }
+        if matches!(owner, Owner::Known) {
+            return Err(Refusal::SenderLimit);
         }
         if let Owner::Events(config, _) = owner
             && (self.slab.len() >= config.series_max || state.members.len() >= config.series_per_metric_max)
@@ -207,6 +212,7 @@ impl Events {
         let SeriesKey { name, kind, .. } = key;
         let (help, bounds, origin) = match owner {
             Owner::Agent(help) => (Arc::from(help), Arc::from([]), Origin::Agent),
+            Owner::Known => return Err(Refusal::SenderLimit),
             Owner::Events(config, published) => {
                 if self.slab.len() >= config.series_max || config.series_per_metric_max == 0 {
                     return Err(Refusal::SeriesLimit);

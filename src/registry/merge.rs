@@ -41,11 +41,17 @@ pub struct Merge<'r> {
     sender: u64,
     at: Timestamp,
     created: usize,
+    room: usize,
 }
 
 impl<'r> Merge<'r> {
     pub(super) const fn new(registry: &'r Registry, state: MutexGuard<'r, State>, sender: u64, at: Timestamp) -> Self {
-        Self { registry, state, sender, at, created: 0 }
+        Self { registry, state, sender, at, created: 0, room: usize::MAX }
+    }
+
+    /// Lets this batch make so many series.
+    pub const fn limit(&mut self, series: usize) {
+        self.room = series;
     }
 
     /// Applies what is pending for one series. What is refused leaves no trace.
@@ -54,7 +60,8 @@ impl<'r> Merge<'r> {
     /// When the name has another type, a limit is reached, or the value would not be finite any more.
     pub fn apply(&mut self, pending: &mut Pending) -> Result<(), Refusal> {
         let State { config, events, published } = &mut *self.state;
-        match events.apply(Owner::Events(config, published), self.sender, pending, self.at) {
+        let owner = if self.created < self.room { Owner::Events(config, published) } else { Owner::Known };
+        match events.apply(owner, self.sender, pending, self.at) {
             Ok(created) => {
                 self.created += usize::from(created);
                 Ok(())

@@ -12,6 +12,9 @@ pub enum Refusal {
     /// The gauge holds a value that was measured later.
     #[error("the gauge holds a value with a time stamp that is not older")]
     StaleTimestamp,
+    /// The series would be one more than its sender may make.
+    #[error("the sender makes too many new series")]
+    SenderLimit,
     /// The series' value would leave the range of a float: an infinite counter could never be right again.
     #[error("the value of the series would be no finite number any more")]
     Overflow,
@@ -19,7 +22,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 4] = [Self::TypeConflict, Self::SeriesLimit, Self::StaleTimestamp, Self::Overflow];
+    pub const ALL: [Self; 5] = [Self::TypeConflict, Self::SeriesLimit, Self::SenderLimit, Self::StaleTimestamp, Self::Overflow];
 
     /// The reason as it stands in a label.
     #[must_use]
@@ -28,6 +31,7 @@ impl Refusal {
             Self::TypeConflict => "type_conflict",
             Self::SeriesLimit => "series_limit",
             Self::StaleTimestamp => "stale_timestamp",
+            Self::SenderLimit => "sender_limit",
             Self::Overflow => "overflow",
         }
     }

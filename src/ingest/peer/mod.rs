@@ -9,13 +9,14 @@ pub(super) use allowed::Allowed;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 use tokio::sync::Notify;
 
 use self::process::Process;
 use self::watch::Watch;
+use super::quota::Account;
 
 /// What a sender is called of which nothing is known.
 const UNKNOWN: &str = "unknown";
@@ -42,6 +43,7 @@ impl From<nix::sys::socket::UnixCredentials> for Credentials {
 pub(super) struct Peer {
     credentials: Option<Credentials>,
     several: bool,
+    account: Mutex<Account>,
     process: Process,
     name: Arc<str>,
     watch: Option<Watch>,
@@ -63,7 +65,16 @@ impl Peer {
     fn new(credentials: Option<Credentials>, process: Process, watch: Option<Watch>) -> Self {
         let name = process.unit.as_deref().or(process.command.as_deref()).unwrap_or(UNKNOWN);
         let name = Arc::from(name);
-        Self { credentials, several: false, process, name, watch, gone: AtomicBool::new(false), left: Notify::new() }
+        Self {
+            credentials,
+            several: false,
+            account: Mutex::default(),
+            process,
+            name,
+            watch,
+            gone: AtomicBool::new(false),
+            left: Notify::new(),
+        }
     }
 
     /// What the kernel says of it; `None` for somebody unknown.
@@ -74,6 +85,11 @@ impl Peer {
     /// True when it may be more than one.
     pub(super) const fn is_several(&self) -> bool {
         self.several
+    }
+
+    /// What it has left of what it may do.
+    pub(super) fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its systemd unit.
@@ -107,6 +123,11 @@ impl Peer {
         self.is_gone() || watch::ended(proc, std::iter::once(self.watch.as_ref())).contains(&true)
     }
 
+    /// True while somebody but the table of processes knows it.
+    fn has_session(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1
+    }
+
     fn depart(&self) {
         self.gone.store(true, Ordering::Release);
         self.left.notify_waiters();
@@ -128,11 +149,14 @@ impl std::fmt::Display for Peer {
     }
 }
 
-/// The processes that have sessions now.
+/// So many processes are remembered that have no session now: what they have left of their quotas stays with them.
+const IDLE_MAX: usize = 1024;
+
+/// The processes that have sessions now, and those that had some and still live.
 #[derive(Debug)]
 pub(super) struct Peers {
     proc: PathBuf,
-    known: Mutex<HashMap<Credentials, Weak<Peer>>>,
+    known: Mutex<HashMap<Credentials, Arc<Peer>>>,
     departures: AtomicU64,
 }
 
@@ -146,15 +170,18 @@ impl Peers {
     pub(super) fn meet(&self, credentials: Credentials, pidfd: Option<OwnedFd>) -> Arc<Peer> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // A number may have gone to another process since.
-        if let Some(peer) = known.get(&credentials).and_then(Weak::upgrade).filter(|peer| !peer.check(&self.proc)) {
-            return peer;
+        if let Some(peer) = known.get(&credentials).filter(|peer| !peer.check(&self.proc)) {
+            return Arc::clone(peer);
+        }
+        if known.values().filter(|peer| !peer.has_session()).count() >= IDLE_MAX {
+            known.retain(|_, peer| peer.has_session());
         }
         // Watched first: what is read then is of the process that is watched, or of none.
         let watch = Watch::new(&self.proc, credentials.pid, pidfd);
         let ended = matches!(watch, Some(Watch::Ended));
         let process = if ended { Process::default() } else { Process::read(&self.proc, credentials.pid) };
         let peer = Arc::new(Peer::new(Some(credentials), process, watch));
-        known.insert(credentials, Arc::downgrade(&peer));
+        known.insert(credentials, Arc::clone(&peer));
         peer
     }
 
@@ -162,8 +189,8 @@ impl Peers {
     pub(super) fn look(&self) -> usize {
         let peers: Vec<Arc<Peer>> = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.retain(|_, peer| peer.strong_count() > 0);
-            known.values().filter_map(Weak::upgrade).filter(|peer| !peer.is_gone()).collect()
+            known.retain(|_, peer| !peer.is_gone() && (peer.watch.is_some() || peer.has_session()));
+            known.values().map(Arc::clone).collect()
         };
         let gone = watch::ended(&self.proc, peers.iter().map(|peer| peer.watch.as_ref()));
         let gone: Vec<_> = peers.iter().zip(gone).filter(|(_, gone)| *gone).collect();
@@ -179,9 +206,9 @@ impl Peers {
         self.departures.load(Ordering::Acquire)
     }
 
-    /// How many there are.
+    /// How many are known to live.
     pub(super) fn len(&self) -> usize {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).values().filter(|peer| peer.strong_count() > 0).count()
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 

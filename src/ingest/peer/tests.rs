@@ -91,10 +91,27 @@ fn one_that_has_ended_is_noticed_whoever_is_known_beside_it() {
     assert_eq!((peers.look(), peers.departures()), (1, 1));
     let gone: Vec<_> = met.iter().chain([&elsewhere]).map(|peer| peer.is_gone()).collect();
     assert_eq!(gone, [false, true, false, false]);
-    assert_eq!(peers.look(), 0, "it is noticed once");
-    drop(met);
+    assert_eq!((peers.look(), peers.len()), (0, 3), "it is noticed once");
+    drop((met, elsewhere));
     peers.look();
-    assert_eq!(peers.len(), 1, "those that have no session are forgotten");
+    assert_eq!(peers.len(), 2, "those that live are remembered, but for one whose end nobody would see");
+}
+
+#[test]
+fn a_process_without_a_session_keeps_its_account() {
+    let peers = Peers::new("/proc");
+    let sleeper = Sleeper::start();
+    let quota = crate::ingest::quota::Quota::new(&crate::ingest::Config::default());
+    let at = crate::model::Timestamp::from_millis(0);
+    let left = |peers: &Peers| peers.meet(sleeper.credentials(), None).account().series_left(quota, at);
+    let all = left(&peers);
+    peers.meet(sleeper.credentials(), None).account().series_made(7, quota, at);
+    peers.look();
+    assert_eq!(left(&peers), all - 7);
+    for uid in 0..2000 {
+        peers.meet(Credentials { pid: -1, uid, gid: 1 }, None);
+    }
+    assert!(peers.len() <= IDLE_MAX);
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Watch {
         if let Some(pidfd) = pidfd {
             return Some(Self::Pidfd(pidfd));
         }
-        let process = Pid::from_raw(pid)?;
+        let process = Pid::from_raw(pid.max(0))?;
         match pidfd_open(process, PidfdFlags::empty()) {
             Ok(pidfd) => Some(Self::Pidfd(pidfd)),
             Err(rustix::io::Errno::SRCH) => Some(Self::Ended),

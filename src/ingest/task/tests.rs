@@ -356,3 +356,39 @@ async fn descriptors_that_come_along_are_not_kept() {
     assert_eq!((&end).read(&mut [0]).expect("nobody holds the other end"), 0);
     agent.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_over_its_quota_is_held_up_alone() {
+    let config: Config = serde_yaml::from_str("{bytes_per_second_max: 1000, burst_bytes_max: 10000}").expect("valid");
+    let agent = agent(&config, |_| Passed::default());
+    // This process is one sender, the workers are others.
+    let mut stream = agent.stream();
+    stream.write_all("a:1|c\n".repeat(2000).as_bytes()).expect("sent");
+    agent.until("its first part", |agent| agent.total("a_total") > 0.0).await;
+    stream.write_all("a:1|c\n".repeat(500).as_bytes()).expect("it lies in the kernel");
+    agent.until("a pause", |agent| agent.total("sidewatch_ingest_pauses_total") == 1.0).await;
+    agent.datagram().send(b"b:1|c\nb:1|c\n\n").expect("sent");
+    agent.until("a loss", |agent| agent.total("sidewatch_ingest_lost_total") == 2.0).await;
+    let _workers = [Worker::start(&agent, "stream", "c:1|c"), Worker::start(&agent, "datagram", "c:1|c")];
+    agent.until("the others", |agent| agent.total("c_total") == 2.0).await;
+    assert_eq!((agent.total("b_total"), agent.total("sidewatch_ingest_refused_total")), (0.0, 2.0));
+    assert!(agent.total("a_total") < 2500.0, "{}", agent.total("a_total"));
+    agent.ingest.reconfigure(&Config::default());
+    agent.until("the rest, once there is no limit", |agent| agent.total("a_total") == 2500.0).await;
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_makes_so_many_series_and_no_more() {
+    let config: Config = serde_yaml::from_str("series_per_sender_max: 3").expect("valid");
+    let agent = agent(&config, |_| Passed::default());
+    let lines = |name: &str| (0..5).map(|tag| format!("{name}:1|c|#t:{tag}\n")).collect::<String>();
+    agent.stream().write_all(lines("a").as_bytes()).expect("sent");
+    agent.until("the refusals", |agent| agent.total("sidewatch_ingest_refused_total") == 2.0).await;
+    agent.datagram().send(lines("a").as_bytes()).expect("sent");
+    agent.until("more of the known ones", |agent| agent.total("a_total") == 6.0).await;
+    let _worker = Worker::start(&agent, "datagram", lines("b").trim());
+    agent.until("the worker's own", |agent| agent.total("b_total") == 3.0).await;
+    agent.until("all refusals", |agent| agent.total("sidewatch_ingest_lost_total") == 6.0).await;
+    agent.stop().await;
+}
