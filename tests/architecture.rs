@@ -33,6 +33,7 @@ const IMPURE: &[&str] = &[
     "http/listen.rs",
     "http/patient.rs",
     "http/serve.rs",
+    "ingest/accept.rs",
     "ingest/datagram.rs",
     "ingest/guests.rs",
     "ingest/listener.rs",

@@ -118,7 +118,8 @@ impl Agent {
     async fn swap_ingest(&mut self, old: &Config, new: &Config) -> Result<(), String> {
         let fixed = |config: &Config| {
             let config = &config.ingest;
-            (config.stream.clone(), config.datagram.clone(), config.allow.clone(), config.connections_max, config.frame_bytes_max)
+            let sockets = (config.stream.clone(), config.datagram.clone(), config.udp.clone(), config.tcp.clone());
+            (sockets, config.allow.clone(), config.connections_max, config.frame_bytes_max)
         };
         if let Some(ingest) = self.ingest.as_ref().filter(|_| fixed(old) == fixed(new)) {
             ingest.reconfigure(&new.ingest);
@@ -271,6 +272,37 @@ mod tests {
         write(folder, "{ingest: {stream: {path: @new.sock}}, http: {listen: ['unix:@b.http']}}");
         agent.reload("a test").await;
         assert_eq!(answers(folder, &all), [false, false, true, true], "{}", detail(&agent));
+        stop(agent).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn listeners_on_the_network_come_move_and_go() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let mut agent = start(folder, "http: {listen: ['unix:@a.http']}").await;
+        let parts = |agent: &Agent| -> Vec<String> {
+            let parts = agent.board.parts().into_iter().map(|part| part.name);
+            parts.filter(|name| name.starts_with("socket:") && name.matches(':').count() > 1).collect()
+        };
+        assert_eq!(parts(&agent), Vec::<String>::new());
+        write(folder, "{ingest: {udp: {listen: ['127.0.0.1:0']}}, http: {listen: ['unix:@a.http']}}");
+        agent.reload("a test").await;
+        let udp = parts(&agent);
+        let address = udp[0].strip_prefix("socket:udp:").expect("a UDP socket").to_owned();
+        // A reload closes the sockets first, so the address that it still has is not in its own way.
+        write(folder, &format!("{{ingest: {{udp: {{listen: ['{address}'], dialect: dogstatsd}}}}, http: {{listen: ['unix:@a.http']}}}}"));
+        agent.reload("a test").await;
+        assert_eq!((parts(&agent), detail(&agent)), (udp.clone(), String::new()));
+
+        let other = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let taken = other.local_addr().expect("an address");
+        write(folder, &format!("{{ingest: {{tcp: {{listen: ['{taken}']}}}}, http: {{listen: ['unix:@a.http']}}}}"));
+        agent.reload("a test").await;
+        assert!(detail(&agent).contains(&format!("another process listens on {taken} (TCP); stop it, or set ingest.tcp.listen")));
+        assert_eq!(parts(&agent), udp, "the old sockets serve on");
+        write(folder, "http: {listen: ['unix:@a.http']}");
+        agent.reload("a test").await;
+        assert_eq!((parts(&agent), detail(&agent)), (vec![], String::new()));
         stop(agent).await;
     }
 

@@ -51,6 +51,8 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("ingest.label_value_bytes_max", config.ingest.label_value_bytes_max, 1..=usize::MAX),
         ("ingest.name_bytes_max", config.ingest.name_bytes_max, 1..=usize::MAX),
         ("ingest.flush_series", config.ingest.flush_series, 1..=usize::MAX),
+        // The kernel's number is an `int`, and it doubles what it is given.
+        ("ingest.udp.receive_buffer_bytes", config.ingest.udp.receive_buffer_bytes, 4096..=1 << 30),
         ("http.connections_max", config.http.connections_max, 1..=usize::MAX),
         ("http.header_bytes_max", config.http.header_bytes_max, 1024..=1 << 20),
         // Each takes a thread: the rest of the agent needs some, too.
@@ -85,6 +87,15 @@ fn faults(config: &Config) -> Vec<(String, String)> {
     let (stream, datagram) = (&config.ingest.stream, &config.ingest.datagram);
     if stream.enabled && datagram.enabled && stream.path.is_some() && stream.path == datagram.path {
         fault("ingest.datagram.path", "it is the path of ingest.stream as well".to_owned());
+    }
+    let (udp, tcp) = (&config.ingest.udp, &config.ingest.tcp);
+    for (path, listen) in [("ingest.udp.listen", &udp.listen), ("ingest.tcp.listen", &tcp.listen)] {
+        if let Some(twice) = listen.iter().enumerate().find_map(|(index, one)| listen.iter().take(index).find(|other| *other == one)) {
+            fault(path, format!("{twice} stands there twice"));
+        }
+        if !listen.is_empty() && !config.ingest.allow.is_empty() {
+            fault(path, "on the network nobody can be told from those in ingest.allow".to_owned());
+        }
     }
     if datagram.enabled && !datagram.credentials && !config.ingest.allow.is_empty() {
         fault("ingest.datagram.credentials", "without them nobody can be told from those in ingest.allow".to_owned());
@@ -151,6 +162,13 @@ log: {level: 'a=b=c'}
             ("http: {query_concurrency: 1000}", "http.query_concurrency: 1000 is too much; it is at most 32"),
             ("jobs: {host: ''}", "jobs.host: it is empty: the label would be missing"),
             ("instance: ''", "instance: it is empty: the label would be missing"),
+            ("ingest: {udp: {listen: ['[::1]:1', '[::1]:2', '[::1]:1']}}", "ingest.udp.listen: [::1]:1 stands there twice"),
+            (
+                "ingest: {tcp: {listen: ['[::1]:1']}, allow: {users: [root]}}",
+                "ingest.tcp.listen: on the network nobody can be told from those in ingest.allow",
+            ),
+            ("ingest: {udp: {receive_buffer_bytes: 1}}", "ingest.udp.receive_buffer_bytes: 1 is too little; it is at least 4096"),
+            ("ingest: {set_interval: 500ms}", "ingest.set_interval: 500ms is too short; it is at least 1s"),
             ("ingest: {stream: {path: /a}, datagram: {path: /a}}", "ingest.datagram.path: it is the path of ingest.stream as well"),
             (
                 "ingest: {allow: {users: [root]}, datagram: {credentials: false}}",

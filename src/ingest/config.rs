@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use super::address::InternetAddress;
 use super::dialect::{BareTags, Dialect, TagStyle};
 use crate::model::PromDuration;
 
@@ -21,6 +22,10 @@ pub struct Config {
     pub allow: Allow,
     /// Whether series of a sender that is known to belong to a systemd unit get its name as the label `unit`.
     pub unit_label: bool,
+    /// StatsD over UDP.
+    pub udp: UdpConfig,
+    /// StatsD over TCP.
+    pub tcp: TcpConfig,
     /// The label `service_name` of events that name no service themselves; empty for none.
     pub service: String,
     /// Keys of `tags` that become labels of `http_server_request_duration_seconds` and the body sizes; others are
@@ -75,6 +80,8 @@ impl Default for Config {
             datagram: DatagramConfig::default(),
             allow: Allow::default(),
             unit_label: false,
+            udp: UdpConfig::default(),
+            tcp: TcpConfig::default(),
             service: String::new(),
             request_tags: Vec::new(),
             bare_tags: BareTags::default(),
@@ -166,6 +173,48 @@ impl DatagramConfig {
     pub(super) fn socket(&self) -> SocketConfig {
         let Self { enabled, path, mode, owner, group, dialect, tag_styles, .. } = self.clone();
         SocketConfig { enabled, path, mode, owner, group, dialect, tag_styles }
+    }
+}
+
+/// UDP sockets for StatsD lines; JSON is not spoken here. Whoever reaches the address may send, and may write what address it
+/// likes into a datagram: listen on `127.0.0.1` or `[::1]` unless the network is trusted. A change closes all sockets of events and
+/// opens them anew.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UdpConfig {
+    /// Addresses to listen on, such as `127.0.0.1:8125`; none for no listening.
+    pub listen: Vec<InternetAddress>,
+    /// `statsd` or `dogstatsd`, as of the stream socket.
+    pub dialect: Dialect,
+    /// Ways of writing tags into a metric's name, as of the stream socket.
+    pub tag_styles: Vec<TagStyle>,
+    /// How many bytes of datagrams, with their management, may wait in the kernel for each socket. Beyond, it drops them. It gives no
+    /// more than `net.core.rmem_max` to an agent that is not privileged, and the log says so.
+    pub receive_buffer_bytes: usize,
+}
+
+impl Default for UdpConfig {
+    fn default() -> Self {
+        Self { listen: Vec::new(), dialect: Dialect::Statsd, tag_styles: Vec::new(), receive_buffer_bytes: 4 << 20 }
+    }
+}
+
+/// TCP sockets for StatsD lines, each ended by a line feed; JSON is not spoken here. Whoever reaches the address may send: listen on
+/// `127.0.0.1` or `[::1]` unless the network is trusted. A change closes all sockets of events and opens them anew.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TcpConfig {
+    /// Addresses to listen on, such as `127.0.0.1:8125`; none for no listening.
+    pub listen: Vec<InternetAddress>,
+    /// `statsd` or `dogstatsd`, as of the stream socket.
+    pub dialect: Dialect,
+    /// Ways of writing tags into a metric's name, as of the stream socket.
+    pub tag_styles: Vec<TagStyle>,
+}
+
+impl Default for TcpConfig {
+    fn default() -> Self {
+        Self { listen: Vec::new(), dialect: Dialect::Statsd, tag_styles: Vec::new() }
     }
 }
 

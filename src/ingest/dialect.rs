@@ -43,6 +43,8 @@ pub(super) struct Language {
     pub(super) bare_tags: BareTags,
     /// Whether a line that begins with `{` is an event in JSON.
     pub(super) json: bool,
+    /// Whether a stream may hold frames with their length in front, as well as lines.
+    pub(super) framed: bool,
 }
 
 impl Language {
@@ -53,6 +55,7 @@ impl Language {
         styles: TagStyles { influxdb: false, librato: false, signalfx: false },
         bare_tags: BareTags::Label,
         json: false,
+        framed: false,
     };
 }
 

@@ -12,6 +12,13 @@ enum Framing {
     Prefixed,
 }
 
+/// What becomes of a line that its stream ends in, without a line feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Taken,
+    Refused,
+}
+
 /// What is to be thrown away before the next payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Skip {
@@ -25,6 +32,7 @@ enum Skip {
 pub(super) struct Frames {
     framing: Framing,
     skip: Skip,
+    rest: Rest,
     limit: usize,
 }
 
@@ -45,7 +53,12 @@ const PREFIX: usize = 4;
 impl Frames {
     /// For a connection whose payloads may have `limit` bytes.
     pub(super) const fn new(limit: usize) -> Self {
-        Self { framing: Framing::Unsettled, skip: Skip::Nothing, limit }
+        Self { framing: Framing::Unsettled, skip: Skip::Nothing, rest: Rest::Taken, limit }
+    }
+
+    /// For a connection of lines only, of which every one has an end: a network may cut the last one short.
+    pub(super) const fn lines(limit: usize) -> Self {
+        Self { framing: Framing::Lines, skip: Skip::Nothing, rest: Rest::Refused, limit }
     }
 
     /// How many bytes the caller has to be able to hold, so that every payload within the limit comes out.
@@ -92,6 +105,7 @@ impl Frames {
                 self.skip = Skip::Line;
                 (within.len(), Found::Refused(Refusal::FrameTooLarge, within))
             }
+            None if ended && self.rest == Rest::Refused => (bytes.len(), Found::Refused(Refusal::Truncated, bytes)),
             None if ended => (bytes.len(), Found::Payload(bytes)),
             None => (0, Found::Incomplete),
         }
@@ -116,7 +130,10 @@ mod tests {
 
     /// Feeds the chunks as a connection would and collects what comes out.
     fn run(limit: usize, chunks: &[&[u8]]) -> Vec<Result<Vec<u8>, Refusal>> {
-        let mut frames = Frames::new(limit);
+        run_with(Frames::new(limit), chunks)
+    }
+
+    fn run_with(mut frames: Frames, chunks: &[&[u8]]) -> Vec<Result<Vec<u8>, Refusal>> {
         let mut held: Vec<u8> = Vec::new();
         let mut out = Vec::new();
         for (index, chunk) in chunks.iter().chain([&&b""[..]]).enumerate() {
@@ -174,6 +191,20 @@ mod tests {
     fn an_oversized_frame_is_skipped_by_its_length() {
         let bytes = [frame(b"123456"), frame(b"ok")].concat();
         assert_eq!(run(5, &[&bytes[..7], &bytes[7..]]), [Err(Refusal::FrameTooLarge), Ok(b"ok".to_vec())]);
+    }
+
+    #[test]
+    fn frames_without_content_keep_a_connection_alive_from_its_beginning() {
+        let payloads = run(100, &[&[0; 8], &[0, 0], &[0, 0], &frame(b"a:1|c"), &[0; 4]]);
+        assert_eq!(payloads, [b"", b"", b"", &b"a:1|c"[..], b""].map(|payload| Ok(payload.to_vec())));
+        assert_eq!(run(100, &[&[0; 7]]), [Ok(b"".to_vec()), Err(Refusal::Truncated)]);
+    }
+
+    #[test]
+    fn where_every_line_has_an_end_half_a_line_is_refused_and_zeros_are_text() {
+        let of = |reads: &[&[u8]]| run_with(Frames::lines(100), reads);
+        assert_eq!(of(&[b"a:1|c\nb:1|", b"c"]), [Ok(b"a:1|c".to_vec()), Err(Refusal::Truncated)]);
+        assert_eq!(of(&[b"a\0\0\0:1|c\n"]), [Ok(b"a\0\0\0:1|c".to_vec())]);
     }
 
     #[test]

@@ -254,6 +254,11 @@ impl Intake {
         witness.refused(reason, bytes);
     }
 
+    /// Counts events that never came in.
+    pub(super) fn lose(&mut self, reason: Refusal, events: u64) {
+        self.tally.refuse(reason, events);
+    }
+
     /// How long what has been collected may wait.
     pub(super) const fn flush_interval(&self) -> Duration {
         self.flush_interval

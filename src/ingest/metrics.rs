@@ -42,7 +42,7 @@ impl Kind {
 }
 
 /// What a session has counted since its last batch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) bytes: u64,
     pub(super) lines: u64,
@@ -53,6 +53,21 @@ pub(super) struct Tally {
     pub(super) ignored_fields: u64,
     events: [u64; Kind::ALL.len()],
     refused: [u64; Refusal::ALL.len()],
+}
+
+/// The standard library knows no default for as many counts as there are reasons.
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            bytes: 0,
+            lines: 0,
+            abandoned: 0,
+            repeated_tags: 0,
+            ignored_fields: 0,
+            events: [0; Kind::ALL.len()],
+            refused: [0; Refusal::ALL.len()],
+        }
+    }
 }
 
 impl Tally {

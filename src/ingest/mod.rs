@@ -3,6 +3,8 @@
 
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
+mod accept;
+mod address;
 mod aggregate;
 mod cgroup;
 mod config;
@@ -13,6 +15,7 @@ mod frame;
 mod guests;
 mod intake;
 mod json;
+mod kernel_drops;
 mod listener;
 mod log;
 mod metrics;
@@ -35,10 +38,11 @@ mod shape;
 mod statsd;
 mod task;
 
-pub use config::{Allow, Config, ConfigError, DatagramConfig, FrameBytes, MAX_FRAME, Mode, SocketConfig};
+pub use address::{InternetAddress, InternetAddressError};
+pub use config::{Allow, Config, ConfigError, DatagramConfig, FrameBytes, MAX_FRAME, Mode, SocketConfig, TcpConfig, UdpConfig};
 pub use conformance::{Conformance, conformance};
 pub use dialect::{BareTags, Dialect, TagStyle};
-pub use listener::{Passed, Sockets};
+pub use listener::{ListenError, Passed, Sockets};
 #[doc(hidden)]
 pub use probe::{Probe, Sender, payloads};
 pub use reason::Refusal;

@@ -47,7 +47,8 @@ impl Probe {
     }
 
     fn sender(&self, config: &Config, dialect: Dialect, styles: &[TagStyle], stream: Option<Stream>) -> Sender {
-        let language = Language { dialect, styles: TagStyles::of(styles), bare_tags: BareTags::default(), json: true };
+        let framed = stream.is_some();
+        let language = Language { dialect, styles: TagStyles::of(styles), bare_tags: BareTags::default(), json: true, framed };
         Sender { intake: self.shared.intake_of(&Peer::unknown(), language), stream, limit: config.frame_bytes_max.get() }
     }
 
@@ -87,7 +88,7 @@ pub struct Sender {
 impl Sender {
     /// Takes bytes that arrived together: a datagram, or as much of a connection as one read gave.
     pub fn send(&mut self, bytes: &[u8], at: Timestamp) {
-        self.intake.received(bytes.len());
+        self.intake.received(bytes.len(), || at);
         let Self { intake, stream, limit } = self;
         match stream {
             None if bytes.len() > *limit => intake.refuse(Refusal::Truncated, bytes, &Unheard),

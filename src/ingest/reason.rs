@@ -31,6 +31,7 @@ refusals! {
     Quota "quota" "the sender has sent more than it may in the time";
     FrameTooLarge "frame_too_large" "the line or frame is larger than the limit";
     Truncated "truncated" "the datagram was larger than the limit, or the connection ended inside a frame";
+    KernelDrops "kernel_drops" "the datagram came while the socket's buffer was full, and the kernel dropped it";
     NotUtf8 "not_utf8" "the line is not UTF-8";
     Malformed "malformed" "the line is neither an event nor a StatsD metric";
     BadJson "bad_json" "the line is not one JSON object";

@@ -77,6 +77,11 @@ impl Session {
         self.intake.refuse(reason, bytes, &*self.log);
     }
 
+    /// Counts what never came in, as far as is known why.
+    pub(super) fn lose(&mut self, reason: Refusal, events: u64) {
+        self.intake.lose(reason, events);
+    }
+
     /// When to call [`Session::flush`] if nothing else happens.
     pub(super) const fn due(&self) -> Instant {
         self.due
@@ -129,7 +134,7 @@ pub(super) async fn serve(
     let mut heard = Instant::now();
     let mut paused = false;
     let limit = shared.config().frame_bytes_max.get();
-    let mut frames = Frames::new(limit);
+    let mut frames = if language.framed { Frames::new(limit) } else { Frames::lines(limit) };
     let mut buffer = Buffer::new(Frames::capacity(limit).max(READ_BYTES));
     loop {
         let pause = session.pause();
@@ -271,13 +276,16 @@ mod tests {
     use crate::runtime::ShutdownSender;
     use crate::telemetry::Telemetry;
 
+    /// What the Unix sockets speak.
+    const UNIX: Language = Language { json: true, framed: true, ..Language::DOGSTATSD };
+
     /// Serves these bytes as one connection; the count of `a_total` afterwards.
     async fn counted(bytes: &[u8]) -> f64 {
         let telemetry = Telemetry::new();
         let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
         let shared = Shared::new(&Config::default(), Arc::clone(&registry), &telemetry);
         let (_sender, shutdown) = ShutdownSender::new();
-        serve(bytes, &Peer::unknown(), Language::default(), &shared, &Arc::new(Log::new()), shutdown).await;
+        serve(bytes, &Peer::unknown(), UNIX, &shared, &Arc::new(Log::new()), shutdown).await;
         let families = registry.families();
         let value = families.first().and_then(|family| family.series.first()).map(|series| series.value.clone());
         if let Some(Value::Number(value)) = value { value } else { 0.0 }
@@ -315,7 +323,7 @@ mod tests {
         let telemetry = Telemetry::new();
         let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
         let shared = Shared::new(&Config::default(), registry, &telemetry);
-        let mut session = Session::new(&shared, &Peer::unknown(), Language::default(), &Arc::new(Log::new()));
+        let mut session = Session::new(&shared, &Peer::unknown(), UNIX, &Arc::new(Log::new()));
         shared.reconfigure(&Config { flush_interval: crate::model::PromDuration::from_secs(3600), ..Config::default() });
         session.take(b"a:1|c");
         session.settle();

@@ -1,6 +1,5 @@
 //! The task that serves all sockets.
 
-use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +7,10 @@ use futures_util::future::try_join_all;
 use nix::sys::socket::{getsockopt, sockopt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::accept::{Acceptor, Connection};
 use super::dialect::Language;
 use super::intake::Shared;
-use super::listener::Socket;
+use super::listener::{Listener, Socket};
 use super::log::Log;
 use super::metrics::NOT_ALLOWED;
 use super::peer::Peer;
@@ -24,6 +24,8 @@ use crate::telemetry::Telemetry;
 
 /// How often is looked whether senders still live.
 const BEAT: Duration = Duration::from_secs(1);
+/// How many connections are taken of those that wait when the agent stops: on the network more may come for ever.
+const LEFT_MAX: usize = 4096;
 /// How long to wait after a failure to accept or receive: most likely the process is out of file descriptors.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
@@ -124,8 +126,8 @@ impl Permits {
 }
 
 /// Accepts stream connections, one permit each.
-async fn listen(ingest: &Ingest, socket: &Socket<UnixListener>, permits: Permits, mut context: TaskContext) -> std::io::Result<()> {
-    let listener = tokio_listener(socket)?;
+async fn listen(ingest: &Ingest, socket: &Socket<Listener>, permits: Permits, mut context: TaskContext) -> std::io::Result<()> {
+    let listener = Acceptor::new(&socket.socket)?;
     let detail = socket.detail();
     loop {
         if permits.free.available_permits() == 0 {
@@ -135,7 +137,7 @@ async fn listen(ingest: &Ingest, socket: &Socket<UnixListener>, permits: Permits
         let accept = async {
             let permit = permits.one().await?;
             ingest.report(&socket.part, Condition::Ok, &detail);
-            Ok((listener.accept().await?.0, permit))
+            Ok((listener.accept().await?, permit))
         };
         let accepted = tokio::select! {
             accepted = accept => accepted,
@@ -149,14 +151,11 @@ async fn listen(ingest: &Ingest, socket: &Socket<UnixListener>, permits: Permits
             }
         }
     }
-    // What waits in a queue of our own would be lost; a passed socket lives on, and its queue is the successor's.
-    if let Some(file) = &socket.file {
-        file.remove();
+    if socket.retire() {
         // Asked directly: the runtime may not have heard of the last ones yet. Those that hold the permits are draining.
-        while let Ok((stream, _)) = socket.socket.accept() {
-            stream.set_nonblocking(true)?;
+        for stream in (0..LEFT_MAX).map_while(|_| socket.socket.accept_waiting()) {
             let permit = permits.one().await?;
-            connect(ingest, &context, tokio::net::UnixStream::from_std(stream)?, socket.language, permit);
+            connect(ingest, &context, stream?, socket.language, permit);
         }
     }
     drop(listener);
@@ -165,7 +164,7 @@ async fn listen(ingest: &Ingest, socket: &Socket<UnixListener>, permits: Permits
 }
 
 /// Serves a connection beside the task.
-fn connect(ingest: &Ingest, context: &TaskContext, stream: tokio::net::UnixStream, language: Language, permit: OwnedSemaphorePermit) {
+fn connect(ingest: &Ingest, context: &TaskContext, stream: Connection, language: Language, permit: OwnedSemaphorePermit) {
     let peer = peer_of(&stream, &ingest.shared);
     if !ingest.shared.admits(&peer) {
         ingest.shared.turn_away(&peer, &ingest.log, clock::now());
@@ -176,13 +175,17 @@ fn connect(ingest: &Ingest, context: &TaskContext, stream: tokio::net::UnixStrea
     shared.metrics.connections_total.inc();
     let open = Open::new(&shared);
     context.scope.spawn(async move {
-        serve(stream, &peer, language, &open.0, &log, shutdown).await;
+        match stream {
+            Connection::Unix(stream) => serve(stream, &peer, language, &open.0, &log, shutdown).await,
+            Connection::Tcp(stream) => serve(stream, &peer, language, &open.0, &log, shutdown).await,
+        }
         drop((open, permit));
     });
 }
 
 /// The process that made this connection.
-fn peer_of(stream: &tokio::net::UnixStream, shared: &Shared) -> Arc<Peer> {
+fn peer_of(stream: &Connection, shared: &Shared) -> Arc<Peer> {
+    let Connection::Unix(stream) = stream else { return Peer::unknown() };
     match getsockopt(stream, sockopt::PeerCredentials) {
         // Kernels before 6.5 have no such descriptor, and none is made of a process that has been waited for.
         Ok(credentials) => shared.peers.meet(credentials.into(), getsockopt(stream, sockopt::PeerPidfd).ok()),
@@ -218,12 +221,6 @@ async fn receive(ingest: &Arc<Ingest>, index: usize, context: TaskContext) -> st
         drop(end.send(received));
     })?;
     ended.await.unwrap_or_else(|_| Err(std::io::Error::other("the thread that receives datagrams panicked")))
-}
-
-fn tokio_listener(socket: &Socket<UnixListener>) -> std::io::Result<tokio::net::UnixListener> {
-    let listener = socket.socket.try_clone()?;
-    listener.set_nonblocking(true)?;
-    tokio::net::UnixListener::from_std(listener)
 }
 
 #[cfg(test)]

@@ -318,7 +318,7 @@ fn any_language() -> impl Strategy<Value = Language> {
         dialect: if statsd { Dialect::Statsd } else { Dialect::Dogstatsd },
         styles: TagStyles { influxdb, librato, signalfx },
         bare_tags: if drop { BareTags::Drop } else { BareTags::Label },
-        json: false,
+        ..DOGSTATSD
     })
 }
 

@@ -1,9 +1,10 @@
 //! The task over real sockets.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
 use std::os::unix::net::UnixStream as StdStream;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -390,5 +391,120 @@ async fn a_sender_makes_so_many_series_and_no_more() {
     let _worker = Worker::start(&agent, "datagram", lines("b").trim());
     agent.until("the worker's own", |agent| agent.total("b_total") == 3.0).await;
     agent.until("all refusals", |agent| agent.total("sidewatch_ingest_lost_total") == 6.0).await;
+    agent.stop().await;
+}
+
+/// An agent that listens on a port of its own, and its address.
+fn on_loopback(protocol: &str, more: &str) -> (Agent, SocketAddr) {
+    let text = format!("{{{protocol}: {{listen: ['127.0.0.1:0']{more}}}}}");
+    let agent = agent(&serde_yaml::from_str(&text).expect("valid"), |_| Passed::default());
+    let address = agent.ingest.sockets.addresses()[0];
+    (agent, address)
+}
+
+/// A sender of datagrams.
+fn sender(address: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.connect(address).expect("connected");
+    socket
+}
+
+#[tokio::test]
+async fn udp_speaks_plain_statsd() {
+    let (agent, address) = on_loopback("udp", ", tag_styles: [influxdb]");
+    let socket = sender(address);
+    for datagram in ["hits:1|c:2|c\nhits,k=v:1|c", "depth:8|g\ndepth:-3|g", r#"{"kind":"count","name":"hits"}"#] {
+        socket.send(datagram.as_bytes()).expect("sent");
+    }
+    agent.until("all", |agent| agent.total("sidewatch_ingest_refused_total") == 1.0 && agent.total("hits_total") == 4.0).await;
+    assert_eq!(agent.total("depth"), 5.0);
+    let part = format!("socket:udp:{address}");
+    assert!(agent.board.parts().iter().any(|known| known.name == part && known.detail == address.to_string()));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_on_udp_when_it_stops_is_counted() {
+    let (agent, address) = on_loopback("udp", "");
+    // The task does not run before the first wait of this thread.
+    (0..100).for_each(|_| _ = sender(address).send(b"late:1|c").expect("sent"));
+    agent.stop().await;
+    assert_eq!(agent.total("late_total"), 100.0);
+}
+
+/// How many events were refused by this reason.
+fn refused(agent: &Agent, reason: &str) -> f64 {
+    let families = agent.telemetry.families();
+    let family = families.iter().find(|family| &*family.name == "sidewatch_ingest_refused_total").expect("a family");
+    let series = family.series.iter().find(|series| series.labels.iter().any(|(_, value)| value == reason)).expect("a series");
+    if let Value::Number(value) = series.value { value } else { f64::NAN }
+}
+
+/// A line that takes up as much of a buffer as many do.
+fn padded() -> Vec<u8> {
+    format!("a:1|c|#padding:{}", "x".repeat(400)).into_bytes()
+}
+
+#[tokio::test]
+async fn what_the_kernel_drops_is_counted_to_the_last_datagram() {
+    let (agent, address) = on_loopback("udp", ", receive_buffer_bytes: 4096");
+    let socket = sender(address);
+    // Nobody reads before the first wait of this thread, and no datagram follows that could tell of the dropped ones.
+    (0..2000).for_each(|_| _ = socket.send(&padded()).expect("sent"));
+    agent.stop().await;
+    let (counted, lost) = (agent.total("a_total"), refused(&agent, "kernel_drops"));
+    assert!(lost > 1000.0, "{counted} of 2000 were counted");
+    assert_eq!(counted + lost, 2000.0);
+}
+
+#[tokio::test]
+async fn a_datagram_says_what_was_dropped_before_it() {
+    let (agent, address) = on_loopback("udp", ", receive_buffer_bytes: 4096");
+    let socket = sender(address);
+    // The table of sockets is not read in the first five seconds.
+    let started = clock::monotonic();
+    let sent = std::cell::Cell::new(0.0);
+    agent
+        .until("a loss", |agent| {
+            (0..500).for_each(|_| _ = socket.send(&padded()).expect("sent"));
+            sent.set(sent.get() + 500.0);
+            refused(agent, "kernel_drops") > 0.0
+        })
+        .await;
+    assert!(started.elapsed() < Duration::from_secs(4), "a datagram told it, not the table");
+    agent.stop().await;
+    assert_eq!(agent.total("a_total") + refused(&agent, "kernel_drops"), sent.get());
+}
+
+#[tokio::test]
+async fn tcp_takes_lines_and_only_whole_ones() {
+    let (agent, address) = on_loopback("tcp", "");
+    let mut stream = TcpStream::connect(address).expect("connected");
+    stream.write_all(b"hits:1|c\nhits:2|c\n\nhits:100|").expect("sent");
+    agent.until("both", |agent| agent.total("hits_total") == 3.0).await;
+    assert_eq!(agent.total("sidewatch_ingest_connections"), 1.0);
+    drop(stream);
+    agent.until("the cut line", |agent| agent.total("sidewatch_ingest_refused_total") == 1.0).await;
+    let mut late = TcpStream::connect(address).expect("connected");
+    late.write_all(b"hits:4|c\n").expect("sent");
+    agent.stop().await;
+    assert_eq!(agent.total("hits_total"), 7.0);
+}
+
+#[tokio::test]
+async fn the_clock_ends_the_intervals_of_sets() {
+    let agent = agent(&serde_yaml::from_str("set_interval: 1s").expect("valid"), |_| Passed::default());
+    let stream = agent.stream();
+    agent
+        .until("a whole interval", |agent| {
+            writeln!(&stream, "users:ann|s\nusers:bob|s").expect("sent");
+            agent.total("users") == 2.0
+        })
+        .await;
+    agent
+        .until("an interval without members", |agent| {
+            agent.registry.families().iter().any(|f| &*f.name == "users") && agent.total("users") == 0.0
+        })
+        .await;
     agent.stop().await;
 }
