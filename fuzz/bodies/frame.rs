@@ -14,6 +14,10 @@ pub(crate) fn frame(data: &[u8]) {
     assert_eq!(found(limit, &[bytes]), expected, "in one read");
     assert_eq!(found(limit, &reads), expected, "in reads of {:?}", reads.iter().map(|read| read.len()).collect::<Vec<_>>());
 
+    // What costs more is done now and then.
+    if seed % 8 != 0 {
+        return;
+    }
     let config = Config { frame_bytes_max: FrameBytes::try_from(512).expect("the least that there may be"), ..Config::default() };
     let whole = Outcome::of(&config, |probe| all(&mut probe.connect(), &[bytes]));
     let pieces = Outcome::of(&config, |probe| all(&mut probe.connect(), &reads));

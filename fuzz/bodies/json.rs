@@ -1,7 +1,9 @@
 //! Events in JSON: an event is counted or refused, serde's own parser is of the same mind about what is JSON, and spaces and escapes
 //! change nothing.
 
-use serde::de::IgnoredAny;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use sidewatch::ingest::Config;
@@ -27,8 +29,38 @@ pub(crate) fn json(data: &[u8]) {
         return; // a number that no float holds, or too deep for this reader
     }
     assert_eq!(outcome.refused_for(&["bad_json"]), 0.0, "this is JSON");
+    // An object with two kinds is refused, and which of two reasons comes first is not said anywhere.
+    let twice = serde_json::from_str::<Keys>(text).is_ok_and(|Keys(keys)| keys.iter().filter(|key| *key == "kind").count() > 1);
     for other in [spaced(text), escaped(text)] {
-        assert_eq!(Outcome::of_datagram(&config, other.as_bytes()), outcome, "{other}");
+        let found = Outcome::of_datagram(&config, other.as_bytes());
+        if twice {
+            assert_eq!((found.refused_total(), outcome.refused_total()), (1.0, 1.0), "{other}");
+        } else {
+            assert_eq!(found, outcome, "{other}");
+        }
+    }
+}
+
+/// The keys of an object, as often as they stand there.
+struct Keys(Vec<String>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Keys;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+                let mut keys = Vec::new();
+                while let Some((key, _)) = map.next_entry::<String, IgnoredAny>()? {
+                    keys.push(key);
+                }
+                Ok(Keys(keys))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
     }
 }
 
