@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets what the tests meet: Debian's prometheus, promtool and node_exporter, systemd's tools, Python with the client `datadog`
-# from PyPI. What is there already is used as it is; everything else is named before it is fetched. The last lines it
+# Gets what the tests meet: Debian's prometheus, promtool and node_exporter, systemd's tools, Python with the clients `datadog` and
+# `statsd` from PyPI, Node.js with the client `hot-shots` from npm. What is there already is used as it is; everything else is named before it is fetched. The last lines it
 # prints, behind "export", are the variables that the tests read. `tests/prepare.sh bench` adds what only benches/ compares
 # with: Debian's prometheus-pushgateway.
 #
@@ -42,6 +42,9 @@ command -v systemd-analyze >/dev/null && command -v systemd-socket-activate >/de
 command -v dpkg-shlibdeps >/dev/null || missing+=(dpkg-dev)
 command -v ip >/dev/null || missing+=(iproute2)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+command -v node >/dev/null || missing+=(nodejs libnode-dev)
+command -v npm >/dev/null || missing+=(npm)
+command -v g++ >/dev/null || missing+=(g++) # the client's datagram socket is built here
 [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 
 peers=$cache/peers
@@ -80,13 +83,31 @@ if [ "${1-}" = bench ]; then
     fi
 fi
 
-venv=$cache/venv
-if ! cmp --silent e2e/requirements.txt "$venv/installed.txt"; then
+# A folder for each list of packages, so that clones at different commits do not take them from each other.
+listed() { sha256sum "$1" | cut -c1-12; }
+
+venv=$cache/venv-$(listed e2e/requirements.txt)
+if [ ! -e "$venv/installed" ]; then
     say "installing $(grep -o '^[a-z][^ ]*' e2e/requirements.txt | paste -sd' ') from PyPI into $venv"
     rm -rf "$venv"
     python3 -m venv "$venv" >&2
     "$venv/bin/pip" install --quiet --disable-pip-version-check --no-input -r e2e/requirements.txt >&2
-    cp e2e/requirements.txt "$venv/installed.txt"
+    touch "$venv/installed"
+fi
+
+modules=$cache/npm-$(listed e2e/clients/package-lock.json)
+if [ ! -e "$modules/installed" ]; then
+    say "installing hot-shots from npm into $modules"
+    rm -rf "$modules"
+    mkdir -p "$modules"
+    cp e2e/clients/package.json e2e/clients/package-lock.json "$modules"
+    # The headers that came with this Node.js spare the build a download.
+    headers=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+    [ ! -e "$headers/include/node/node.h" ] || export npm_config_nodedir=$headers
+    npm ci --prefix "$modules" --no-audit --no-fund --loglevel=error >&2
+    # Without its native part the client would only say at the first use that it has none.
+    (cd "$modules" && node -e 'require("unix-dgram"); require("hot-shots")')
+    touch "$modules/installed"
 fi
 
 echo "export SIDEWATCH_PROMETHEUS='$prometheus'"
@@ -94,3 +115,5 @@ echo "export SIDEWATCH_PROMTOOL='$promtool'"
 echo "export SIDEWATCH_NODE_EXPORTER='$node_exporter'"
 echo "export SIDEWATCH_PYTHON='$venv/bin/python'"
 [ -z "$pushgateway" ] || echo "export SIDEWATCH_PUSHGATEWAY='$pushgateway'"
+echo "export SIDEWATCH_NODE='$(command -v node)'"
+echo "export SIDEWATCH_NODE_MODULES='$modules/node_modules'"

@@ -13,6 +13,7 @@
 )]
 
 mod activation;
+mod clients;
 mod events;
 #[path = "../soak/exactness.rs"]
 mod exactness;

@@ -26,6 +26,10 @@ pub(crate) struct Setup {
     pub(crate) instance: String,
     /// Further keys of the configuration, as YAML.
     pub(crate) more: String,
+    /// Further keys of its section `ingest`, as lines of YAML.
+    pub(crate) ingest: String,
+    /// Further keys of the stream socket, each behind a comma.
+    pub(crate) stream: String,
 }
 
 impl Setup {
@@ -34,7 +38,8 @@ impl Setup {
         let folder = tempfile::Builder::new().prefix("sidewatch-e2e-").tempdir().unwrap();
         fs::create_dir(folder.path().join("rules")).unwrap();
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        Self { folder, http, wrapper: None, environment: Vec::new(), instance: "e2e".to_owned(), more: String::new() }
+        let (more, ingest, stream) = (String::new(), String::new(), String::new());
+        Self { folder, http, wrapper: None, environment: Vec::new(), instance: "e2e".to_owned(), more, ingest, stream }
     }
 
     /// A path in the agent's folder.
@@ -45,10 +50,10 @@ impl Setup {
     /// The configuration as this setup stands now.
     pub(crate) fn configuration(&self) -> String {
         let folder = self.folder.path().display();
-        let Self { http, instance, more, .. } = self;
+        let Self { http, instance, more, ingest, stream, .. } = self;
         format!(
             "instance: {instance}\nstate: {folder}/state\n\
-             ingest:\n  stream: {{path: {folder}/events.sock}}\n  datagram: {{path: {folder}/events.dgram.sock}}\n\
+             ingest:\n  stream: {{path: {folder}/events.sock{stream}}}\n  datagram: {{path: {folder}/events.dgram.sock}}\n{ingest}\
              rules:\n  folder: {folder}/rules\n\
              http:\n  listen: [\"{http}\"]\n{more}"
         )

@@ -67,6 +67,14 @@ pub(crate) fn python(script: &str) -> Command {
     command
 }
 
+/// A JavaScript program of tests/e2e, with the packages of clients/package-lock.json.
+pub(crate) fn node(script: &str) -> Command {
+    let mut command = Command::new(program("SIDEWATCH_NODE", "node"));
+    command.envs(std::env::var_os("SIDEWATCH_NODE_MODULES").map(|modules| ("NODE_PATH", modules)));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e").join(script));
+    command
+}
+
 /// A real Prometheus that scrapes one address every second.
 pub(crate) struct Prometheus {
     address: SocketAddr,
