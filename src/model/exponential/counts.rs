@@ -1,7 +1,13 @@
 //! Counts, as narrow as they can be: most series never count to 2^32 in one bucket, and there are many series.
 
-/// Room is made for so many buckets at a time.
+use super::EXPONENTIAL_BUCKETS_MAX;
+
+/// Room is made for so many buckets at a time,
 const GROWTH: usize = 16;
+/// and beyond so many at once for all that there can be: they are not many more, and whoever has come so far would be back
+/// for each extreme value.
+const FEW: usize = 64;
+
 /// Counts in 32 bits each for as long as they fit.
 #[derive(Clone, Debug)]
 pub(super) enum Counts {
@@ -133,8 +139,10 @@ fn grow_front<T: Clone + Default>(counts: &mut Vec<T>, missing: usize) {
 
 /// A vector doubles by itself; series are too many for that.
 fn make_room<T>(counts: &mut Vec<T>, more: usize) {
-    if counts.capacity() < counts.len() + more {
-        counts.reserve_exact(more.next_multiple_of(GROWTH));
+    let length = counts.len() + more;
+    if counts.capacity() < length {
+        let room = if length > FEW { length.max(EXPONENTIAL_BUCKETS_MAX) } else { length.next_multiple_of(GROWTH) };
+        counts.reserve_exact(room - counts.len());
     }
 }
 
