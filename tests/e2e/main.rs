@@ -19,6 +19,8 @@ mod events;
 mod exactness;
 mod life;
 mod load;
+#[path = "../soak/overload.rs"]
+mod overload;
 mod package;
 mod prometheus;
 mod reload;
