@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::dialect::Language;
 use super::intake::Shared;
-use super::listener::Socket;
+use super::listener::{Place, Socket};
 use super::log::Log;
 use super::peer::{Credentials, Peer};
 use super::session::Session;
@@ -34,6 +34,8 @@ pub(super) struct Guests {
     /// Whether senders can be told apart, and from those who may not send.
     credentials: bool,
     language: Language,
+    /// What those are called of whom nothing else is known.
+    network: Option<String>,
     max: usize,
     known: HashMap<Option<Credentials>, Guest>,
     uses: u64,
@@ -44,10 +46,11 @@ pub(super) struct Guests {
 impl Guests {
     pub(super) fn new<S>(shared: &Arc<Shared>, socket: &Socket<S>, log: &Arc<Log>) -> Self {
         let Socket { credentials, language, .. } = *socket;
+        let network = matches!(socket.place, Place::Address(_)).then(|| socket.network_name());
         let max = shared.config().datagram.senders_max.max(1);
         let (shared, log) = (Arc::clone(shared), Arc::clone(log));
         let departures = shared.peers.departures();
-        Self { shared, log, credentials, language, max, known: HashMap::new(), uses: 0, departures, sweep: Instant::now() }
+        Self { shared, log, credentials, language, network, max, known: HashMap::new(), uses: 0, departures, sweep: Instant::now() }
     }
 
     /// The sender with these credentials; all of which nothing is known are one.
@@ -57,7 +60,8 @@ impl Guests {
             self.evict();
         }
         let guest = self.known.entry(credentials).or_insert_with(|| {
-            let peer = credentials.map_or_else(Peer::several, |credentials| self.shared.peers.meet(credentials, None));
+            let unknown = || self.network.as_deref().map_or_else(Peer::several, Peer::several_at);
+            let peer = credentials.map_or_else(unknown, |credentials| self.shared.peers.meet(credentials, None));
             let session =
                 (!self.credentials || self.shared.admits(&peer)).then(|| Session::new(&self.shared, &peer, self.language, &self.log));
             Guest { peer, session, used: 0 }

@@ -257,6 +257,8 @@ impl Intake {
     /// Counts events that never came in.
     pub(super) fn lose(&mut self, reason: Refusal, events: u64) {
         self.tally.refuse(reason, events);
+        self.notes.turn_to(None);
+        self.notes.lose(reason.into(), events);
     }
 
     /// How long what has been collected may wait.

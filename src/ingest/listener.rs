@@ -155,6 +155,11 @@ impl<S> Socket<S> {
         }
     }
 
+    /// What senders over the network are called, since nothing is known of themselves.
+    pub(super) fn network_name(&self) -> String {
+        self.part.trim_start_matches("socket:").to_owned()
+    }
+
     /// Takes its file away, so that nobody new comes. True when what waits in its queue would be lost with it; a passed
     /// socket lives on, and its queue is the successor's.
     pub(super) fn retire(&self) -> bool {

@@ -8,7 +8,6 @@ use nix::sys::socket::{getsockopt, sockopt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::accept::{Acceptor, Connection};
-use super::dialect::Language;
 use super::intake::Shared;
 use super::listener::{Listener, Socket};
 use super::log::Log;
@@ -144,7 +143,7 @@ async fn listen(ingest: &Ingest, socket: &Socket<Listener>, permits: Permits, mu
             () = context.shutdown.reached(Stage::Draining) => break,
         };
         match accepted {
-            Ok((stream, permit)) => connect(ingest, &context, stream, socket.language, permit),
+            Ok((stream, permit)) => connect(ingest, &context, stream, socket, permit),
             Err(error) => {
                 ingest.failed(&socket.part, "accept", &error);
                 tokio::time::sleep(PAUSE).await;
@@ -155,7 +154,7 @@ async fn listen(ingest: &Ingest, socket: &Socket<Listener>, permits: Permits, mu
         // Asked directly: the runtime may not have heard of the last ones yet. Those that hold the permits are draining.
         for stream in (0..LEFT_MAX).map_while(|_| socket.socket.accept_waiting()) {
             let permit = permits.one().await?;
-            connect(ingest, &context, stream?, socket.language, permit);
+            connect(ingest, &context, stream?, socket, permit);
         }
     }
     drop(listener);
@@ -164,8 +163,8 @@ async fn listen(ingest: &Ingest, socket: &Socket<Listener>, permits: Permits, mu
 }
 
 /// Serves a connection beside the task.
-fn connect(ingest: &Ingest, context: &TaskContext, stream: Connection, language: Language, permit: OwnedSemaphorePermit) {
-    let peer = peer_of(&stream, &ingest.shared);
+fn connect(ingest: &Ingest, context: &TaskContext, stream: Connection, socket: &Socket<Listener>, permit: OwnedSemaphorePermit) {
+    let (peer, language) = (peer_of(&stream, socket, &ingest.shared), socket.language);
     if !ingest.shared.admits(&peer) {
         ingest.shared.turn_away(&peer, &ingest.log, clock::now());
         ingest.shared.metrics.closed.with_label_values(&[NOT_ALLOWED]).inc();
@@ -184,8 +183,8 @@ fn connect(ingest: &Ingest, context: &TaskContext, stream: Connection, language:
 }
 
 /// The process that made this connection.
-fn peer_of(stream: &Connection, shared: &Shared) -> Arc<Peer> {
-    let Connection::Unix(stream) = stream else { return Peer::unknown() };
+fn peer_of(stream: &Connection, socket: &Socket<Listener>, shared: &Shared) -> Arc<Peer> {
+    let Connection::Unix(stream) = stream else { return Peer::at(&socket.network_name()) };
     match getsockopt(stream, sockopt::PeerCredentials) {
         // Kernels before 6.5 have no such descriptor, and none is made of a process that has been waited for.
         Ok(credentials) => shared.peers.meet(credentials.into(), getsockopt(stream, sockopt::PeerPidfd).ok()),

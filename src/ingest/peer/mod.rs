@@ -57,6 +57,16 @@ impl Peer {
         Arc::new(Self::new(None, Process::default(), None))
     }
 
+    /// Somebody of whom is known where they send to.
+    pub(super) fn at(name: &str) -> Arc<Self> {
+        Arc::new(Self { name: Arc::from(name), ..Self::new(None, Process::default(), None) })
+    }
+
+    /// Any number of them, all of whom send there.
+    pub(super) fn several_at(name: &str) -> Arc<Self> {
+        Arc::new(Self { name: Arc::from(name), several: true, ..Self::new(None, Process::default(), None) })
+    }
+
     /// Any number of them, who cannot be told apart.
     pub(super) fn several() -> Arc<Self> {
         Arc::new(Self { several: true, ..Self::new(None, Process::default(), None) })

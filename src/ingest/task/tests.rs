@@ -455,6 +455,10 @@ async fn what_the_kernel_drops_is_counted_to_the_last_datagram() {
     let (counted, lost) = (agent.total("a_total"), refused(&agent, "kernel_drops"));
     assert!(lost > 1000.0, "{counted} of 2000 were counted");
     assert_eq!(counted + lost, 2000.0);
+    let families = agent.registry.families();
+    let lost_by = families.iter().find(|family| &*family.name == "sidewatch_ingest_lost_total").expect("a family");
+    let series: Vec<_> = lost_by.series.iter().map(|series| (series.labels.to_string(), series.value.clone())).collect();
+    assert_eq!(series, [(format!(r#"{{reason="kernel_drops", sender="udp:{address}"}}"#), Value::Number(lost))]);
 }
 
 #[tokio::test]
