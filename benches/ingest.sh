@@ -28,7 +28,7 @@ make --silent -C "$folder/bench" 2>/dev/null
 udp_port=$((20000 + RANDOM % 10000))
 sockets() { echo "stream: {path: $folder/$1/stream.sock}, datagram: {path: $folder/$1/datagram.sock$2}"; }
 udp='' credentials=''
-knows udp && udp=", udp: {listen: \"127.0.0.1:$udp_port\"}"
+knows udp && udp=", udp: {listen: [\"127.0.0.1:$udp_port\"], dialect: dogstatsd}"
 knows credentials && credentials=1
 start plain "ingest: {$(sockets plain "${credentials:+, credentials: false}")$udp}"
 [ -z "$credentials" ] || start known "ingest: {$(sockets known ', credentials: true')}"
@@ -74,7 +74,8 @@ of_agent() {
 of_floor() {
     local mode=$1 receiver
     shift
-    "$folder/bench/bin/floor" -t "$2" -a "$3" -m "$mode" > "$folder/floor.json" &
+    # Over UDP both have the same room in the kernel (ingest.udp.receive_buffer_bytes).
+    "$folder/bench/bin/floor" -t "$2" -a "$3" -m "$mode" -r $((4 << 20)) > "$folder/floor.json" &
     receiver=$!
     sleep 0.3
     generate "$@"

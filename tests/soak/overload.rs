@@ -1,12 +1,13 @@
 //! Senders that do not wait, faster than anybody reads: what was sent is what was counted and what is reported as lost.
 
 use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::thread;
 use std::time::Duration;
 
 use crate::ONE_IN;
-use crate::stage::{Setup, until_within};
+use crate::stage::{Setup, free_port, until_within};
 
 const SENDERS: u64 = 4;
 const EVENTS: u64 = 4_000_000 / ONE_IN;
@@ -57,4 +58,34 @@ fn numbered_events_of_senders_that_do_not_wait_are_counted_or_reported_as_lost()
         "{EVENTS} numbered datagrams of {SENDERS} senders that do not wait: {} counted, {all_refused} reported as lost",
         EVENTS - all_refused
     );
+}
+
+#[test]
+fn datagrams_over_udp_are_counted_or_dropped_by_the_kernels_own_count() {
+    let mut setup = Setup::new();
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    // Little room, so that a reader that is away for a moment is enough.
+    setup.ingest = format!("  udp: {{listen: [\"{address}\"], dialect: dogstatsd, receive_buffer_bytes: 8192}}\n");
+    let agent = setup.start();
+    thread::scope(|scope| {
+        for sender in 0..SENDERS {
+            scope.spawn(move || {
+                let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+                socket.connect(address).unwrap();
+                let line = format!("overload.packets:1|c|#sender:{sender}");
+                for _ in 0..EVENTS / SENDERS {
+                    assert_eq!(socket.send(line.as_bytes()).unwrap(), line.len());
+                }
+            });
+        }
+    });
+    let lost = until_within(Duration::from_secs(30), "every datagram to be counted or reported as dropped", || {
+        let metrics = agent.metrics();
+        let counted = metrics.sum("overload_packets_total", &[]);
+        let lost = metrics.sum("sidewatch_ingest_refused_total", &["reason=\"kernel_drops\""]);
+        assert!(counted + lost <= EVENTS as f64, "more than was sent: {counted} counted, {lost} lost");
+        (counted + lost == EVENTS as f64).then_some(lost)
+    });
+    assert!(lost > 0.0, "this was no overload");
+    println!("{EVENTS} datagrams over UDP: {} counted, {lost} dropped by the kernel and reported", EVENTS as f64 - lost);
 }
