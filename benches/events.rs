@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sidewatch::ingest::{Config, Probe};
+use sidewatch::ingest::{Config, Probe, Transport};
 use sidewatch::model::Timestamp;
 use sidewatch::registry;
 
@@ -47,7 +47,7 @@ fn events(criterion: &mut Criterion) {
     for kind in ["counter", "gauge", "timer", "packed timers", "sampled timer", "JSON count", "JSON request"] {
         let lines = lines(kind);
         let probe = Probe::new(&Config::default(), &registry::Config::default());
-        let mut sender = probe.connect();
+        let mut sender = probe.sender(Transport::Stream);
         group.bench_function(kind, |bencher| {
             bencher.iter(|| {
                 for chunk in lines.as_bytes().chunks(65_536) {

@@ -5,7 +5,7 @@
 use std::alloc::System;
 use std::fmt::Write;
 
-use sidewatch::ingest::{Config, Probe, Sender};
+use sidewatch::ingest::{Config, Probe, Sender, Transport};
 use sidewatch::model::Timestamp;
 use sidewatch::registry;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -80,7 +80,7 @@ fn an_event_of_a_known_series_allocates_nothing() {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     for language in ["dogstatsd", "ndjson"] {
         let probe = Probe::new(&Config::default(), &registry::Config::default());
-        let mut sender = probe.connect();
+        let mut sender = probe.sender(Transport::Stream);
         // The text is made a piece at a time, since the whole of it would be some hundred megabytes.
         for _ in 0..OBSERVATIONS / 50 {
             let first = lines(language, 50, &mut random);

@@ -75,29 +75,34 @@ fn found(vector: &Vector) -> String {
     for step in &vector.send {
         match step {
             Step::Bytes { from, bytes } => {
-                let sender = senders.entry(from.clone()).or_insert_with(|| vector.over.sender(&probe));
+                let sender = senders.entry(from.clone()).or_insert_with(|| probe.sender(vector.over.into()));
                 sender.send(bytes, at);
                 sender.flush(at);
             }
             Step::Gone(from) => {
                 let mut sender = senders.remove(from).unwrap_or_else(|| panic!("{}: nobody is called {from}", vector.name));
                 sender.end(at);
-                sender.flush(at);
             }
             Step::Pass { millis } => {
                 at = at.plus_millis(*millis);
                 senders.values_mut().for_each(|sender| sender.flush(at));
+                probe.look(at);
             }
             Step::Turn => probe.turn_sets(),
         }
     }
     for sender in senders.values_mut() {
         sender.end(at);
-        sender.flush(at);
     }
-    let refused: BTreeMap<_, _> = probe.counted("sidewatch_ingest_refused_total").into_iter().collect();
+    probe.look(at.plus_millis(1000));
+    let refused = probe.counted("sidewatch_ingest_refused_total").into_iter().map(|(labels, count)| (labels.concat(), count)).collect();
+    let lost = probe.counted("sidewatch_ingest_lost_total").into_iter().filter_map(|(labels, count)| match labels.as_slice() {
+        [reason, sender] if reason == "gap" => Some((sender.clone(), count)),
+        _ => None,
+    });
+    let gaps = lost.collect();
     let families = probe.families();
-    shown(families.iter().flat_map(|family| family.series.iter().map(|series| line(family, series, vector))), &refused)
+    shown(families.iter().flat_map(|family| family.series.iter().map(|series| line(family, series, vector))), &refused, &gaps)
 }
 
 fn line(family: &Family, series: &Series, vector: &Vector) -> String {
@@ -139,7 +144,7 @@ fn expected(vector: &Vector) -> String {
             }
         }
     };
-    shown(vector.series.iter().map(line), &vector.refused)
+    shown(vector.series.iter().map(line), &vector.refused, &vector.gaps)
 }
 
 fn observations(
@@ -157,8 +162,8 @@ fn observations(
     format!("count {count} sum {sum} {buckets:?}{exponential}{exemplars}")
 }
 
-fn shown(series: impl Iterator<Item = String>, refused: &BTreeMap<String, f64>) -> String {
+fn shown(series: impl Iterator<Item = String>, refused: &BTreeMap<String, f64>, gaps: &BTreeMap<String, f64>) -> String {
     let mut series: Vec<_> = series.collect();
     series.sort();
-    format!("{series:#?}, refused {refused:?}")
+    format!("{series:#?}, refused {refused:?}, gaps {gaps:?}")
 }

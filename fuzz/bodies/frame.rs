@@ -1,6 +1,6 @@
 //! Framing: what comes out of a connection is what the protocol says of its bytes, however they are divided into reads.
 
-use sidewatch::ingest::{Config, FrameBytes, Refusal, payloads};
+use sidewatch::ingest::{Config, FrameBytes, Refusal, Transport, payloads};
 
 use super::Outcome;
 use super::outcome::all;
@@ -19,8 +19,8 @@ pub(crate) fn frame(data: &[u8]) {
         return;
     }
     let config = Config { frame_bytes_max: FrameBytes::try_from(512).expect("the least that there may be"), ..Config::default() };
-    let whole = Outcome::of(&config, |probe| all(&mut probe.connect(), &[bytes]));
-    let pieces = Outcome::of(&config, |probe| all(&mut probe.connect(), &reads));
+    let whole = Outcome::of(&config, |probe| all(&mut probe.sender(Transport::Stream), &[bytes]));
+    let pieces = Outcome::of(&config, |probe| all(&mut probe.sender(Transport::Stream), &reads));
     assert_eq!(whole, pieces);
 }
 

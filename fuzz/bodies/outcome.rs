@@ -1,19 +1,25 @@
 //! What became of some bytes, in a form that can be compared.
 
-use sidewatch::ingest::{Config, Probe, Sender};
+use sidewatch::ingest::{Config, Probe, Sender, Transport};
 use sidewatch::model::{Family, Timestamp};
 use sidewatch::registry;
 
 /// Some time or other.
 pub(crate) const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
+/// Counters by the values of their labels.
+type Counts = Vec<(Vec<String>, f64)>;
+
 /// Everything that senders have brought about.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) families: Vec<Family>,
-    pub(crate) refused: Vec<(String, f64)>,
-    pub(crate) events: Vec<(String, f64)>,
+    pub(crate) refused: Counts,
+    pub(crate) events: Counts,
     pub(crate) lines: f64,
+    /// By sender, with what is missing of its numbers.
+    pub(crate) lost: Counts,
+    pub(crate) highest: Counts,
 }
 
 impl Outcome {
@@ -22,22 +28,25 @@ impl Outcome {
         let probe = Probe::new(config, &registry::Config::default());
         act(&probe);
         probe.turn_sets();
+        probe.look(AT.plus_millis(1000));
         Self {
             families: probe.families(),
             refused: probe.counted("sidewatch_ingest_refused_total"),
             events: probe.counted("sidewatch_ingest_events_total"),
             lines: total(&probe.counted("sidewatch_ingest_lines_total")),
+            lost: probe.counted("sidewatch_ingest_lost_total"),
+            highest: probe.counted("sidewatch_ingest_sender_sequence"),
         }
     }
 
     /// Of one datagram.
     pub(crate) fn of_datagram(config: &Config, bytes: &[u8]) -> Self {
-        Self::of(config, |probe| all(&mut probe.datagrams(), &[bytes]))
+        Self::of(config, |probe| all(&mut probe.sender(Transport::Datagram), &[bytes]))
     }
 
     /// How much was refused for one of these reasons.
     pub(crate) fn refused_for(&self, reasons: &[&str]) -> f64 {
-        self.refused.iter().filter(|(reason, _)| reasons.contains(&reason.as_str())).map(|(_, count)| count).sum()
+        self.refused.iter().filter(|(reason, _)| reasons.contains(&reason.concat().as_str())).map(|(_, count)| count).sum()
     }
 
     pub(crate) fn refused_total(&self) -> f64 {
@@ -53,9 +62,8 @@ impl Outcome {
 pub(crate) fn all(sender: &mut Sender, pieces: &[&[u8]]) {
     pieces.iter().for_each(|bytes| sender.send(bytes, AT));
     sender.end(AT);
-    sender.flush(AT);
 }
 
-fn total(counts: &[(String, f64)]) -> f64 {
+fn total(counts: &[(Vec<String>, f64)]) -> f64 {
     counts.iter().map(|(_, count)| count).sum()
 }

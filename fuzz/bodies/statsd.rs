@@ -1,6 +1,6 @@
 //! StatsD lines: each is counted or refused, and what a session has learnt of its sender's lines changes nothing but the cost.
 
-use sidewatch::ingest::{Config, DatagramConfig, Dialect, TagStyle};
+use sidewatch::ingest::{Config, DatagramConfig, Dialect, TagStyle, Transport};
 
 use super::Outcome;
 use super::outcome::{AT, all};
@@ -29,18 +29,18 @@ pub(crate) fn statsd(data: &[u8]) {
 /// The same lines again take the way of those that are known; another sender has to learn them anew.
 fn once_known_as_at_first(config: &Config, payload: &[u8]) {
     let one = Outcome::of(config, |probe| {
-        let mut sender = probe.datagrams();
+        let mut sender = probe.sender(Transport::Datagram);
         all(&mut sender, &[payload]);
         all(&mut sender, &[payload]);
     });
-    let two = Outcome::of(config, |probe| (0..2).for_each(|_| all(&mut probe.datagrams(), &[payload])));
+    let two = Outcome::of(config, |probe| (0..2).for_each(|_| all(&mut probe.sender(Transport::Datagram), &[payload])));
     assert_eq!(one, two);
 }
 
 fn together_as_apart(config: &Config, payload: &[u8], lines: &[&[u8]]) -> Outcome {
     let together = Outcome::of_datagram(config, payload);
     let apart = Outcome::of(config, |probe| {
-        let mut sender = probe.datagrams();
+        let mut sender = probe.sender(Transport::Datagram);
         lines.iter().for_each(|line| sender.send(line, AT));
         all(&mut sender, &[]);
     });

@@ -20,8 +20,8 @@ pub(super) struct Origin<'a> {
 impl<'a> Origin<'a> {
     /// Reads it from an event's line. Where it cannot be read, nothing is known: the event itself is refused elsewhere.
     pub(super) fn of(line: &'a str) -> Self {
-        // Most events have neither.
-        if !line.contains("\"seq\"") && !line.contains("\"sender\"") {
+        // Most events have neither; where there are escapes, there may be some in a key.
+        if !line.contains("\"seq\"") && !line.contains("\"sender\"") && !line.contains('\\') {
             return Self::default();
         }
         serde_json::from_str(line).unwrap_or_default()
@@ -45,6 +45,7 @@ mod tests {
         };
         assert_eq!(origin(r#"{"kind":"count","sender":"w1","seq":7,"tags":{"seq":"8"}}"#), (Some("w1".into()), Some(7)));
         assert_eq!(origin(r#"{"kind":"count","sender":"","seq":18446744073709551615}"#), (None, Some(u64::MAX)));
+        assert_eq!(origin(r#"{"s\u0065q":9,"send\u0065r":"\u0077"}"#), (Some("w".into()), Some(9)));
         assert_eq!(origin(&format!(r#"{{"sender":"{}"}}"#, "x".repeat(129))), (None, None));
         for line in [r#"{"kind":"count"}"#, r#"{"seq":-1}"#, r#"{"seq":"#, r#"{"sender":1}"#] {
             assert_eq!(origin(line), (None, None), "{line}");

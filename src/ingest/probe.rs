@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::dialect::{BareTags, Dialect, Language, TagStyle, TagStyles};
+use super::dialect::{Language, TagStyles};
 use super::frame::{Found, Frames};
 use super::intake::{Intake, Shared, Witness};
 use super::peer::Peer;
@@ -31,30 +31,37 @@ impl Probe {
         Self { shared: Shared::new(ingest, Arc::clone(&registry), &telemetry), registry, telemetry }
     }
 
-    /// A sender with a connection to the stream socket.
+    /// A new sender over this transport.
     #[must_use]
-    pub fn connect(&self) -> Sender {
+    pub fn sender(&self, over: Transport) -> Sender {
         let config = self.shared.config();
-        let stream = Some(Stream::new(config.frame_bytes_max.get()));
-        self.sender(&config, config.stream.dialect, &config.stream.tag_styles, stream)
-    }
-
-    /// A sender of datagrams.
-    #[must_use]
-    pub fn datagrams(&self) -> Sender {
-        let config = self.shared.config();
-        self.sender(&config, config.datagram.dialect, &config.datagram.tag_styles, None)
-    }
-
-    fn sender(&self, config: &Config, dialect: Dialect, styles: &[TagStyle], stream: Option<Stream>) -> Sender {
-        let framed = stream.is_some();
-        let language = Language { dialect, styles: TagStyles::of(styles), bare_tags: BareTags::default(), json: true, framed };
-        Sender { intake: self.shared.intake_of(&Peer::unknown(), language), stream, limit: config.frame_bytes_max.get() }
+        let limit = config.frame_bytes_max.get();
+        let Config { stream, datagram, tcp, udp, .. } = &*config;
+        let (dialect, styles) = match over {
+            Transport::Stream => (stream.dialect, &stream.tag_styles),
+            Transport::Datagram => (datagram.dialect, &datagram.tag_styles),
+            Transport::Tcp => (tcp.dialect, &tcp.tag_styles),
+            Transport::Udp => (udp.dialect, &udp.tag_styles),
+        };
+        let unix = matches!(over, Transport::Stream | Transport::Datagram);
+        let language = Language { dialect, styles: TagStyles::of(styles), json: unix, framed: unix, ..Language::default() };
+        let frames = match over {
+            Transport::Stream => Some(Frames::new(limit)),
+            Transport::Tcp => Some(Frames::lines(limit)),
+            Transport::Datagram | Transport::Udp => None,
+        };
+        let peer = if over == Transport::Udp { Peer::several() } else { Peer::unknown() };
+        Sender { intake: self.shared.intake_of(&peer, language), stream: frames.map(Stream::new), limit }
     }
 
     /// Ends the interval of all sets.
     pub fn turn_sets(&self) {
         self.shared.turn_sets();
+    }
+
+    /// Gives up what does not come any more, as the agent does every second.
+    pub fn look(&self, at: Timestamp) {
+        self.shared.look(at);
     }
 
     /// What events have made so far, in order of names and labels.
@@ -63,17 +70,30 @@ impl Probe {
         self.registry.families().into_iter().filter(|family| family.origin == Origin::Events).collect()
     }
 
-    /// One of the agent's own counters: how far it has come, by the value of its label.
+    /// One of the agent's own counters: how far it has come, by the values of its labels in order of their names.
     #[must_use]
-    pub fn counted(&self, name: &str) -> Vec<(String, f64)> {
+    pub fn counted(&self, name: &str) -> Vec<(Vec<String>, f64)> {
         let families = self.telemetry.families().into_iter().chain(self.registry.families());
         let series = families.filter(|family| &*family.name == name).flat_map(|family| family.series);
         let rows = series.filter_map(|series| match series.value {
-            Value::Number(value) if value > 0.0 => Some((series.labels.iter().map(|(_, value)| value).collect(), value)),
+            Value::Number(value) if value > 0.0 => Some((series.labels.iter().map(|(_, value)| value.to_owned()).collect(), value)),
             Value::Number(_) | Value::Histogram(_) => None,
         });
         rows.collect()
     }
+}
+
+/// What bytes come over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A connection to the Unix stream socket.
+    Stream,
+    /// The Unix datagram socket, with credentials.
+    Datagram,
+    /// A TCP connection.
+    Tcp,
+    /// UDP.
+    Udp,
 }
 
 /// Somebody who sends. Dropped, it is gone, as a connection that is closed.
@@ -88,8 +108,11 @@ pub struct Sender {
 impl Sender {
     /// Takes bytes that arrived together: a datagram, or as much of a connection as one read gave.
     pub fn send(&mut self, bytes: &[u8], at: Timestamp) {
-        self.intake.received(bytes.len(), || at);
         let Self { intake, stream, limit } = self;
+        if stream.is_none() && !intake.allows(bytes.len(), || at) {
+            return intake.drop_payload(Refusal::Quota, bytes, &Unheard);
+        }
+        intake.received(bytes.len(), || at);
         match stream {
             None if bytes.len() > *limit => intake.refuse(Refusal::Truncated, bytes, &Unheard),
             None => intake.take(bytes, at, &Unheard),
@@ -97,12 +120,13 @@ impl Sender {
         }
     }
 
-    /// The connection says nothing more: what is left of it is taken or refused.
+    /// Nothing more will come: what is left of a connection is taken or refused, and everything is handed over.
     pub fn end(&mut self, at: Timestamp) {
         let Self { intake, stream, .. } = self;
         if let Some(stream) = stream {
             stream.read(&[], true, |found| settle(intake, found, at));
         }
+        intake.finish(at, &Unheard);
     }
 
     /// Hands over what has been collected, as a session does every 100 ms.
@@ -126,8 +150,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(limit: usize) -> Self {
-        Self { frames: Frames::new(limit), held: Vec::new() }
+    const fn new(frames: Frames) -> Self {
+        Self { frames, held: Vec::new() }
     }
 
     fn read(&mut self, bytes: &[u8], ended: bool, mut sink: impl FnMut(Result<&[u8], (Refusal, &[u8])>)) {
@@ -149,7 +173,7 @@ impl Stream {
 /// The payloads of a connection that gave these reads and then ended, or why there is none.
 #[must_use]
 pub fn payloads(limit: usize, reads: &[&[u8]]) -> Vec<Result<Vec<u8>, Refusal>> {
-    let mut stream = Stream::new(limit);
+    let mut stream = Stream::new(Frames::new(limit));
     let mut payloads = Vec::new();
     let ends = std::iter::repeat_n(false, reads.len()).chain([true]);
     for (bytes, ended) in reads.iter().copied().chain([&[][..]]).zip(ends) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use sidewatch::ingest::{self, Probe, Sender};
+use sidewatch::ingest::{self, Transport};
 use sidewatch::model::Labels;
 use sidewatch::registry::{self, Buckets};
 
@@ -57,6 +57,9 @@ pub(crate) struct Vector {
     /// Everything that is refused, by reason.
     #[serde(default)]
     pub(crate) refused: BTreeMap<String, f64>,
+    /// How many numbered events are missing, by sender.
+    #[serde(default)]
+    pub(crate) gaps: BTreeMap<String, f64>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -65,13 +68,17 @@ pub(crate) enum Over {
     #[default]
     Datagram,
     Stream,
+    Tcp,
+    Udp,
 }
 
-impl Over {
-    pub(crate) fn sender(self, probe: &Probe) -> Sender {
-        match self {
-            Self::Datagram => probe.datagrams(),
-            Self::Stream => probe.connect(),
+impl From<Over> for Transport {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Datagram => Self::Datagram,
+            Over::Stream => Self::Stream,
+            Over::Tcp => Self::Tcp,
+            Over::Udp => Self::Udp,
         }
     }
 }
