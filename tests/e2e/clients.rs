@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::stage::{Agent, Setup, node, python, run, until};
+use crate::stage::{Agent, Setup, free_port, node, python, run, until};
 
 /// How often each call is made.
 const COUNT: u32 = 200;
@@ -156,6 +156,12 @@ fn path(agent: &Agent, name: &str) -> String {
     agent.path(name).display().to_string()
 }
 
+/// An agent that listens on an address over `udp` or `tcp`, configured so beside it, and that address.
+fn listening(protocol: &str, more: &str) -> (Agent, String) {
+    let address = format!("127.0.0.1:{}", free_port());
+    (agent(&format!("  {protocol}: {{listen: [\"{address}\"]{more}}}\n")), address)
+}
+
 /// Every other call raises the gauge by 3, the others lower it by 1.
 const MOVES: f64 = ALL;
 
@@ -200,4 +206,30 @@ fn hot_shots_over_a_unix_stream() {
         let agent = speaking(stream);
         hot_shots("unixstream", &path(&agent, "events.sock"), mode, MOVES, &agent);
     }
+}
+
+#[test]
+fn datadog_over_udp() {
+    for mode in ["single", "packed", "aggregated"] {
+        let (agent, address) = listening("udp", ", dialect: dogstatsd");
+        datadog("udp", &address, mode, &agent);
+    }
+}
+
+#[test]
+fn statsd_over_udp_and_tcp() {
+    for (transport, mode) in [("udp", "single"), ("udp", "packed"), ("tcp", "single"), ("tcp", "packed")] {
+        let (agent, address) = listening(transport, "");
+        statsd(transport, &address, mode, &agent);
+    }
+}
+
+#[test]
+fn hot_shots_over_udp_and_tcp() {
+    for (transport, mode) in [("udp", "single"), ("udp", "packed"), ("tcp", "single"), ("tcp", "aggregated")] {
+        let (agent, address) = listening(transport, "");
+        hot_shots(transport, &address, mode, MOVES, &agent);
+    }
+    let (agent, address) = listening("udp", ", tag_styles: [influxdb]");
+    hot_shots("udp", &address, "telegraf", MOVES, &agent);
 }

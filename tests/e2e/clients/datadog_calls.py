@@ -43,6 +43,8 @@ for number in range(count):
     client.histogram("dd.size", number % 10)
     client.distribution("dd.spread", number % 10)
     client.timing("dd.took", number % 10)
+    if transport == "udp" and number % 20 == 19:
+        time.sleep(0.002)  # nothing holds this sender up, and the kernel drops what nobody has read
 
 random.seed(7)
 sampled = sum(random.random() <= 0.5 for _ in range(count))
@@ -53,6 +55,7 @@ else:
     for _ in range(count):
         client.increment("dd.sampled", sample_rate=0.5)
         client.decrement("dd.falls")
+    flush()
     random.seed(7)
     for _ in range(count):
         client.histogram("dd.weighed", 4, sample_rate=0.5)
