@@ -94,12 +94,17 @@ const LIMITS: &[(&str, &str, &str)] = &[
         "the request is not among the active ones; its end is counted",
     ),
     ("ingest.open_request_timeout", "`sidewatch_ingest_abandoned_requests_total`", "the request counts as active no longer"),
-    ("registry.series_max", r#"`sidewatch_registry_refused_total{reason="series_limit"}`"#, "the new series is refused, known ones go on"),
+    (
+        "registry.series_max",
+        "`sidewatch_registry_collapsed_labels`, `sidewatch_registry_redirected_changes_total`",
+        "nothing is refused: in new series labels become `__other__`, [see below](#more-series-than-there-is-room-for); `/readyz?verbose`: too many series",
+    ),
     (
         "registry.series_per_metric_max",
-        r#"`sidewatch_registry_refused_total{reason="series_limit"}`"#,
-        "the new series is refused, known ones go on",
+        "`sidewatch_registry_collapsed_labels`, `sidewatch_registry_redirected_changes_total`",
+        "the same, for this metric",
     ),
+    ("registry.families_max", r#"`sidewatch_registry_refused_total{reason="series_limit"}`"#, "the new name is refused, known ones go on"),
     ("history.bytes_max", r#"`sidewatch_history_samples_dropped_total{reason="budget"}`"#, "the oldest samples go"),
     (
         "history.series_max",

@@ -22,7 +22,7 @@ use crate::ingest::{self, Ingest, Passed, Sockets};
 use crate::model::Labels;
 use crate::promql::Engine;
 use crate::recorder::{Identity, Recorder};
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 use crate::rules;
 use crate::runtime::{Board, Policy, Stage, Supervisor, TaskHandle};
 use crate::telemetry::Telemetry;
@@ -82,6 +82,8 @@ impl Agent {
         let sockets = open_sockets(config, &source, &passed)?;
 
         let registry = Registry::new(&config.registry, &telemetry);
+        let (kept, posts) = (Arc::clone(&registry), board.clone());
+        supervisor.spawn("registry", Policy::RESTART, move |context| registry::run(Arc::clone(&kept), posts.clone(), context));
         let history = History::new(&config.history, &telemetry);
         let engine = Arc::new(Engine::new(Arc::new(history.clone()), config.promql.clone()));
         let (collect_config, collect_configs) = watch::channel(config.collect.clone());

@@ -40,6 +40,7 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("history.series_max", config.history.series_max, 1..=usize::MAX),
         ("registry.series_max", config.registry.series_max, 1..=usize::MAX),
         ("registry.series_per_metric_max", config.registry.series_per_metric_max, 1..=usize::MAX),
+        ("registry.families_max", config.registry.families_max, 1..=usize::MAX),
         ("promql.samples_max", config.promql.samples_max, 1000..=usize::MAX),
         ("promql.steps_max", config.promql.steps_max, 1..=1_000_000),
         ("ingest.connections_max", config.ingest.connections_max, 1..=usize::MAX),

@@ -56,7 +56,7 @@ refusals! {
     LabelTooLong "label_too_long" "a label is longer than the limit";
     OpenRequests "open_requests" "too many requests of this sender are open; this one is not among the active ones";
     TypeConflict "type_conflict" "the name belongs to a metric of another type";
-    SeriesLimit "series_limit" "there are too many series of this metric or in total";
+    SeriesLimit "series_limit" "there are too many metric names";
     StaleTimestamp "stale_timestamp" "the gauge holds a value with a time stamp that is not older";
     SenderLimit "sender_limit" "the sender makes too many new series";
     Overflow "overflow" "the value of the series would be no finite number any more";

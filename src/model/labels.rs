@@ -109,6 +109,12 @@ impl Labels {
         self.with(name, "")
     }
 
+    /// This set with another value, which is not empty, for each label whose name `choose` accepts.
+    #[must_use]
+    pub fn replaced(&self, mut choose: impl FnMut(&str) -> bool, value: &str) -> Self {
+        pack(self.iter().map(|(name, old)| (name, if choose(name) { value } else { old })))
+    }
+
     /// Only the labels whose name `keep` accepts.
     #[must_use]
     pub fn filtered(&self, mut keep: impl FnMut(&str) -> bool) -> Self {

@@ -16,17 +16,20 @@ const GENERIC: [f64; 16] = [0.01, 0.1, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 2
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The most series that events may make in total; a histogram's label set counts once. More are refused and counted.
+    /// The most series that events may make in total; a histogram's label set counts once. Beyond, labels with many values become
+    /// `__other__` in new series.
     pub series_max: usize,
-    /// The most series that events may make of one metric.
+    /// The most series that events may make of one metric; beyond, the same.
     pub series_per_metric_max: usize,
+    /// The most metric names that events may make. More are refused and counted.
+    pub families_max: usize,
     /// Upper bounds of histogram buckets.
     pub buckets: Buckets,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { series_max: 100_000, series_per_metric_max: 10_000, buckets: Buckets::default() }
+        Self { series_max: 100_000, series_per_metric_max: 10_000, families_max: 10_000, buckets: Buckets::default() }
     }
 }
 

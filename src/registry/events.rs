@@ -1,5 +1,10 @@
 //! The families that events make: one type a name, a limit on series.
 
+mod collapse;
+mod counts;
+
+pub(super) use collapse::News;
+
 use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher;
 use std::ops::Bound;
@@ -7,9 +12,11 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use self::collapse::Collapse;
+use self::counts::Counts;
 use super::instrument::Instrument;
 use super::publish::Published;
-use super::series::{Live, Place, Slab};
+use super::series::{Live, Place, Slab, Standing};
 use super::walk::{Cursor, Head, Reader};
 use super::{Config, Pending, Refusal, claims, help};
 use crate::model::{Change, GaugeMerge, Labels, MetricType, Origin, SeriesKey, Timestamp};
@@ -23,6 +30,13 @@ pub(super) struct Events {
     claims: HashSet<String>,
     slab: Slab,
     hasher: DefaultHashBuilder,
+    /// What counts against the caps of all metrics together.
+    counts: Counts,
+    /// Families that the agent has for itself.
+    own: usize,
+    news: Vec<News>,
+    /// Whether other labels are collapsed than were shown last.
+    collapses_changed: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +56,31 @@ struct EventFamily {
     by_labels: HashTable<u32>,
     /// Its series in order of creation.
     members: Vec<u32>,
+    counts: Counts,
+    /// Which labels are replaced in new series; nothing as long as there is room for them.
+    collapse: Option<Box<Collapse>>,
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Applied {
+    /// A series was made for it.
+    pub(super) created: bool,
+    /// It went to a series in place of its own.
+    pub(super) redirected: bool,
+}
+
+/// A series that was looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) index: u32,
+    applied: Applied,
+}
+
+impl Found {
+    const fn known(index: u32) -> Self {
+        Self { index, applied: Applied { created: false, redirected: false } }
+    }
 }
 
 /// Who a family is for.
@@ -66,58 +105,74 @@ impl Events {
         self.by_name.len()
     }
 
-    /// Applies what is pending for one series, making the family and the series where they do not exist yet; true when
-    /// it was made.
+    /// Applies what is pending for one series, making the family and the series where they do not exist yet.
     ///
     /// # Errors
     /// When the name has another type, or a limit is reached.
-    pub(super) fn apply(&mut self, owner: Owner<'_>, sender: u64, pending: &mut Pending, at: Timestamp) -> Result<bool, Refusal> {
-        if let Some(index) = pending.place.and_then(|place| self.slab.index(place)) {
-            self.change(index, sender, &pending.change, at)?;
-            return Ok(false);
-        }
-        let (index, created) = self.find_or_make(owner, &pending.key, at)?;
-        if created && let Some(live) = self.slab.get_mut(index) {
+    pub(super) fn apply(&mut self, owner: Owner<'_>, sender: u64, pending: &mut Pending, at: Timestamp) -> Result<Applied, Refusal> {
+        let known = pending.place.and_then(|place| self.slab.index(place)).map(Found::known);
+        let Found { index, applied } = match known {
+            Some(known) => known,
+            None => self.find_or_make(owner, &pending.key, at)?,
+        };
+        if applied.created
+            && let Some(live) = self.slab.get_mut(index)
+        {
             live.instrument.begin(&pending.change);
         }
         if let Err(reason) = self.change(index, sender, &pending.change, at) {
-            if created {
+            if applied.created {
                 self.remove(index);
             }
             return Err(reason);
         }
-        pending.place = Some(self.slab.place(index));
-        Ok(created)
+        // What went elsewhere is to find its own series once there is room for it.
+        pending.place = (!applied.redirected).then(|| self.slab.place(index));
+        Ok(applied)
     }
 
-    /// Makes a series where it does not exist yet.
+    /// Makes a series where it does not exist yet; where there is no room for it, finds another in its place.
     ///
     /// # Errors
     /// When the name has another type, or a limit is reached.
-    pub(super) fn find_or_make(&mut self, owner: Owner<'_>, key: &SeriesKey, at: Timestamp) -> Result<(u32, bool), Refusal> {
+    pub(super) fn find_or_make(&mut self, owner: Owner<'_>, key: &SeriesKey, at: Timestamp) -> Result<Found, Refusal> {
         let family = match self.by_name.get(&key.name) {
             Some(family) => *family,
             None => self.make_family(owner, key)?,
         };
-        let hash = self.hasher.hash_one(&key.labels);
-        let Some(Some(state)) = self.families.get(family as usize) else { return Err(Refusal::SeriesLimit) };
+        let Some(state) = self.family(family) else { return Err(Refusal::SeriesLimit) };
         if state.kind != key.kind {
             return Err(Refusal::TypeConflict);
         }
-        let same = |index: &u32| self.slab.get(*index).is_some_and(|live| live.labels == key.labels);
-        if let Some(index) = state.by_labels.find(hash, same) {
-            return Ok((*index, false));
+        if let Some(index) = self.find(family, &key.labels) {
+            return Ok(Found::known(index));
         }
-        if matches!(owner, Owner::Known) {
-            return Err(Refusal::SenderLimit);
-        }
-        if let Owner::Events(config, _) = owner
-            && (self.slab.len() >= config.series_max || state.members.len() >= config.series_per_metric_max)
-        {
+        let made = match owner {
+            Owner::Known => return self.find_in_place(family, &key.labels).ok_or(Refusal::SenderLimit),
+            Owner::Agent(_) => self.make_series(family, &key.labels, Standing::Own, at),
+            Owner::Events(config, _) if self.has_room(family, config, &key.labels) => {
+                self.make_series(family, &key.labels, Standing::Counted, at)
+            }
+            Owner::Events(config, _) => self.make_in_place(family, config, &key.labels, at),
+        };
+        made.ok_or_else(|| {
             self.give_up_if_empty(family);
-            return Err(Refusal::SeriesLimit);
-        }
-        self.make_series(family, hash, key.labels.clone(), at).map(|index| (index, true)).ok_or(Refusal::SeriesLimit)
+            Refusal::SeriesLimit
+        })
+    }
+
+    fn family(&self, family: u32) -> Option<&EventFamily> {
+        self.families.get(family as usize)?.as_ref()
+    }
+
+    fn family_mut(&mut self, family: u32) -> Option<&mut EventFamily> {
+        self.families.get_mut(family as usize)?.as_mut()
+    }
+
+    /// The series of a family with these labels.
+    fn find(&self, family: u32, labels: &Labels) -> Option<u32> {
+        let same = |index: &u32| self.slab.get(*index).is_some_and(|live| live.labels == *labels);
+        self.family(family)?.by_labels.find(self.hasher.hash_one(labels), same).copied()
     }
 
     /// A handle to the series at an index.
@@ -128,14 +183,23 @@ impl Events {
     /// Takes a sender out of all gauges that are merged over live senders.
     pub(super) fn forget(&mut self, sender: u64) {
         let mut gone = Vec::new();
-        for family in self.families.iter().flatten().filter(|family| family.merged) {
-            for index in &family.members {
-                if self.slab.get_mut(*index).is_some_and(|live| !live.instrument.forget(sender)) {
+        let mut families = Vec::new();
+        for (family, state) in (0..).zip(&mut self.families) {
+            let Some(state) = state.as_mut().filter(|state| state.merged) else { continue };
+            let (slab, before) = (&mut self.slab, gone.len());
+            state.members.retain(|index| {
+                let stays = slab.get_mut(*index).is_some_and(|live| live.instrument.forget(sender));
+                if !stays {
                     gone.push(*index);
                 }
+                stays
+            });
+            if gone.len() > before {
+                families.push(family);
             }
         }
-        gone.into_iter().for_each(|index| self.remove(index));
+        gone.into_iter().for_each(|index| self.take_out(index));
+        families.into_iter().for_each(|family| self.give_up_if_empty(family));
     }
 
     /// Ends the interval of all sets.
@@ -214,7 +278,7 @@ impl Events {
             Owner::Agent(help) => (Arc::from(help), Arc::from([]), Origin::Agent),
             Owner::Known => return Err(Refusal::SenderLimit),
             Owner::Events(config, published) => {
-                if self.slab.len() >= config.series_max || config.series_per_metric_max == 0 {
+                if self.by_name.len() - self.own >= config.families_max {
                     return Err(Refusal::SeriesLimit);
                 }
                 if claims::names(name, *kind).any(|name| self.claims.contains(&name) || published.claims(&name)) {
@@ -235,6 +299,8 @@ impl Events {
             number: self.slab.number(),
             by_labels: HashTable::new(),
             members: Vec::new(),
+            counts: Counts::default(),
+            collapse: None,
         };
         let index = match self.free.pop() {
             Some(index) => index,
@@ -246,32 +312,49 @@ impl Events {
         if let Some(place) = self.families.get_mut(index as usize) {
             *place = Some(family);
         }
+        self.own += usize::from(origin == Origin::Agent);
         self.claims.extend(claims::names(name, *kind));
         self.by_name.insert(Arc::clone(name), index);
         Ok(index)
     }
 
-    fn make_series(&mut self, family: u32, hash: u64, labels: Labels, at: Timestamp) -> Option<u32> {
+    fn make_series(&mut self, family: u32, labels: &Labels, standing: Standing, at: Timestamp) -> Option<Found> {
+        let (number, hash) = (self.slab.number(), self.hasher.hash_one(labels));
         let state = self.families.get_mut(family as usize)?.as_mut()?;
-        let (instrument, number) = (Instrument::new(state.kind, &state.bounds), self.slab.number());
-        let index = self.slab.insert(Live { family, labels, instrument, changed: at, number })?;
+        let instrument = Instrument::new(state.kind, &state.bounds);
+        let index = self.slab.insert(Live { family, labels: labels.clone(), instrument, changed: at, number, standing })?;
         let (slab, hasher) = (&self.slab, &self.hasher);
         state.by_labels.insert_unique(hash, index, |index| slab.get(*index).map_or(0, |live| hasher.hash_one(&live.labels)));
         state.members.push(index);
-        Some(index)
+        state.counts.enter(standing);
+        self.counts.enter(standing);
+        Some(Found { index, applied: Applied { created: true, redirected: false } })
     }
 
     fn remove(&mut self, index: u32) {
-        let Some(live) = self.slab.get(index) else { return };
-        let (family, hash) = (live.family, self.hasher.hash_one(&live.labels));
+        let Some(Live { family, number, .. }) = self.slab.get(index) else { return };
+        let (family, number, slab) = (*family, *number, &self.slab);
         if let Some(Some(state)) = self.families.get_mut(family as usize) {
+            let first = state.members.partition_point(|other| slab.get(*other).is_some_and(|live| live.number < number));
+            if state.members.get(first) == Some(&index) {
+                state.members.remove(first);
+            }
+        }
+        self.take_out(index);
+        self.give_up_if_empty(family);
+    }
+
+    /// Takes a series out that its family does not list any more.
+    fn take_out(&mut self, index: u32) {
+        let Some(live) = self.slab.remove(index) else { return };
+        let hash = self.hasher.hash_one(&live.labels);
+        self.counts.leave(live.standing);
+        if let Some(Some(state)) = self.families.get_mut(live.family as usize) {
+            state.counts.leave(live.standing);
             if let Ok(entry) = state.by_labels.find_entry(hash, |other| *other == index) {
                 entry.remove();
             }
-            state.members.retain(|other| *other != index);
         }
-        self.slab.remove(index);
-        self.give_up_if_empty(family);
     }
 
     /// Without series a name belongs to nobody; kept, such names could pile up without a limit.
@@ -281,6 +364,8 @@ impl Events {
         for claim in claims::names(&state.name, state.kind) {
             self.claims.remove(&claim);
         }
+        self.collapses_changed |= state.collapse.is_some();
+        self.own -= usize::from(state.origin == Origin::Agent);
         self.by_name.remove(&state.name);
         self.free.push(family);
     }

@@ -62,8 +62,9 @@ impl<'r> Merge<'r> {
         let State { config, events, published } = &mut *self.state;
         let owner = if self.created < self.room { Owner::Events(config, published) } else { Owner::Known };
         match events.apply(owner, self.sender, pending, self.at) {
-            Ok(created) => {
-                self.created += usize::from(created);
+            Ok(applied) => {
+                self.created += usize::from(applied.created);
+                self.registry.metrics.redirected(applied.redirected);
                 Ok(())
             }
             Err(reason) => {
@@ -82,6 +83,6 @@ impl<'r> Merge<'r> {
 
 impl Drop for Merge<'_> {
     fn drop(&mut self) {
-        self.registry.metrics.merged(self.at, &self.state.events);
+        self.registry.metrics.merged(self.at, &mut self.state.events);
     }
 }

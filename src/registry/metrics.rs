@@ -1,16 +1,21 @@
 //! The registry's own metrics.
 
-use prometheus::{Gauge, IntCounterVec, IntGauge};
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge};
 
 use super::Refusal;
 use super::events::Events;
 use crate::model::Timestamp;
 use crate::telemetry::Telemetry;
 
+/// So many labels are shown that have too many values; how many more there are is shown in one series.
+const COLLAPSED_SHOWN_MAX: usize = 100;
+
 #[derive(Debug)]
 pub(super) struct Metrics {
     families: IntGauge,
     series: IntGauge,
+    collapsed: GaugeVec,
+    redirected: IntCounter,
     refused: IntCounterVec,
     last_merge: Gauge,
 }
@@ -20,6 +25,15 @@ impl Metrics {
         let metrics = Self {
             families: telemetry.int_gauge("sidewatch_registry_families", "Metric names that events have made."),
             series: telemetry.int_gauge("sidewatch_registry_series", "Series that events have made; a histogram's label set counts once."),
+            collapsed: telemetry.gauges(
+                "sidewatch_registry_collapsed_labels",
+                "1 for each label whose value is replaced by __other__ in new series of the metric, because there are too many series.",
+                &["metric", "label"],
+            ),
+            redirected: telemetry.counter(
+                "sidewatch_registry_redirected_changes_total",
+                "Changes that went to a series with __other__ in place of one that there is no room for.",
+            ),
             refused: telemetry.counters("sidewatch_registry_refused_total", "Changes of series that were refused, by reason.", &["reason"]),
             last_merge: telemetry
                 .gauge("sidewatch_registry_last_merge_timestamp_seconds", "When events last changed a series, in Unix time; 0 before."),
@@ -30,7 +44,7 @@ impl Metrics {
         metrics
     }
 
-    pub(super) fn merged(&self, at: Timestamp, events: &Events) {
+    pub(super) fn merged(&self, at: Timestamp, events: &mut Events) {
         self.sized(events);
         self.last_merge.set(at.as_seconds());
     }
@@ -39,7 +53,20 @@ impl Metrics {
         self.refused.with_label_values(&[reason.as_str()]).inc();
     }
 
-    pub(super) fn sized(&self, events: &Events) {
+    pub(super) fn redirected(&self, redirected: bool) {
+        if redirected {
+            self.redirected.inc();
+        }
+    }
+
+    pub(super) fn sized(&self, events: &mut Events) {
+        if events.take_collapses_changed() {
+            self.collapsed.reset();
+            for (number, (metric, label)) in events.collapsed().enumerate() {
+                let labels = if number < COLLAPSED_SHOWN_MAX { [metric, label] } else { ["__other__"; 2] };
+                self.collapsed.with_label_values(&labels).inc();
+            }
+        }
         self.families.set(i64::try_from(events.len()).unwrap_or(i64::MAX));
         self.series.set(i64::try_from(events.series()).unwrap_or(i64::MAX));
     }

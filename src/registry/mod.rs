@@ -14,6 +14,7 @@ mod metrics;
 mod publish;
 mod refusal;
 mod series;
+mod task;
 mod walk;
 
 pub use bounds::{Bounds, BoundsError};
@@ -22,6 +23,7 @@ pub use help::described;
 pub use merge::{Merge, Pending};
 pub use refusal::Refusal;
 pub use series::Place;
+pub use task::{PART, run};
 pub use walk::{Head, Reader, Reading};
 
 use std::hash::RandomState;
@@ -88,7 +90,7 @@ impl Registry {
         let mut pending = Pending::new(key, Change::none(kind, || Arc::from([])));
         let events = &mut self.state().events;
         // The agent's names are reserved and of one type each; if one were not, the first merge would say so.
-        pending.place = events.find_or_make(Owner::Agent(help), &pending.key, at).ok().map(|(index, _)| events.place(index));
+        pending.place = events.find_or_make(Owner::Agent(help), &pending.key, at).ok().map(|found| events.place(found.index));
         pending
     }
 
@@ -109,7 +111,7 @@ impl Registry {
     pub fn forget(&self, sender: u64) {
         let mut state = self.state();
         state.events.forget(sender);
-        self.metrics.sized(&state.events);
+        self.metrics.sized(&mut state.events);
     }
 
     /// The classic buckets of the histogram with this name: those it has, else those the configuration gives it.
@@ -143,6 +145,23 @@ impl Registry {
                 return;
             }
         }
+    }
+
+    /// What has happened that whoever runs the agent has to know, since this was asked last.
+    fn take_news(&self) -> Vec<events::News> {
+        self.state().events.take_news()
+    }
+
+    /// What has too many series, in a sentence.
+    fn crowded(&self) -> Option<String> {
+        let state = self.state();
+        let mut collapsed = state.events.collapsed();
+        let (metric, label) = collapsed.next()?;
+        let more = match collapsed.count() {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        Some(format!("too many series: new values of {label} in {metric} become __other__{more}"))
     }
 
     /// A panic while the lock was held can at worst have lost a part of one batch; the rest is still true.

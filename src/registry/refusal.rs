@@ -6,8 +6,8 @@ pub enum Refusal {
     /// The name belongs to a metric of another type, or is one of a histogram's own (`_bucket`, `_sum`, `_count`).
     #[error("the name belongs to a metric of another type")]
     TypeConflict,
-    /// The series would be one more than the limit of its metric or of the registry allows.
-    #[error("there are too many series of this metric or in total")]
+    /// The name would be one more than the registry's limit allows.
+    #[error("there are too many metric names")]
     SeriesLimit,
     /// The gauge holds a value that was measured later.
     #[error("the gauge holds a value with a time stamp that is not older")]

@@ -10,6 +10,17 @@ pub struct Place {
     generation: u32,
 }
 
+/// Which limit a series counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The caps.
+    Counted,
+    /// The room beyond the caps that is kept for series in place of others.
+    Overflow,
+    /// None: it is the agent's own.
+    Own,
+}
+
 /// A series that exists.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -21,6 +32,7 @@ pub(super) struct Live {
     pub(super) changed: Timestamp,
     /// Its number in order of creation, never given twice.
     pub(super) number: u64,
+    pub(super) standing: Standing,
 }
 
 /// All series.

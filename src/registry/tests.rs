@@ -1,5 +1,7 @@
 //! The registry through its door.
 
+mod crowds;
+
 use super::*;
 use crate::model::{GaugeMerge, GaugeOp, Histogram, Origin, Series, Value};
 
@@ -68,15 +70,6 @@ fn a_published_name_is_taken() {
 }
 
 #[test]
-fn series_have_a_limit_a_metric_and_in_total() {
-    let registry = registry(&Config { series_max: 3, series_per_metric_max: 2, ..Config::default() });
-    let all = ["a", "b", "c", "a"].map(|label| count("m_total", label, 1.0)).into();
-    assert_eq!(merge(&registry, 1, all), [(2, Refusal::SeriesLimit)]);
-    assert_eq!(merge(&registry, 1, vec![gauge("g", 1.0), gauge("g2", 1.0)]), [(1, Refusal::SeriesLimit)]);
-    assert_eq!(registry.families().len(), 2, "a refused series leaves no empty family");
-}
-
-#[test]
 fn a_source_is_replaced_as_a_whole() {
     let registry = registry(&Config::default());
     let family = |name: &str| Family::new(name, MetricType::Gauge, "H.", Origin::Host).with(Labels::empty(), 1.0);
@@ -123,8 +116,8 @@ fn a_histogram_keeps_the_buckets_it_began_with() {
 }
 
 #[test]
-fn a_series_without_senders_makes_room_for_another() {
-    let registry = registry(&Config { series_max: 1, ..Config::default() });
+fn a_name_without_senders_makes_room_for_another() {
+    let registry = registry(&Config { families_max: 1, ..Config::default() });
     let max = |name| pending(name, MetricType::Gauge, "", Change::Gauge { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Max });
     assert_eq!(merge(&registry, 1, vec![max("a")]), []);
     assert_eq!(merge(&registry, 2, vec![max("b")]), [(0, Refusal::SeriesLimit)]);

@@ -1,0 +1,78 @@
+//! The registry's own loop: tells of labels with too many values.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use super::Registry;
+use super::events::News;
+use crate::clock;
+use crate::model::{Condition, Timestamp};
+use crate::runtime::{Board, Stage, TaskContext, TaskResult};
+use crate::telemetry::Throttle;
+
+/// The part of the board that tells whether series have room.
+pub const PART: &str = "registry";
+
+/// Looks after a registry until the agent stops.
+///
+/// # Errors
+/// Never; the signature is every task's.
+pub async fn run(registry: Arc<Registry>, board: Board, mut context: TaskContext) -> TaskResult {
+    let mut log = Throttle::new(10, Duration::from_secs(60));
+    let mut every_second = tokio::time::interval(Duration::from_secs(1));
+    every_second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        context.pulse.beat();
+        tokio::select! {
+            _ = every_second.tick() => tell(&registry, &board, &mut log, clock::now()),
+            () = context.shutdown.reached(Stage::Stopping) => return Ok(()),
+        }
+    }
+}
+
+fn tell(registry: &Registry, board: &Board, log: &mut Throttle, at: Timestamp) {
+    for news in registry.take_news() {
+        let Some(suppressed) = log.pass(clock::monotonic()) else { continue };
+        match news {
+            News::Collapsed { metric, label, values } => tracing::warn!(
+                metric = &*metric,
+                label = &*label,
+                values,
+                suppressed,
+                "there are too many series: in new ones of this metric the label's value is __other__ from now on"
+            ),
+        }
+    }
+    match registry.crowded() {
+        Some(detail) => board.report(PART, Condition::Degraded, &detail, at),
+        None => board.report(PART, Condition::Ok, "", at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Change, Labels, MetricType, SeriesKey};
+    use crate::registry::{Config, Pending};
+    use crate::telemetry::Telemetry;
+
+    #[test]
+    fn the_board_names_a_label_that_has_too_many_values() {
+        let registry = Registry::new(&Config { series_max: 1, ..Config::default() }, &Telemetry::new());
+        let (board, mut log, at) = (Board::new(), Throttle::new(1, Duration::from_secs(60)), Timestamp::from_millis(1));
+        for (user, expected) in [
+            ("a", (Condition::Ok, String::new())),
+            ("b", (Condition::Degraded, "too many series: new values of user in m_total become __other__".to_owned())),
+        ] {
+            let key = SeriesKey { name: "m_total".into(), kind: MetricType::Counter, labels: Labels::from_pairs([("user", user)]) };
+            assert_eq!(registry.merge(1, at).apply(&mut Pending::new(key, Change::Count(1.0))), Ok(()));
+            tell(&registry, &board, &mut log, at);
+            let parts = board.parts();
+            let part = parts.first().map(|part| (part.condition, part.detail.clone()));
+            assert_eq!(part, Some(expected));
+        }
+        assert!(registry.take_news().is_empty(), "it is told once");
+    }
+}
