@@ -218,8 +218,8 @@ impl Default for TcpConfig {
     }
 }
 
-/// Who may send, as the kernel tells of the process at the other end; beside the mode of the socket's file. Where both lists are
-/// empty, everyone may.
+/// Who may send over Unix sockets, as the kernel tells of the process at the other end; beside the mode of the socket's file. Where
+/// both lists are empty, everyone may. (Of UDP and TCP nobody can tell; they are not asked.)
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Allow {

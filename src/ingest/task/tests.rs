@@ -512,3 +512,53 @@ async fn the_clock_ends_the_intervals_of_sets() {
         .await;
     agent.stop().await;
 }
+
+/// Sends as a client should that must not be held up: what does not fit is thrown away, its numbers are gone. How many there were.
+fn overload(agent: &Agent, name: &str, events: u64) -> u64 {
+    let socket = agent.datagram();
+    socket.set_nonblocking(true).expect("set");
+    let line = |seq: u64| format!("{{\"kind\":\"count\",\"name\":\"hits\",\"sender\":\"{name}\",\"seq\":{seq}}}");
+    let mut lost = 0;
+    for seq in 1..=events {
+        // The first and the last have to come: between them all is known.
+        while let Err(error) = socket.send(line(seq).as_bytes()) {
+            assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+            if seq > 1 && seq < events {
+                lost += 1;
+                break;
+            }
+            std::thread::yield_now();
+        }
+    }
+    lost
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_senders_throw_away_is_reported_by_their_numbers() {
+    const EVENTS: u64 = 5000;
+    let agent = agent(&Config::default(), |_| Passed::default());
+    let lost: u64 = std::thread::scope(|scope| {
+        let senders: Vec<_> = ["w1", "w2", "w3"].map(|name| scope.spawn(|| overload(&agent, name, EVENTS))).into_iter().collect();
+        senders.into_iter().map(|sender| sender.join().expect("it sent")).sum()
+    });
+    assert!(lost > 0, "they were too slow to lose anything");
+    agent.until("all to be accounted for", |agent| agent.total("hits_total") + agent.total(LOST) >= 3.0 * EVENTS as f64).await;
+    agent.stop().await;
+    assert_eq!((agent.total("hits_total"), agent.total(LOST)), ((3 * EVENTS - lost) as f64, lost as f64));
+    assert_eq!(agent.total("sidewatch_ingest_sender_sequence"), 3.0 * EVENTS as f64);
+}
+
+const LOST: &str = "sidewatch_ingest_lost_total";
+
+#[tokio::test]
+async fn whoever_may_not_send_over_unix_sockets_may_over_an_open_port() {
+    for kind in ["tcp", "udp"] {
+        let (agent, address) = on_loopback(kind, "}, allow: {users: [no-such-user]");
+        match kind {
+            "tcp" => writeln!(TcpStream::connect(address).expect("connected"), "a:1|c").expect("sent"),
+            _ => _ = sender(address).send(b"a:1|c").expect("sent"),
+        }
+        agent.until("the event", |agent| agent.total("a_total") == 1.0).await;
+        agent.stop().await;
+    }
+}
