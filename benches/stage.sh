@@ -38,7 +38,8 @@ YAML
 }
 metrics() { curl --silent --unix-socket "$folder/$1/http.sock" http://localhost/metrics; }
 # True when the configuration has this key.
-knows() { "$agent" check --print-schema | grep -q "\"$1\""; }
+# (All of it is read: the agent does not like its output to be closed.)
+knows() { "$agent" check --print-schema | grep "\"$1\"" > /dev/null; }
 
 # What every thread of a process has run, in ns, from the scheduler. `spent` is the sum of what those that live now have
 # run since: the sum over all would fall when a thread ends.
