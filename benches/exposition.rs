@@ -8,8 +8,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use sidewatch::exposition::{Format, Names, Writer};
 use sidewatch::model::{Exemplar, Family, Histogram, Labels, MetricType, Origin, Series, Timestamp, TraceId, Value};
 
-/// What is handed on in one piece.
-const PIECE: usize = 128 << 10;
+/// So many series are handed on in one piece.
+const PIECE: usize = 1024;
 
 /// Four labels of about 60 bytes together.
 fn labels(number: usize) -> Labels {
@@ -45,25 +45,28 @@ fn histograms(lines: usize) -> Family {
 }
 
 /// Writes a family a piece at a time, as `/metrics` does.
-fn write(format: Format, names: &Names, family: &Family, spare: &mut Vec<u8>) -> usize {
-    let mut writer = Writer::new(format, names);
-    let mut bytes = writer.take(std::mem::take(spare)).len();
+fn write(format: Format, family: &Family, piece: &mut Vec<u8>) -> usize {
+    let mut writer = Writer::new(format, Names::from_iter([(Arc::clone(&family.name), family.kind)]));
+    let mut bytes = 0;
+    let mut hand_on = |writer: &mut Writer| {
+        writer.swap(piece);
+        bytes += black_box(&*piece).len();
+        piece.clear();
+        writer.swap(piece);
+    };
+    hand_on(&mut writer);
     writer.family(&family.name, family.kind, &family.help);
-    for series in &family.series {
-        match &series.value {
-            Value::Number(value) => writer.number(&series.labels, *value),
-            Value::Histogram(histogram) => writer.histogram(&series.labels, histogram),
+    for some in family.series.chunks(PIECE) {
+        for series in some {
+            match &series.value {
+                Value::Number(value) => writer.number(&series.labels, *value),
+                Value::Histogram(histogram) => writer.histogram(&series.labels, histogram),
+            }
         }
-        if writer.written() >= PIECE {
-            let mut piece = writer.take(Vec::new());
-            bytes += black_box(&piece).len();
-            piece.clear();
-            writer.take(piece);
-        }
+        hand_on(&mut writer);
     }
-    *spare = writer.finish();
-    bytes += spare.len();
-    spare.clear();
+    writer.end();
+    hand_on(&mut writer);
     bytes
 }
 
@@ -72,11 +75,10 @@ fn exposition(criterion: &mut Criterion) {
     for lines in [10_000, 100_000] {
         group.throughput(Throughput::Elements(lines as u64));
         for (name, family) in [("whole", counters(lines, 3.0)), ("fractions", counters(lines, 0.37)), ("histograms", histograms(lines))] {
-            let names = Names::from_iter([(Arc::clone(&family.name), family.kind)]);
             for format in [Format::Text004, Format::OpenMetrics100] {
                 group.bench_function(BenchmarkId::new(format!("{name}/{format:?}"), lines), |bencher| {
-                    let mut spare = Vec::new();
-                    bencher.iter(|| write(format, &names, black_box(&family), &mut spare));
+                    let mut piece = Vec::new();
+                    bencher.iter(|| write(format, black_box(&family), &mut piece));
                 });
             }
         }

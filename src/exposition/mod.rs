@@ -43,10 +43,9 @@ impl Format {
     }
 }
 
-impl Writer<'_> {
-    /// A family with all its series.
-    pub fn whole(&mut self, family: &Family) {
-        self.family(&family.name, family.kind, &family.help);
+impl Writer {
+    /// All series of a family, which has been begun.
+    pub fn all_series(&mut self, family: &Family) {
         for series in &family.series {
             match &series.value {
                 Value::Number(value) => self.number(&series.labels, *value),
@@ -59,8 +58,12 @@ impl Writer<'_> {
 /// Appends all families to `out`. They come sorted by name, each name once; a family without series is left out.
 pub fn write(format: Format, families: &[Family], out: &mut Vec<u8>) {
     let names = families.iter().map(|family| (Arc::clone(&family.name), family.kind)).collect();
-    let mut writer = Writer::new(format, &names);
-    writer.take(std::mem::take(out));
-    families.iter().for_each(|family| writer.whole(family));
-    *out = writer.finish();
+    let mut writer = Writer::new(format, names);
+    writer.swap(out);
+    for family in families {
+        writer.family(&family.name, family.kind, &family.help);
+        writer.all_series(family);
+    }
+    writer.end();
+    writer.swap(out);
 }

@@ -32,6 +32,10 @@ impl Names {
         }
     }
 
+    pub(super) fn have(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     fn find(&self, name: &str) -> Option<MetricType> {
         self.0.binary_search_by(|(other, _)| (**other).cmp(name)).ok().and_then(|at| self.0.get(at)).map(|(_, kind)| *kind)
     }

@@ -188,17 +188,21 @@ fn series_of_one_family_may_have_buckets_of_their_own() {
 #[test]
 fn what_has_been_written_can_be_taken_piece_by_piece() {
     let families = golden_families();
-    let names = families.iter().map(|family| (Arc::clone(&family.name), family.kind)).collect();
     for format in [Format::Text004, Format::OpenMetrics100] {
-        let mut writer = Writer::new(format, &names);
-        let mut pieces = Vec::new();
+        let names = families.iter().map(|family| (Arc::clone(&family.name), family.kind)).collect();
+        let mut writer = Writer::new(format, names);
+        let (mut all, mut piece) = (Vec::new(), Vec::new());
         for family in &families {
-            writer.whole(family);
-            assert_eq!(writer.written() == 0, family.series.is_empty());
-            pieces.extend(writer.take(Vec::new()));
+            writer.family(&family.name, family.kind, &family.help);
+            writer.all_series(family);
+            writer.swap(&mut piece);
+            assert_eq!(piece.is_empty(), family.series.is_empty());
+            all.append(&mut piece);
         }
-        pieces.extend(writer.finish());
-        assert_eq!(String::from_utf8(pieces).expect("UTF-8"), text(format, &families));
+        writer.end();
+        writer.swap(&mut piece);
+        all.append(&mut piece);
+        assert_eq!(String::from_utf8(all).expect("UTF-8"), text(format, &families));
     }
 }
 

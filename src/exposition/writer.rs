@@ -8,9 +8,9 @@ use crate::model::{FloatStyle, Histogram, Labels, MetricType, write_float};
 /// Writes families one after the other. They come sorted by name, each name once; the names of all of them are known from
 /// the start.
 #[derive(Debug)]
-pub struct Writer<'n> {
+pub struct Writer {
     format: Format,
-    names: &'n Names,
+    names: Names,
     out: Vec<u8>,
     kind: MetricType,
     /// The head of a family whose first series is still to come: without any there is none.
@@ -21,18 +21,24 @@ pub struct Writer<'n> {
     start: Vec<u8>,
 }
 
-impl<'n> Writer<'n> {
+impl Writer {
     /// A writer of a document with families of these names. In the text format names do not matter.
     #[must_use]
-    pub fn new(format: Format, names: &'n Names) -> Self {
+    pub fn new(format: Format, names: Names) -> Self {
         let (out, head, name, start) = Default::default();
         Self { format, names, out, kind: MetricType::Unknown, head, name, bounds: Bounds::default(), start }
+    }
+
+    /// Whether a family of this name can be written.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.format == Format::Text004 || self.names.have(name)
     }
 
     /// The series that follow belong to this family.
     pub fn family(&mut self, name: &str, kind: MetricType, help: &str) {
         self.head.clear();
-        head::write(self.format, self.names, name, kind, help, &mut self.head);
+        head::write(self.format, &self.names, name, kind, help, &mut self.head);
         self.kind = kind;
         self.name.clear();
         self.name.extend_from_slice(name.as_bytes());
@@ -76,24 +82,22 @@ impl<'n> Writer<'n> {
         self.out.push(b'\n');
     }
 
-    /// What has been written and not been taken yet.
-    #[must_use]
-    pub fn written(&self) -> usize {
-        self.out.len()
-    }
-
-    /// Takes what has been written so far, and goes on in an empty `next`.
-    pub fn take(&mut self, next: Vec<u8>) -> Vec<u8> {
-        std::mem::replace(&mut self.out, next)
-    }
-
-    /// The rest of the document.
-    #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
+    /// Ends the document.
+    pub fn end(&mut self) {
         if self.format == Format::OpenMetrics100 {
             self.out.extend_from_slice(b"# EOF\n");
         }
-        self.out
+    }
+
+    /// Whether nothing has been written since the last exchange.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// Exchanges what has been written so far for the buffer in which to go on.
+    pub fn swap(&mut self, buffer: &mut Vec<u8>) {
+        std::mem::swap(&mut self.out, buffer);
     }
 
     fn start_line(&mut self, suffix: &[u8], labels: &Labels) {

@@ -9,13 +9,15 @@ use flate2::write::GzEncoder;
 /// Smaller answers fit into a packet or two anyway.
 const WORTHWHILE: usize = 1024;
 
+/// Text of metrics shrinks twelvefold at the fastest level; the higher ones cost four times as much for little more.
+const LEVEL: Compression = Compression::fast();
+
 /// Compresses a body in place; true when it did.
 pub(super) fn gzip(accept_encoding: Option<&str>, body: &mut Vec<u8>) -> bool {
-    if body.len() <= WORTHWHILE || !accepts_gzip(accept_encoding.unwrap_or("")) {
+    if body.len() <= WORTHWHILE || !accepts_gzip(accept_encoding) {
         return false;
     }
-    // Text of metrics shrinks twelvefold at the fastest level; the higher ones cost four times as much for little more.
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), LEVEL);
     match encoder.write_all(body).and_then(|()| encoder.finish()) {
         Ok(compressed) => {
             *body = compressed;
@@ -26,8 +28,35 @@ pub(super) fn gzip(accept_encoding: Option<&str>, body: &mut Vec<u8>) -> bool {
     }
 }
 
+/// Compression of a text that comes in pieces.
+#[derive(Debug)]
+pub(super) struct Gzip {
+    encoder: GzEncoder<Vec<u8>>,
+    plain: Vec<u8>,
+}
+
+impl Default for Gzip {
+    fn default() -> Self {
+        Self { encoder: GzEncoder::new(Vec::new(), LEVEL), plain: Vec::new() }
+    }
+}
+
+impl Gzip {
+    /// Has a piece made and appends to `out` what there is of the compressed text. A piece to which nothing is appended is
+    /// the end; true then.
+    pub(super) fn pass(&mut self, make: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) -> bool {
+        self.plain.clear();
+        make(&mut self.plain);
+        // Writing into memory does not fail.
+        let _written = if self.plain.is_empty() { self.encoder.try_finish() } else { self.encoder.write_all(&self.plain) };
+        out.append(self.encoder.get_mut());
+        self.plain.is_empty()
+    }
+}
+
 /// Whether `gzip` is named, or meant by `*`, with a quality above zero.
-fn accepts_gzip(header: &str) -> bool {
+pub(super) fn accepts_gzip(header: Option<&str>) -> bool {
+    let header = header.unwrap_or("");
     let quality = |name: &str| {
         header.split(',').find_map(|element| {
             let (coding, parameters) = element.split_once(';').unwrap_or((element, ""));
@@ -73,7 +102,7 @@ mod tests {
             ("gzip;q=x", false),
             ("br;q=1, gzip ; q=0.001", true),
         ] {
-            assert_eq!(accepts_gzip(header), accepted, "{header}");
+            assert_eq!(accepts_gzip(Some(header)), accepted, "{header}");
         }
     }
 }

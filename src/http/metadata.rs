@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::State;
 use super::api::{self, Success, limit};
-use super::metrics::families;
+use super::metrics::described;
 use super::reply::Reply;
 use super::router::Call;
+use crate::model::unit_of_name;
 
 /// The version of Prometheus whose interface this resembles: clients look at it to learn which parameters they may use.
 const PROMETHEUS_VERSION: &str = "3.5.0";
@@ -25,11 +26,11 @@ struct Metadata {
 pub(super) fn metadata(call: &Call, state: &State) -> Reply {
     let answer = limit(&call.params).map(|limit| {
         let wanted = call.params.get("metric");
-        let families = families(state).into_iter().filter(|family| wanted.is_none_or(|name| *family.name == *name));
+        let families = described(state).into_iter().filter(|family| wanted.is_none_or(|name| *family.name == *name));
         let found: BTreeMap<String, [Metadata; 1]> = families
             .take(if limit == 0 { usize::MAX } else { limit })
             .map(|family| {
-                let unit = family.unit.map_or("", |unit| unit.as_str());
+                let unit = unit_of_name(&family.name).map_or("", |unit| unit.as_str());
                 (family.name.to_string(), [Metadata { kind: family.kind.as_str(), help: family.help.to_string(), unit }])
             })
             .collect();

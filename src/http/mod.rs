@@ -19,10 +19,12 @@ mod metadata;
 mod metrics;
 mod params;
 mod patient;
+mod pieces;
 mod query;
 mod reply;
 mod router;
 mod rules;
+mod scrape;
 mod serve;
 mod task;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
@@ -15,7 +15,8 @@ use tokio::time::timeout;
 use super::guard::{Foreign, Guard};
 use super::instruments::Metrics;
 use super::params::Params;
-use super::reply::Reply;
+use super::pieces::Answered;
+use super::reply::{Content, Reply};
 use super::router::{Call, Found, Lane, Route, find, not_allowed, not_found};
 use super::{Config, api};
 use crate::clock;
@@ -77,11 +78,12 @@ impl Server {
     }
 
     /// Answers one request.
-    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>, tcp: bool, shutdown: Shutdown) -> Response<Full<Bytes>> {
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>, tcp: bool, shutdown: Shutdown) -> Response<Content> {
         let started = clock::monotonic();
         let (handler, reply) = self.reply(request, tcp, &shutdown).await;
-        self.metrics.answered(handler, reply.status.as_str(), clock::monotonic().duration_since(started).as_secs_f64());
-        reply.into_response()
+        let taken = clock::monotonic().duration_since(started);
+        let answered = Answered { metrics: self.metrics.clone(), handler, status: reply.status, taken };
+        reply.into_response(answered)
     }
 
     async fn reply(&self, request: Request<Incoming>, tcp: bool, shutdown: &Shutdown) -> (&'static str, Reply) {
@@ -105,10 +107,11 @@ impl Server {
                 return Err(Reply::text(StatusCode::BAD_REQUEST, &format!("more than {PARAMS_MAX} parameters are not read")));
             }
             let params = Params::parse(query, &form);
-            let accept = header(&head.headers, &ACCEPT).map(str::to_owned);
+            let accept = list(&head.headers, &ACCEPT);
             let call = Call { params, segment, accept, at: clock::now(), stage: shutdown.stage(), given_up: Arc::default() };
-            let accept_encoding = header(&head.headers, &ACCEPT_ENCODING).map(str::to_owned);
-            let limit = api::timeout(&call.params).map_or(longest, |asked| asked.min(longest));
+            let accept_encoding = list(&head.headers, &ACCEPT_ENCODING);
+            let asked = if route.lane == Lane::Metrics { scrape_timeout(&head.headers) } else { api::timeout(&call.params) };
+            let limit = asked.map_or(longest, |asked| asked.min(longest));
             match timeout(limit, self.take_turn(route, call, accept_encoding)).await {
                 Ok(reply) => Ok(reply),
                 Err(_elapsed) => Err(self.too_late(limit)),
@@ -204,6 +207,18 @@ impl std::fmt::Debug for Server {
 /// Room for so many at a time, but for one at least: with none nothing would ever be answered.
 pub(super) fn turns(count: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)))
+}
+
+/// When a scraper will have given up, as it says itself. Source: prometheus/prometheus `scrape/scrape.go`.
+fn scrape_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get("x-prometheus-scrape-timeout-seconds")?.to_str().ok()?.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|asked| !asked.is_zero())
+}
+
+/// A header that is a list: several lines of it are one list. Source: RFC 9110, section 5.3.
+fn list(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -157,7 +157,10 @@ impl Answer {
         let end = memchr::memmem::find(&bytes, b"\r\n\r\n").expect("a head");
         let head = String::from_utf8(bytes[..end].to_vec()).expect("text");
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Self { status, head: head.to_ascii_lowercase(), body: bytes[end + 4..].to_vec() }
+        let head = head.to_ascii_lowercase();
+        let body = &bytes[end + 4..];
+        let body = if head.contains("\r\ntransfer-encoding: chunked") { unchunked(body) } else { body.to_vec() };
+        Self { status, head, body }
     }
 
     fn text(&self) -> &str {
@@ -170,6 +173,20 @@ impl Answer {
 
     fn has(&self, header: &str) -> bool {
         self.head.lines().any(|line| line == header)
+    }
+}
+
+/// What is in the chunks of a body, all of which have to be there.
+fn unchunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = memchr::memmem::find(rest, b"\r\n").expect("a chunk");
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).expect("text"), 16).expect("a size");
+        body.extend_from_slice(&rest[end + 2..end + 2 + size]);
+        rest = &rest[end + 2 + size + 2..];
+        if size == 0 {
+            return body;
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use self::counts::Counts;
 use super::instrument::Instrument;
 use super::publish::Published;
 use super::series::{Live, Place, Slab, Standing};
-use super::walk::{Cursor, Head, Reader};
+use super::walk::{Cursor, HEADS, Head, Reader};
 use super::{Config, Pending, Refusal, claims, help};
 use crate::model::{Change, GaugeMerge, Labels, MetricType, Origin, SeriesKey, Timestamp};
 
@@ -228,10 +228,11 @@ impl Events {
             // Members are in order of their numbers, so one that is gone does not move the others past the cursor.
             let number = |index: &u32| self.slab.get(*index).map_or(0, |live| live.number);
             let first = family.members.partition_point(|index| number(index) <= cursor.series());
+            let lines = family.lines();
             for index in family.members.get(first..).unwrap_or(&[]) {
                 let Some(live) = self.slab.get(*index) else { continue };
                 let Some(reading) = live.instrument.reading() else { continue };
-                if !cursor.passes(live.number, family.kind) {
+                if !cursor.passes(live.number, lines) {
                     return true;
                 }
                 reader.series(self.slab.place(*index), &live.labels, reading);
@@ -239,6 +240,22 @@ impl Events {
             cursor.leave();
         }
         false
+    }
+
+    /// Reads on behind the family named last, a bounded number of families without their series; false at the end.
+    pub(super) fn heads(&self, last: &mut Option<Arc<str>>, see: &mut impl FnMut(&Head<'_>)) -> bool {
+        let behind = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut read = 0;
+        let mut name = None;
+        for (_, index) in self.by_name.range::<str, _>((behind, Bound::Unbounded)).take(HEADS) {
+            read += 1;
+            if let Some(Some(family)) = self.families.get(*index as usize) {
+                see(&family.head());
+                name = Some(Arc::clone(&family.name));
+            }
+        }
+        *last = name;
+        read == HEADS && last.is_some()
     }
 
     /// The family that the cursor is in, or else the next one, and whether it is just entered.
@@ -372,6 +389,11 @@ impl Events {
 }
 
 impl EventFamily {
+    /// Lines of a scrape that a series of it is: a histogram has one more bucket than bounds, its sum and its count.
+    fn lines(&self) -> usize {
+        if self.kind == MetricType::Histogram { self.bounds.len() + 3 } else { 1 }
+    }
+
     fn head(&self) -> Head<'_> {
         Head { name: &self.name, kind: self.kind, help: &self.help, origin: self.origin, bounds: &self.bounds }
     }

@@ -24,13 +24,13 @@ pub use merge::{Merge, Pending};
 pub use refusal::Refusal;
 pub use series::Place;
 pub use task::{PART, run};
-pub use walk::{Head, Reader, Reading};
+pub use walk::{Cursor, Head, Reader, Reading};
 
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::events::Owner;
-use self::walk::{Copies, Cursor};
+use self::walk::Copies;
 use crate::model::{Change, Family, Labels, MetricType, SeriesKey, Timestamp};
 use crate::telemetry::Telemetry;
 
@@ -124,27 +124,34 @@ impl Registry {
     /// Everything that is known now: families by name, their series by labels.
     #[must_use]
     pub fn families(&self) -> Vec<Family> {
-        let mut copies = Copies(self.published());
+        let mut copies = Copies(self.published().iter().flat_map(|families| families.iter()).cloned().collect());
         self.walk(&mut copies);
         publish::in_order(copies.0)
     }
 
-    /// What sources have published, in no particular order.
+    /// What each source has published.
     #[must_use]
-    pub fn published(&self) -> Vec<Family> {
-        self.state().published.families().cloned().collect()
+    pub fn published(&self) -> Vec<Arc<Vec<Family>>> {
+        self.state().published.share()
+    }
+
+    /// Reads all families that events have made, by name and without their series, a piece at a time.
+    pub fn heads(&self, mut see: impl FnMut(&Head<'_>)) {
+        let mut last = None;
+        while self.state().events.heads(&mut last, &mut see) {}
     }
 
     /// Reads all series that events have made, a piece at a time: a series that changes meanwhile shows its old value or
     /// its new one, one that is made meanwhile may be missing.
     pub fn walk(&self, reader: &mut impl Reader) {
         let mut cursor = Cursor::default();
-        loop {
-            cursor.begin();
-            if !self.state().events.read(&mut cursor, reader) {
-                return;
-            }
-        }
+        while self.read_on(&mut cursor, reader) {}
+    }
+
+    /// Reads the next piece of a walk, for a reader that does something else in between; false at the end.
+    pub fn read_on(&self, cursor: &mut Cursor, reader: &mut impl Reader) -> bool {
+        cursor.begin();
+        self.state().events.read(cursor, reader)
     }
 
     /// What has happened that whoever runs the agent has to know, since this was asked last.

@@ -1,6 +1,7 @@
 //! Families that someone else keeps and hands in whole: collectors, the score, the rules.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::claims;
 use crate::model::Family;
@@ -8,7 +9,7 @@ use crate::model::Family;
 /// The last word of every source.
 #[derive(Debug, Default)]
 pub(super) struct Published {
-    sources: BTreeMap<&'static str, Vec<Family>>,
+    sources: BTreeMap<&'static str, Arc<Vec<Family>>>,
 }
 
 impl Published {
@@ -17,13 +18,18 @@ impl Published {
         if families.is_empty() {
             self.sources.remove(source);
         } else {
-            self.sources.insert(source, families);
+            self.sources.insert(source, Arc::new(families));
         }
     }
 
     /// All families, by source.
     pub(super) fn families(&self) -> impl Iterator<Item = &Family> {
-        self.sources.values().flatten()
+        self.sources.values().flat_map(|families| families.iter())
+    }
+
+    /// The same, to be kept.
+    pub(super) fn share(&self) -> Vec<Arc<Vec<Family>>> {
+        self.sources.values().cloned().collect()
     }
 
     /// True when a published family takes up this name.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::Place;
 use crate::model::{Family, Histogram, Labels, MetricType, Origin, Series, Value};
 
-/// So many lines of a scrape are read at a time: a tenth of a millisecond or so.
-const PIECE: usize = 4096;
-/// A histogram is about so many lines.
-const HISTOGRAM_LINES: usize = 16;
+/// So many lines of a scrape are read at a time: some hundredths of a millisecond, and no more text than a processor's
+/// cache holds.
+const PIECE: usize = 1024;
+/// So many families without their series are read at a time.
+pub(super) const HEADS: usize = 1024;
 
 /// A family without its series.
 #[derive(Clone, Copy, Debug)]
@@ -42,9 +43,9 @@ pub trait Reader {
     fn series(&mut self, place: Place, labels: &Labels, reading: Reading<'_>);
 }
 
-/// How far a reader has come.
+/// How far a reader has come; it begins at the beginning.
 #[derive(Debug, Default)]
-pub(super) struct Cursor {
+pub struct Cursor {
     last: Option<Arc<str>>,
     /// The number of the family that it is in.
     inside: Option<u64>,
@@ -84,12 +85,12 @@ impl Cursor {
         self.inside = None;
     }
 
-    /// True when the series with this number still belongs to this piece; it is the last one then.
-    pub(super) const fn passes(&mut self, number: u64, kind: MetricType) -> bool {
+    /// True when the series with this number, which is so many lines, still belongs to this piece; it is the last one then.
+    pub(super) const fn passes(&mut self, number: u64, lines: usize) -> bool {
         if self.room == 0 {
             return false;
         }
-        self.room = self.room.saturating_sub(if matches!(kind, MetricType::Histogram) { HISTOGRAM_LINES } else { 1 });
+        self.room = self.room.saturating_sub(lines);
         self.series = number;
         true
     }

@@ -1,0 +1,216 @@
+//! An answer that is made while it is sent: only a piece of it is in memory, and whoever makes it waits for the client.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::body::{Body, Frame};
+
+use super::encoding::Gzip;
+use super::instruments::Metrics;
+use crate::clock;
+
+/// What makes the pieces.
+pub(super) trait Source: Send {
+    /// Appends the next piece to an empty buffer; one to which nothing is appended is the last. It is to take no longer than
+    /// other tasks can wait.
+    fn make(&mut self, piece: &mut Vec<u8>);
+}
+
+/// An answer in pieces.
+pub(super) struct Pieces {
+    source: Box<dyn Source>,
+    gzip: Option<Gzip>,
+    spare: Spare,
+    /// Whether it is another task's turn.
+    pause: bool,
+    ended: bool,
+    answered: Option<Answered>,
+}
+
+impl Pieces {
+    pub(super) fn new(source: impl Source + 'static) -> Self {
+        Self { source: Box::new(source), gzip: None, spare: Spare::default(), pause: false, ended: false, answered: None }
+    }
+
+    /// Compresses all of it.
+    pub(super) fn compress(&mut self) {
+        self.gzip = Some(Gzip::default());
+    }
+
+    /// Counts the answer at its end.
+    pub(super) fn count(&mut self, answered: Answered) {
+        self.answered = Some(answered);
+    }
+
+    /// The next bytes to send; `None` at the end.
+    fn next(&mut self) -> Option<Bytes> {
+        while !self.ended {
+            let mut bytes = self.spare.take();
+            if let Some(gzip) = &mut self.gzip {
+                self.ended = gzip.pass(|plain| self.source.make(plain), &mut bytes);
+            } else {
+                self.source.make(&mut bytes);
+                self.ended = bytes.is_empty();
+            }
+            let lent = Lent { bytes, home: self.spare.clone() };
+            if !lent.bytes.is_empty() {
+                return Some(Bytes::from_owner(lent));
+            }
+        }
+        None
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        // With a client that reads as fast as this writes, no other task would ever have this thread.
+        if std::mem::take(&mut self.pause) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let begun = clock::monotonic();
+        let next = self.next();
+        if let Some(answered) = &mut self.answered {
+            answered.taken += clock::monotonic().duration_since(begun);
+        }
+        self.pause = next.is_some();
+        if next.is_none() {
+            self.answered = None;
+        }
+        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+impl fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pieces").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+/// An answer that is counted when this goes: when all of it has been made, or when nobody wants the rest.
+pub(super) struct Answered {
+    pub(super) metrics: Metrics,
+    pub(super) handler: &'static str,
+    pub(super) status: StatusCode,
+    /// How long it has taken to make so far.
+    pub(super) taken: Duration,
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.metrics.answered(self.handler, self.status.as_str(), self.taken.as_secs_f64());
+    }
+}
+
+/// Buffers that have been sent and can be written again. New memory for each would have to be cleared by the kernel first.
+#[derive(Clone, Default)]
+struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Spare {
+    fn take(&self) -> Vec<u8> {
+        self.buffers().pop().unwrap_or_default()
+    }
+
+    fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A buffer on its way to the client.
+struct Lent {
+    bytes: Vec<u8>,
+    home: Spare,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        self.home.buffers().push(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Telemetry;
+    use http_body_util::BodyExt;
+
+    struct Count(u8);
+
+    impl Source for Count {
+        fn make(&mut self, piece: &mut Vec<u8>) {
+            if self.0 > 0 {
+                piece.resize(100_000, self.0);
+                self.0 -= 1;
+            }
+        }
+    }
+
+    fn whole() -> Vec<u8> {
+        [3, 2, 1].iter().flat_map(|number| vec![*number; 100_000]).collect()
+    }
+
+    #[tokio::test]
+    async fn pieces_make_the_whole_and_it_is_counted_at_its_end() {
+        let telemetry = Telemetry::new();
+        let counted = || telemetry.families().iter().filter(|family| &*family.name == "sidewatch_http_requests_total").count();
+        let mut pieces = Pieces::new(Count(3));
+        let (metrics, taken) = (Metrics::new(&telemetry), Duration::ZERO);
+        pieces.count(Answered { metrics, handler: "/metrics", status: StatusCode::OK, taken });
+        let first = pieces.frame().await.expect("a frame").expect("never fails").into_data().expect("data");
+        assert_eq!((first.len(), counted()), (100_000, 0));
+        let rest = pieces.collect().await.expect("never fails").to_bytes();
+        assert_eq!([first, rest].concat(), whole());
+        assert_eq!(counted(), 1);
+    }
+
+    #[tokio::test]
+    async fn compressed_pieces_make_the_whole() {
+        let mut pieces = Pieces::new(Count(3));
+        pieces.compress();
+        let sent = pieces.collect().await.expect("never fails").to_bytes();
+        let mut plain = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*sent), &mut plain).expect("gzip");
+        assert!(plain == whole() && sent.len() < 3000, "{}", sent.len());
+    }
+
+    #[tokio::test]
+    async fn between_two_pieces_other_tasks_have_a_turn() {
+        let mut pieces = std::pin::pin!(Pieces::new(Count(3)));
+        let mut turns = Vec::new();
+        std::future::poll_fn(|context| {
+            loop {
+                turns.push(match pieces.as_mut().poll_frame(context) {
+                    Poll::Pending => "pause",
+                    Poll::Ready(Some(_)) => "piece",
+                    Poll::Ready(None) => return Poll::Ready(()),
+                });
+            }
+        })
+        .await;
+        assert_eq!(turns, ["piece", "pause", "piece", "pause", "piece", "pause"]);
+    }
+
+    #[test]
+    fn a_buffer_that_has_been_sent_is_written_again() {
+        let mut pieces = Pieces::new(Count(3));
+        let addresses: Vec<_> = std::iter::from_fn(|| pieces.next().map(|bytes| bytes.as_ptr())).collect();
+        assert_eq!(addresses, [addresses[0]; 3]);
+    }
+}
