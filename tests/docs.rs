@@ -104,6 +104,12 @@ const LIMITS: &[(&str, &str, &str)] = &[
         "`sidewatch_registry_collapsed_labels`, `sidewatch_registry_redirected_changes_total`",
         "the same, for this metric",
     ),
+    ("registry.journal.bytes_max", "`sidewatch_journal_bytes`", "nothing is refused: all series are saved, and the journal begins anew"),
+    (
+        "registry.journal.buffer_bytes_max",
+        r#"`sidewatch_journal_given_up_total{reason="buffer"}`"#,
+        "`/readyz?verbose`: in memory alone: the disk does not take what is written",
+    ),
     ("registry.families_max", r#"`sidewatch_registry_refused_total{reason="series_limit"}`"#, "the new name is refused, known ones go on"),
     ("history.bytes_max", r#"`sidewatch_history_samples_dropped_total{reason="budget"}`"#, "the oldest samples go"),
     (

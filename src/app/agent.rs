@@ -1,5 +1,6 @@
 //! The agent: all rooms built and wired, from its start to its end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::reload::Reloads;
 use super::signals::{Request, Signals};
+use super::state::{self, StateFolder};
 use super::systemd;
 use super::watch::Files;
 use crate::clock;
@@ -22,9 +24,9 @@ use crate::ingest::{self, Ingest, Passed, Sockets};
 use crate::model::Labels;
 use crate::promql::Engine;
 use crate::recorder::{Identity, Recorder};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Journal, Registry};
 use crate::rules;
-use crate::runtime::{Board, Policy, Stage, Supervisor, TaskHandle};
+use crate::runtime::{Board, Policy, Stage, Supervisor, TaskHandle, blocking};
 use crate::telemetry::Telemetry;
 
 /// A task that is silent for longer than this keeps the watchdog from being fed.
@@ -59,6 +61,8 @@ pub(super) struct Agent {
     /// systemd knows that the agent has started.
     pub(super) ready: bool,
     pub(super) files: Files,
+    /// `None` where there is no folder to keep anything in.
+    _state: Option<StateFolder>,
 }
 
 impl Agent {
@@ -81,7 +85,14 @@ impl Agent {
         let bound = Arc::new(http::Bound::new(&config.http.listen).await.context("cannot serve HTTP")?);
         let sockets = open_sockets(config, &source, &passed)?;
 
+        let state_folder = take_state(config, &source)?;
         let registry = Registry::new(&config.registry, &telemetry);
+        // Before anyone counts: what was counted before comes first.
+        let folder = state_folder.as_ref().map(|folder| folder.path.clone()).map_err(Clone::clone);
+        let journal = open_journal(config, &registry, folder, &telemetry, &board).await?;
+        if let Some(journal) = journal {
+            supervisor.spawn("journal", Policy::RESTART, move |context| Arc::clone(&journal).run(context));
+        }
         let (kept, posts) = (Arc::clone(&registry), board.clone());
         supervisor.spawn("registry", Policy::RESTART, move |context| registry::run(Arc::clone(&kept), posts.clone(), context));
         let history = History::new(&config.history, &telemetry);
@@ -153,6 +164,7 @@ impl Agent {
             ready: false,
             files,
             loaded,
+            _state: state_folder.ok(),
         })
     }
 
@@ -226,6 +238,28 @@ impl Agent {
             tracing::warn!(tasks = cut_off.join(", "), "stopped; these tasks were cut off");
         }
     }
+}
+
+/// Takes the state folder, where anything is to be kept in it.
+fn take_state(config: &Config, source: &Source) -> anyhow::Result<Result<StateFolder, String>> {
+    if !config.registry.journal.enabled {
+        return Ok(Err("nothing is kept".to_owned()));
+    }
+    state::take(config.state.as_ref().unwrap_or(&source.places.state))
+}
+
+/// Restores the registry, which may take a while.
+async fn open_journal(
+    config: &Config,
+    registry: &Arc<Registry>,
+    folder: Result<PathBuf, String>,
+    telemetry: &Arc<Telemetry>,
+    board: &Board,
+) -> anyhow::Result<Option<Arc<Journal>>> {
+    let (registry, telemetry, board, config) =
+        (Arc::clone(registry), Arc::clone(telemetry), board.clone(), config.registry.journal.clone());
+    let opened = blocking(move || Journal::open(&registry, folder, &config, &telemetry, &board, clock::now()));
+    opened.await.context("cannot restore what events have counted")
 }
 
 /// Takes the passed sockets and binds the others.

@@ -3,6 +3,7 @@
 mod agent;
 mod reload;
 mod signals;
+mod state;
 mod systemd;
 mod watch;
 
@@ -57,6 +58,7 @@ pub fn metrics() -> anyhow::Result<Vec<MetricDoc>> {
     config.http.listen.clear();
     config.ingest.stream.enabled = false;
     config.ingest.datagram.enabled = false;
+    config.registry.journal.enabled = false;
     let source = Source { file: None, places, host_name: "localhost".to_owned() };
     // Tasks are made and never run.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -215,6 +215,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("log", old.log != new.log),
         ("history", old.history != new.history),
         ("promql", old.promql != new.promql),
+        ("registry.journal", old.registry.journal != new.registry.journal),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(section, _)| section).collect()
 }

@@ -28,6 +28,7 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("http.header_timeout", config.http.header_timeout, 10),
         ("http.request_timeout", config.http.request_timeout, 10),
         ("ingest.flush_interval", config.ingest.flush_interval, 10),
+        ("registry.journal.snapshot_interval", config.registry.journal.snapshot_interval, 1000),
         ("ingest.set_interval", config.ingest.set_interval, 1000),
     ];
     let relative_durations = [
@@ -38,6 +39,9 @@ fn faults(config: &Config) -> Vec<(String, String)> {
     let numbers = [
         ("history.bytes_max", config.history.bytes_max, 1 << 20..=usize::MAX),
         ("history.series_max", config.history.series_max, 1..=usize::MAX),
+        ("registry.journal.bytes_max", config.registry.journal.bytes_max, 1 << 16..=usize::MAX),
+        // The largest batch has to fit.
+        ("registry.journal.buffer_bytes_max", config.registry.journal.buffer_bytes_max, 4 << 20..=usize::MAX),
         ("registry.series_max", config.registry.series_max, 1..=usize::MAX),
         ("registry.series_per_metric_max", config.registry.series_per_metric_max, 1..=usize::MAX),
         ("registry.families_max", config.registry.families_max, 1..=usize::MAX),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Bounds;
+use super::{Bounds, JournalConfig};
 
 /// OpenTelemetry's advice for `http.server.request.duration`.
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -25,11 +25,14 @@ pub struct Config {
     pub families_max: usize,
     /// Upper bounds of histogram buckets.
     pub buckets: Buckets,
+    /// Keeping what events have counted across restarts. A change takes effect at the next start.
+    pub journal: JournalConfig,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { series_max: 100_000, series_per_metric_max: 10_000, families_max: 10_000, buckets: Buckets::default() }
+        let (buckets, journal) = (Buckets::default(), JournalConfig::default());
+        Self { series_max: 100_000, series_per_metric_max: 10_000, families_max: 10_000, buckets, journal }
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod collapse;
 mod counts;
+mod restored;
 
 pub(super) use collapse::News;
+pub(super) use restored::Former;
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher;
@@ -15,9 +17,10 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use self::collapse::Collapse;
 use self::counts::Counts;
 use super::instrument::Instrument;
+use super::journal::{Pen, Subject};
 use super::publish::Published;
 use super::series::{Live, Place, Slab, Standing};
-use super::walk::{Cursor, HEADS, Head, Reader};
+use super::walk::{Cursor, HEADS, Head, Reader, Reading};
 use super::{Config, Pending, Refusal, claims, help};
 use crate::model::{Change, GaugeMerge, Labels, MetricType, Origin, SeriesKey, Timestamp};
 
@@ -37,10 +40,12 @@ pub(super) struct Events {
     news: Vec<News>,
     /// Whether other labels are collapsed than were shown last.
     collapses_changed: bool,
+    /// Writes down what happens to a series, so that it can happen again.
+    pub(super) pen: Pen,
 }
 
 #[derive(Debug)]
-struct EventFamily {
+pub(super) struct EventFamily {
     name: Arc<str>,
     kind: MetricType,
     help: Arc<str>,
@@ -92,6 +97,8 @@ pub(super) enum Owner<'a> {
     Known,
     /// The agent itself.
     Agent(&'a str),
+    /// Whoever it was for when it was written down, with these buckets.
+    Journal(Origin, &'a Arc<[f64]>),
 }
 
 impl Events {
@@ -140,7 +147,12 @@ impl Events {
             Some(family) => *family,
             None => self.make_family(owner, key)?,
         };
-        let Some(state) = self.family(family) else { return Err(Refusal::SeriesLimit) };
+        let Some(state) = self.family_mut(family) else { return Err(Refusal::SeriesLimit) };
+        if let Owner::Agent(help) = owner
+            && state.help.is_empty()
+        {
+            state.help = Arc::from(help);
+        }
         if state.kind != key.kind {
             return Err(Refusal::TypeConflict);
         }
@@ -149,7 +161,7 @@ impl Events {
         }
         let made = match owner {
             Owner::Known => return self.find_in_place(family, &key.labels).ok_or(Refusal::SenderLimit),
-            Owner::Agent(_) => self.make_series(family, &key.labels, Standing::Own, at),
+            Owner::Agent(_) | Owner::Journal(..) => self.make_series(family, &key.labels, Standing::Own, at),
             Owner::Events(config, _) if self.has_room(family, config, &key.labels) => {
                 self.make_series(family, &key.labels, Standing::Counted, at)
             }
@@ -221,9 +233,18 @@ impl Events {
 
     /// Reads on from where `cursor` stands, a bounded number of series; false at the end.
     pub(super) fn read(&self, cursor: &mut Cursor, reader: &mut impl Reader) -> bool {
+        self.visit(cursor, &mut |family, series| match series {
+            None => reader.family(&family.head()),
+            Some((index, live, reading)) => reader.series(self.slab.place(index), &live.labels, reading),
+        })
+    }
+
+    /// Goes on from where `cursor` stands, a bounded number of series; false at the end. A family comes without a series
+    /// first.
+    fn visit<'e>(&'e self, cursor: &mut Cursor, each: &mut impl FnMut(&'e EventFamily, Option<(u32, &'e Live, Reading<'e>)>)) -> bool {
         while let Some((family, fresh)) = self.family_at(cursor) {
             if fresh {
-                reader.family(&family.head());
+                each(family, None);
             }
             // Members are in order of their numbers, so one that is gone does not move the others past the cursor.
             let number = |index: &u32| self.slab.get(*index).map_or(0, |live| live.number);
@@ -235,7 +256,7 @@ impl Events {
                 if !cursor.passes(live.number, lines) {
                     return true;
                 }
-                reader.series(self.slab.place(*index), &live.labels, reading);
+                each(family, Some((*index, live, reading)));
             }
             cursor.leave();
         }
@@ -278,13 +299,12 @@ impl Events {
         let Some(live) = self.slab.get_mut(index) else { return Ok(()) };
         live.instrument.apply(sender, change)?;
         live.changed = at;
-        let merged = matches!(change, Change::Gauge { merge, .. } if *merge != GaugeMerge::Last);
-        let set = matches!(change, Change::Members(_));
-        if (merged || set)
-            && let Some(Some(family)) = self.families.get_mut(live.family as usize)
-        {
-            family.merged |= merged;
-            family.sets |= set;
+        if let Some(Some(family)) = self.families.get_mut(live.family as usize) {
+            family.merged |= matches!(change, Change::Gauge { merge, .. } if *merge != GaugeMerge::Last);
+            family.sets |= matches!(change, Change::Members(_));
+            let Live { number, labels, defined, instrument, .. } = live;
+            let (head, kept) = (family.head(), instrument.kept());
+            self.pen.note(&mut Subject { family: family.number, head, number: *number, labels, kept, defined }, change, at);
         }
         Ok(())
     }
@@ -294,6 +314,9 @@ impl Events {
         let (help, bounds, origin) = match owner {
             Owner::Agent(help) => (Arc::from(help), Arc::from([]), Origin::Agent),
             Owner::Known => return Err(Refusal::SenderLimit),
+            Owner::Journal(Origin::Events, bounds) => (help::of(name, *kind), Arc::clone(bounds), Origin::Events),
+            // Its help comes with whoever counts in it.
+            Owner::Journal(origin, bounds) => (Arc::from(""), Arc::clone(bounds), origin),
             Owner::Events(config, published) => {
                 if self.by_name.len() - self.own >= config.families_max {
                     return Err(Refusal::SeriesLimit);
@@ -336,13 +359,21 @@ impl Events {
     }
 
     fn make_series(&mut self, family: u32, labels: &Labels, standing: Standing, at: Timestamp) -> Option<Found> {
-        let (number, hash) = (self.slab.number(), self.hasher.hash_one(labels));
+        let number = self.slab.number();
+        self.make_numbered(family, labels, standing, number, at)
+    }
+
+    fn make_numbered(&mut self, family: u32, labels: &Labels, standing: Standing, number: u64, at: Timestamp) -> Option<Found> {
+        let hash = self.hasher.hash_one(labels);
         let state = self.families.get_mut(family as usize)?.as_mut()?;
         let instrument = Instrument::new(state.kind, &state.bounds);
-        let index = self.slab.insert(Live { family, labels: labels.clone(), instrument, changed: at, number, standing })?;
+        let index = self.slab.insert(Live { family, labels: labels.clone(), instrument, changed: at, number, standing, defined: false })?;
         let (slab, hasher) = (&self.slab, &self.hasher);
         state.by_labels.insert_unique(hash, index, |index| slab.get(*index).map_or(0, |live| hasher.hash_one(&live.labels)));
-        state.members.push(index);
+        // The last one by far most often; what was written down may come back in another order.
+        let behind = |other: &u32| slab.get(*other).is_some_and(|live| live.number < number);
+        let place = if state.members.last().is_none_or(behind) { state.members.len() } else { state.members.partition_point(behind) };
+        state.members.insert(place, index);
         state.counts.enter(standing);
         self.counts.enter(standing);
         Some(Found { index, applied: Applied { created: true, redirected: false } })
@@ -363,7 +394,8 @@ impl Events {
 
     /// Takes a series out that its family does not list any more.
     fn take_out(&mut self, index: u32) {
-        let Some(live) = self.slab.remove(index) else { return };
+        let Some(mut live) = self.slab.remove(index) else { return };
+        self.pen.gone(live.number, &mut live.defined);
         let hash = self.hasher.hash_one(&live.labels);
         self.counts.leave(live.standing);
         if let Some(Some(state)) = self.families.get_mut(live.family as usize) {
@@ -394,7 +426,7 @@ impl EventFamily {
         if self.kind == MetricType::Histogram { self.bounds.len() + 3 } else { 1 }
     }
 
-    fn head(&self) -> Head<'_> {
+    pub(super) fn head(&self) -> Head<'_> {
         Head { name: &self.name, kind: self.kind, help: &self.help, origin: self.origin, bounds: &self.bounds }
     }
 }

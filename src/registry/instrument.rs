@@ -41,6 +41,19 @@ pub(super) struct Senders {
     values: HashMap<u64, f64>,
 }
 
+/// What a series holds that outlives its senders.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kept<'a> {
+    /// A counter's total.
+    Total(f64),
+    /// What was written to a gauge last.
+    Level(f64),
+    /// The same, with its time in Unix seconds.
+    Stamped(f64, i64),
+    /// A histogram.
+    Histogram(&'a Histogram),
+}
+
 impl Instrument {
     /// A series before its first change.
     pub(super) fn new(kind: MetricType, bounds: &Arc<[f64]>) -> Self {
@@ -89,6 +102,17 @@ impl Instrument {
         if let Self::Set(set) = self {
             // Its room goes as well: most sets have far fewer members than their largest interval had.
             set.complete = Some(std::mem::take(&mut set.current).count());
+        }
+    }
+
+    /// What is kept when all senders are gone and the agent as well.
+    pub(super) fn kept(&self) -> Option<Kept<'_>> {
+        match self {
+            Self::Counter(total) => Some(Kept::Total(*total)),
+            Self::Gauge(Gauge::Last(value)) => Some(Kept::Level(*value)),
+            Self::Gauge(Gauge::Stamped(stamped)) => Some(Kept::Stamped(stamped.0, stamped.1)),
+            Self::Histogram(histogram) => Some(Kept::Histogram(histogram)),
+            Self::Gauge(Gauge::Senders(_)) | Self::Set(_) => None,
         }
     }
 

@@ -59,7 +59,7 @@ impl<'r> Merge<'r> {
     /// # Errors
     /// When the name has another type, a limit is reached, or the value would not be finite any more.
     pub fn apply(&mut self, pending: &mut Pending) -> Result<(), Refusal> {
-        let State { config, events, published } = &mut *self.state;
+        let State { config, events, published, .. } = &mut *self.state;
         let owner = if self.created < self.room { Owner::Events(config, published) } else { Owner::Known };
         match events.apply(owner, self.sender, pending, self.at) {
             Ok(applied) => {
@@ -84,5 +84,6 @@ impl<'r> Merge<'r> {
 impl Drop for Merge<'_> {
     fn drop(&mut self) {
         self.registry.metrics.merged(self.at, &mut self.state.events);
+        self.registry.wake(&mut self.state);
     }
 }

@@ -9,6 +9,7 @@ mod config;
 mod events;
 mod help;
 mod instrument;
+mod journal;
 mod merge;
 mod metrics;
 mod publish;
@@ -20,6 +21,9 @@ mod walk;
 pub use bounds::{Bounds, BoundsError};
 pub use config::{Buckets, Config};
 pub use help::described;
+pub use journal::{Journal, JournalConfig};
+#[doc(hidden)]
+pub use journal::{rehearse_files, rehearse_record};
 pub use merge::{Merge, Pending};
 pub use refusal::Refusal;
 pub use series::Place;
@@ -27,7 +31,7 @@ pub use task::{PART, run};
 pub use walk::{Cursor, Head, Reader, Reading};
 
 use std::hash::RandomState;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use self::events::Owner;
 use self::walk::Copies;
@@ -38,6 +42,9 @@ use crate::telemetry::Telemetry;
 #[derive(Debug)]
 pub struct Registry {
     state: Mutex<State>,
+    /// Wakes the journal's writer.
+    work: Condvar,
+    progress: journal::Progress,
     metrics: metrics::Metrics,
     members: RandomState,
 }
@@ -47,6 +54,8 @@ struct State {
     config: Config,
     events: events::Events,
     published: publish::Published,
+    /// The journal's writer sleeps until there is something to write.
+    writer_waits: bool,
 }
 
 impl Registry {
@@ -54,7 +63,9 @@ impl Registry {
     #[must_use]
     pub fn new(config: &Config, telemetry: &Telemetry) -> Arc<Self> {
         let state = State { config: config.clone(), ..State::default() };
-        Arc::new(Self { state: Mutex::new(state), metrics: metrics::Metrics::new(telemetry), members: RandomState::new() })
+        let (work, progress) = (Condvar::new(), journal::Progress::default());
+        let (metrics, members) = (metrics::Metrics::new(telemetry), RandomState::new());
+        Arc::new(Self { state: Mutex::new(state), work, progress, metrics, members })
     }
 
     /// Takes new limits and buckets. Series that exist stay, and a histogram keeps the buckets it began with.
@@ -142,16 +153,27 @@ impl Registry {
     }
 
     /// Reads all series that events have made, a piece at a time: a series that changes meanwhile shows its old value or
-    /// its new one, one that is made meanwhile may be missing.
+    /// its new one, one that is made meanwhile may be missing. At the end what was read can be shown: see
+    /// [`Registry::settle`].
     pub fn walk(&self, reader: &mut impl Reader) {
         let mut cursor = Cursor::default();
         while self.read_on(&mut cursor, reader) {}
     }
 
-    /// Reads the next piece of a walk, for a reader that does something else in between; false at the end.
+    /// Reads the next piece of a walk, for a reader that does something else in between; false at the end. What was read can
+    /// be shown: see [`Registry::settle`].
     pub fn read_on(&self, cursor: &mut Cursor, reader: &mut impl Reader) -> bool {
         cursor.begin();
-        self.state().events.read(cursor, reader)
+        let more = self.state().events.read(cursor, reader);
+        self.settle();
+        more
+    }
+
+    /// Wakes the journal's writer where it sleeps and there is something to write.
+    fn wake(&self, state: &mut State) {
+        if state.events.pen.holds() && std::mem::take(&mut state.writer_waits) {
+            self.work.notify_one();
+        }
     }
 
     /// What has happened that whoever runs the agent has to know, since this was asked last.

@@ -33,6 +33,8 @@ pub(super) struct Live {
     /// Its number in order of creation, never given twice.
     pub(super) number: u64,
     pub(super) standing: Standing,
+    /// Whether the journal knows the number.
+    pub(super) defined: bool,
 }
 
 /// All series.
@@ -71,6 +73,21 @@ impl Slab {
 
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Live> {
         self.slots.get_mut(index as usize)?.live.as_mut()
+    }
+
+    /// Makes sure that no number up to this one is given again.
+    pub(super) fn pass(&mut self, number: u64) {
+        self.numbers = self.numbers.max(number);
+    }
+
+    /// The highest number that was given.
+    pub(super) const fn highest(&self) -> u64 {
+        self.numbers
+    }
+
+    /// All series with their indices.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Live)> {
+        (0..).zip(&mut self.slots).filter_map(|(index, slot)| Some((index, slot.live.as_mut()?)))
     }
 
     /// The next series' number.

@@ -7,7 +7,7 @@ use crate::model::{Family, Histogram, Labels, MetricType, Origin, Series, Value}
 
 /// So many lines of a scrape are read at a time: some hundredths of a millisecond, and no more text than a processor's
 /// cache holds.
-const PIECE: usize = 1024;
+pub(super) const PIECE: usize = 1024;
 /// So many families without their series are read at a time.
 pub(super) const HEADS: usize = 1024;
 

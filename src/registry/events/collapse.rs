@@ -14,7 +14,7 @@ use crate::registry::Config;
 use crate::registry::series::Standing;
 
 /// What stands for the values of a label that has too many.
-const OTHER: &str = "__other__";
+pub(super) const OTHER: &str = "__other__";
 /// The label that is replaced after all others: `job` in history comes from it.
 const LAST: &str = "service_name";
 /// So many labels of a metric are replaced. What does not fit then goes to one series.
