@@ -17,6 +17,7 @@ use super::quota::Quota;
 use super::senders::{PATIENCE, Senders};
 use super::sequence::Sequence;
 use super::statsd::{self, Check, Decoded, Line, Occurrence};
+use super::totals::Totals;
 use super::{Config, Refusal, json};
 use crate::clock;
 use crate::model::{Event, Timestamp};
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) peers: Peers,
     /// What they have lost, by name.
     pub(super) senders: Senders,
+    totals: Totals,
     allowed: Allowed,
     config: Mutex<Arc<Config>>,
     /// How many configurations there have been: a cheap way for every intake to notice a new one.
@@ -54,6 +56,7 @@ impl Shared {
             metrics: Metrics::new(telemetry),
             peers: Peers::new(proc),
             senders: Senders::new(Arc::clone(&registry), config.senders_max, clock::now()),
+            totals: Totals::new(Arc::clone(&registry), clock::now()),
             allowed,
             config: Mutex::new(Arc::new(config.clone())),
             generation: AtomicU64::new(0),
@@ -81,9 +84,7 @@ impl Shared {
 
     /// Counts and tells of something that came from a process that may not send.
     pub(super) fn turn_away(&self, peer: &Peer, log: &Log, at: Timestamp) {
-        let mut tally = Tally::default();
-        tally.refuse(Refusal::NotAllowed, 1);
-        self.metrics.add(&tally);
+        self.totals.refuse(Refusal::NotAllowed, at);
         self.senders.lose(peer.name(), Refusal::NotAllowed.into(), 1, at);
         log.turned_away(peer);
     }
@@ -302,8 +303,10 @@ impl Intake {
         self.notes.lose(Loss::GAP, lost);
         let mut ledger = (!self.notes.is_empty()).then(|| self.shared.senders.write(&mut self.notes, at));
         // A table can be full without a change: of identities whose events were all refused.
-        if !self.table.is_empty() || self.table.is_full() || ledger.is_some() {
+        let has_changes = !self.table.is_empty() || self.table.is_full() || ledger.is_some();
+        if has_changes || self.tally.has_counts() {
             let room = self.peer.account().series_left(self.quota, at);
+            let mut totals = self.shared.totals.rows();
             let mut merge = self.shared.registry.merge(self.sender, at);
             merge.limit(room);
             let all_refused = self.table.hand_over(&mut merge);
@@ -311,8 +314,9 @@ impl Intake {
             if let Some(ledger) = &mut ledger {
                 ledger.hand_over(&mut merge);
             }
+            totals.hand_over(&mut merge, &mut self.tally);
             // The registry is not to wait for the log.
-            drop((merge, ledger));
+            drop((merge, totals, ledger));
             if created > 0 {
                 self.peer.account().series_made(created, self.quota, at);
             }
@@ -324,9 +328,14 @@ impl Intake {
             }
             if !self.notes.is_empty() {
                 let mut ledger = self.shared.senders.write(&mut self.notes, at);
-                ledger.hand_over(&mut self.shared.registry.merge(self.sender, at));
+                let mut totals = self.shared.totals.rows();
+                let mut merge = self.shared.registry.merge(self.sender, at);
+                ledger.hand_over(&mut merge);
+                totals.hand_over(&mut merge, &mut self.tally);
             }
-            self.shared.metrics.batch();
+            if has_changes {
+                self.shared.metrics.batch();
+            }
         }
         self.shared.metrics.add(&std::mem::take(&mut self.tally));
     }

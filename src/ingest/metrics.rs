@@ -88,6 +88,18 @@ impl Tally {
         }
     }
 
+    /// True when there are events or refusals in it.
+    pub(super) fn has_counts(&self) -> bool {
+        self.events.iter().chain(&self.refused).any(|count| *count > 0)
+    }
+
+    /// Takes out events by kind and refusals by reason.
+    pub(super) fn take_counts(&mut self) -> ([u64; Kind::ALL.len()], [u64; Refusal::ALL.len()]) {
+        let taken = (self.events, self.refused);
+        (self.events, self.refused) = ([0; Kind::ALL.len()], [0; Refusal::ALL.len()]);
+        taken
+    }
+
     pub(super) fn refuse(&mut self, reason: Refusal, events: u64) {
         if let Some(count) = self.refused.get_mut(reason as usize) {
             *count += events;
@@ -98,8 +110,6 @@ impl Tally {
 /// Ingest's own metrics.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    events: [IntCounter; Kind::ALL.len()],
-    refused: [IntCounter; Refusal::ALL.len()],
     bytes: IntCounter,
     lines: IntCounter,
     batches: IntCounter,
@@ -119,12 +129,6 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn new(telemetry: &Telemetry) -> Self {
-        let events = telemetry.counters("sidewatch_ingest_events_total", "Events that were received and understood, by kind.", &["kind"]);
-        let refused = telemetry.counters(
-            "sidewatch_ingest_refused_total",
-            "Lines, frames and events that were received and are not counted, by reason; an event of several series may count more than once.",
-            &["reason"],
-        );
         let errors = telemetry.counters("sidewatch_ingest_errors_total", "Failed operations on sockets, by operation.", &["operation"]);
         for operation in ["accept", "read", "receive"] {
             errors.with_label_values(&[operation]);
@@ -138,8 +142,6 @@ impl Metrics {
             closed.with_label_values(&[reason]);
         }
         Self {
-            events: Kind::ALL.map(|kind| events.with_label_values(&[kind.as_str()])),
-            refused: Refusal::ALL.map(|reason| refused.with_label_values(&[reason.as_str()])),
             bytes: telemetry.counter("sidewatch_ingest_bytes_total", "Bytes received on all sockets."),
             lines: telemetry.counter("sidewatch_ingest_lines_total", "Lines received on all sockets, of both languages."),
             batches: telemetry.counter("sidewatch_ingest_batches_total", "Batches of changes handed to the registry."),
@@ -170,17 +172,13 @@ impl Metrics {
         }
     }
 
-    /// Adds what a session has counted.
+    /// Adds what a session has counted, events and refusals apart: those are the registry's.
     pub(super) fn add(&self, tally: &Tally) {
         self.bytes.inc_by(tally.bytes);
         self.lines.inc_by(tally.lines);
         self.abandoned.inc_by(tally.abandoned);
         self.repeated_tags.inc_by(tally.repeated_tags);
         self.ignored_fields.inc_by(tally.ignored_fields);
-        let events = self.events.iter().zip(tally.events);
-        for (counter, count) in events.chain(self.refused.iter().zip(tally.refused)).filter(|(_, count)| *count > 0) {
-            counter.inc_by(count);
-        }
     }
 
     /// How many processes there are, and how many more have ended.
@@ -191,25 +189,5 @@ impl Metrics {
 
     pub(super) fn batch(&self) {
         self.batches.inc();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reason_has_a_place_of_its_own() {
-        let telemetry = Telemetry::new();
-        let metrics = Metrics::new(&telemetry);
-        let mut tally = Tally::default();
-        for (events, reason) in (1..).zip(Refusal::ALL) {
-            tally.refuse(reason, events);
-        }
-        metrics.add(&tally);
-        for (events, reason) in (1..).zip(Refusal::ALL) {
-            let series = Refusal::ALL.iter().position(|other| *other == reason).expect("listed");
-            assert_eq!(metrics.refused[series].get(), events, "{reason:?}");
-        }
     }
 }

@@ -37,6 +37,7 @@ mod session;
 mod shape;
 mod statsd;
 mod task;
+mod totals;
 
 pub use address::{InternetAddress, InternetAddressError};
 pub use config::{Allow, Config, ConfigError, DatagramConfig, FrameBytes, MAX_FRAME, Mode, SocketConfig, TcpConfig, UdpConfig};
@@ -52,10 +53,10 @@ use crate::telemetry::MetricDoc;
 
 /// The metrics of ingest's own that live in the registry: what the documentation says of them.
 pub fn described() -> impl Iterator<Item = MetricDoc> {
-    senders::DESCRIBED.into_iter().map(|((name, kind, help), labels)| MetricDoc {
-        name: name.to_owned(),
-        kind,
-        help: help.to_owned(),
-        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
-    })
+    let doc = |name: &str, kind, help: &str, labels: &[&str]| {
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        MetricDoc { name: name.to_owned(), kind, help: help.to_owned(), labels }
+    };
+    let of_senders = senders::DESCRIBED.into_iter().map(move |((name, kind, help), labels)| doc(name, kind, help, labels));
+    of_senders.chain(totals::DESCRIBED.into_iter().map(move |(name, kind, help, label)| doc(name, kind, help, &[label])))
 }

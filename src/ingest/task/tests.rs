@@ -434,7 +434,7 @@ async fn what_waits_on_udp_when_it_stops_is_counted() {
 
 /// How many events were refused by this reason.
 fn refused(agent: &Agent, reason: &str) -> f64 {
-    let families = agent.telemetry.families();
+    let families = agent.registry.families();
     let family = families.iter().find(|family| &*family.name == "sidewatch_ingest_refused_total").expect("a family");
     let series = family.series.iter().find(|series| series.labels.iter().any(|(_, value)| value == reason)).expect("a series");
     if let Value::Number(value) = series.value { value } else { f64::NAN }
