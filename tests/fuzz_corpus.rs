@@ -13,7 +13,8 @@ mod bodies;
 type Body = fn(&[u8]);
 
 /// Every target by the name of its folder.
-const TARGETS: [(&str, Body); 3] = [("frame", bodies::frame), ("json", bodies::json), ("statsd", bodies::statsd)];
+const TARGETS: [(&str, Body); 4] =
+    [("frame", bodies::frame), ("journal", bodies::journal), ("json", bodies::json), ("statsd", bodies::statsd)];
 
 /// The corpus stays small enough for a repository.
 const BYTES_MAX: u64 = 1 << 20;

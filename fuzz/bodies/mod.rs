@@ -4,11 +4,13 @@
 #![allow(dead_code, reason = "every target uses a part of it")]
 
 mod frame;
+mod journal;
 mod json;
 mod outcome;
 mod statsd;
 
 pub(crate) use frame::frame;
+pub(crate) use journal::journal;
 pub(crate) use json::json;
 pub(crate) use statsd::statsd;
 
