@@ -17,6 +17,8 @@ mod clients;
 mod events;
 #[path = "../soak/exactness.rs"]
 mod exactness;
+#[path = "../soak/kill.rs"]
+mod kill;
 mod life;
 mod load;
 #[path = "../soak/overload.rs"]

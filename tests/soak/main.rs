@@ -11,6 +11,7 @@
 
 mod exactness;
 mod figures;
+mod kill;
 mod overload;
 mod recorded_run;
 #[allow(dead_code, unused_imports, reason = "shared with the end-to-end tests")]

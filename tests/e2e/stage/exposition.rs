@@ -40,6 +40,16 @@ impl Exposition {
             .sum()
     }
 
+    /// All samples by series.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.samples.iter().map(|(series, value)| (series.as_str(), *value))
+    }
+
+    /// The sum over the series of this name that hold `text`.
+    pub(crate) fn matching(&self, name: &str, text: &str) -> f64 {
+        self.samples().filter(|(series, _)| series.split('{').next() == Some(name) && series.contains(text)).map(|(_, value)| value).sum()
+    }
+
     /// The cumulative buckets of a histogram, added up over the series whose labels hold all of `labels`: each bound with its count.
     pub(crate) fn buckets(&self, name: &str, labels: &[&str]) -> Vec<(f64, f64)> {
         let bucket = format!("{name}_bucket");
