@@ -1,14 +1,11 @@
 //! What became of some bytes, in a form that can be compared.
 
-use sidewatch::ingest::{Config, Probe, Sender, Transport};
+use sidewatch::ingest::{Config, Counts, Probe, Sender, Transport};
 use sidewatch::model::{Family, Timestamp};
 use sidewatch::registry;
 
 /// Some time or other.
 pub(crate) const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-
-/// Counters by the values of their labels.
-type Counts = Vec<(Vec<String>, f64)>;
 
 /// Everything that senders have brought about.
 #[derive(Debug, PartialEq)]
@@ -29,13 +26,15 @@ impl Outcome {
         act(&probe);
         probe.turn_sets();
         probe.look(AT.plus_millis(1000));
+        let mut counters = probe.counters();
+        let mut counted = |name: &str| counters.remove(name).unwrap_or_default();
         Self {
             families: probe.families(),
-            refused: probe.counted("sidewatch_ingest_refused_total"),
-            events: probe.counted("sidewatch_ingest_events_total"),
-            lines: total(&probe.counted("sidewatch_ingest_lines_total")),
-            lost: probe.counted("sidewatch_ingest_lost_total"),
-            highest: probe.counted("sidewatch_ingest_sender_sequence"),
+            refused: counted("sidewatch_ingest_refused_total"),
+            events: counted("sidewatch_ingest_events_total"),
+            lines: total(&counted("sidewatch_ingest_lines_total")),
+            lost: counted("sidewatch_ingest_lost_total"),
+            highest: counted("sidewatch_ingest_sender_sequence"),
         }
     }
 

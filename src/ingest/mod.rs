@@ -45,7 +45,7 @@ pub use conformance::{Conformance, conformance};
 pub use dialect::{BareTags, Dialect, TagStyle};
 pub use listener::{ListenError, Passed, Sockets};
 #[doc(hidden)]
-pub use probe::{Probe, Sender, Transport, payloads};
+pub use probe::{Counts, Probe, Sender, Transport, payloads};
 pub use reason::Refusal;
 pub use task::{Ingest, run};
 

@@ -2,6 +2,7 @@
 //! became of them can be looked at. It is here for the protocol's test vectors and the fuzz targets, which are programs of
 //! their own while the decoders are private; nothing of it is an interface, so the documentation does not show it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::dialect::{Language, TagStyles};
@@ -13,6 +14,9 @@ use super::{Config, Refusal};
 use crate::model::{Family, Origin, Timestamp, Value};
 use crate::registry::{self, Registry};
 use crate::telemetry::Telemetry;
+
+/// A counter's values by those of its labels.
+pub type Counts = Vec<(Vec<String>, f64)>;
 
 /// A registry with nothing in it, and senders to fill it.
 #[derive(Debug)]
@@ -72,14 +76,22 @@ impl Probe {
 
     /// One of the agent's own counters: how far it has come, by the values of its labels in order of their names.
     #[must_use]
-    pub fn counted(&self, name: &str) -> Vec<(Vec<String>, f64)> {
-        let families = self.telemetry.families().into_iter().chain(self.registry.families());
-        let series = families.filter(|family| &*family.name == name).flat_map(|family| family.series);
-        let rows = series.filter_map(|series| match series.value {
-            Value::Number(value) if value > 0.0 => Some((series.labels.iter().map(|(_, value)| value.to_owned()).collect(), value)),
-            Value::Number(_) | Value::Histogram(_) => None,
-        });
-        rows.collect()
+    pub fn counted(&self, name: &str) -> Counts {
+        self.counters().remove(name).unwrap_or_default()
+    }
+
+    /// The same of all of them that have come any way, by their names.
+    #[must_use]
+    pub fn counters(&self) -> BTreeMap<String, Counts> {
+        let mut counters: BTreeMap<String, Counts> = BTreeMap::new();
+        for family in self.telemetry.families().into_iter().chain(self.registry.families()) {
+            let rows = family.series.iter().filter_map(|series| match series.value {
+                Value::Number(value) if value > 0.0 => Some((series.labels.iter().map(|(_, value)| value.to_owned()).collect(), value)),
+                Value::Number(_) | Value::Histogram(_) => None,
+            });
+            counters.entry(family.name.to_string()).or_default().extend(rows);
+        }
+        counters
     }
 }
 
