@@ -101,7 +101,7 @@ table=() json=()
 for series in $all_series; do
     name=s$series
     scrapes=$((series > 20000 ? seconds : 4 * seconds))
-    start "$name" "ingest: {stream: {path: $folder/$name/stream.sock}, datagram: {path: $folder/$name/datagram.sock}}
+    start "$name" "ingest: {stream: {path: $folder/$name/stream.sock}, datagram: {path: $folder/$name/datagram.sock}, series_per_sender_max: 1000000}
 registry:
   series_max: 1000000
   series_per_metric_max: 1000000

@@ -13,6 +13,8 @@
 )]
 
 mod activation;
+#[path = "../soak/attack.rs"]
+mod attack;
 mod clients;
 mod events;
 #[path = "../soak/exactness.rs"]

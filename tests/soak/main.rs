@@ -9,6 +9,7 @@
     reason = "this is a test"
 )]
 
+mod attack;
 mod exactness;
 mod figures;
 mod kill;

@@ -130,7 +130,6 @@ impl Agent {
     }
 
     /// What the kernel says about its memory, in KiB: `VmRSS`, `VmHWM`, `RssAnon`.
-    #[allow(dead_code, reason = "the soak tests ask for it")]
     pub(crate) fn status_kib(&self, key: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find(|line| line.split(':').next() == Some(key)).unwrap();
