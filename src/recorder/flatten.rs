@@ -1,111 +1,198 @@
-//! Families into samples: one for each line that a scrape would show, with `job` and `instance` attached; an `up` for
-//! each job; a stale marker for each series that is gone.
+//! Live series into samples: one for each line that a scrape would show; an `up` for each job; a stale marker for each
+//! series that is gone.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::model::{Family, FloatStyle, Labels, METRIC_NAME, Origin, Series, Value, format_float, stale_marker};
+use super::Identity;
+use super::identity::Sets;
+use super::jobs::{JobId, Jobs};
+use crate::model::{Family, Labels, Origin, Value, stale_marker};
+use crate::registry::{Head, Place, Reader, Reading};
 
-/// What the series of this agent are called in history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The label `instance` of every series.
-    pub instance: String,
-    /// The job of series from the host.
-    pub host_job: String,
-    /// The job of series from events that name no service.
-    pub events_job: String,
-    /// The job of the agent's own series.
-    pub agent_job: String,
+/// A series as it was seen last.
+#[derive(Debug)]
+struct Known {
+    sets: Sets,
+    job: JobId,
+    seen: u64,
 }
-
-/// Which series of a scrape one live series becomes: one for a number, several for a histogram.
-type Key = (Arc<str>, Labels);
 
 /// Remembers the finished label sets between ticks, so that a tick makes labels only for series that are new.
 #[derive(Debug)]
 pub struct Flattener {
     identity: Identity,
-    known: HashMap<Key, Vec<Labels>>,
-    jobs: BTreeSet<String>,
+    /// Series of events, by the slots that they have in the registry.
+    live: Vec<Option<(Place, Known)>>,
+    /// Series that someone has handed in whole.
+    standing: HashMap<(Arc<str>, Labels), Known>,
+    jobs: Jobs,
+    tick: u64,
+    samples: Vec<(Labels, f64)>,
 }
 
 impl Flattener {
     /// One that has seen nothing yet.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
-        Self { identity, known: HashMap::new(), jobs: BTreeSet::new() }
+        let (live, standing, jobs, samples) = Default::default();
+        Self { identity, live, standing, jobs, tick: 0, samples }
     }
 
-    /// The samples of one tick.
-    pub fn flatten(&mut self, families: &[Family]) -> Vec<(Labels, f64)> {
-        let mut samples = Vec::with_capacity(self.known.len() + self.known.len() / 8);
-        let mut before = std::mem::take(&mut self.known);
-        let mut jobs = BTreeSet::from([self.identity.host_job.clone(), self.identity.agent_job.clone()]);
-        let mut host_seen = false;
-        for family in families {
-            host_seen |= family.origin == Origin::Host && !family.series.is_empty();
-            for series in &family.series {
-                let key = (Arc::clone(&family.name), series.labels.clone());
-                let labels = before.remove(&key).unwrap_or_else(|| self.label_sets(family, series));
-                let job = self.job(family.origin, &series.labels);
-                if !jobs.contains(job) {
-                    jobs.insert(job.to_owned());
-                }
-                samples.extend(labels.iter().cloned().zip(values(&series.value)));
-                self.known.insert(key, labels);
-            }
-        }
-        samples.extend(before.into_values().flatten().map(|labels| (labels, stale_marker())));
-        for job in &jobs {
-            let up = if *job == self.identity.host_job { f64::from(u8::from(host_seen)) } else { 1.0 };
-            samples.push((self.up(job), up));
-        }
-        samples.extend(self.jobs.difference(&jobs).map(|gone| (self.up(gone), stale_marker())));
-        self.jobs = jobs;
-        samples
-    }
-
-    fn up(&self, job: &str) -> Labels {
-        Labels::from_pairs([(METRIC_NAME, "up"), ("instance", &self.identity.instance), ("job", job)])
-    }
-
-    fn job<'a>(&'a self, origin: Origin, labels: &'a Labels) -> &'a str {
-        match origin {
-            Origin::Host => &self.identity.host_job,
-            Origin::Agent => &self.identity.agent_job,
-            Origin::Events => labels.get("service_name").unwrap_or(&self.identity.events_job),
-        }
-    }
-
-    /// In the order of [`values`].
-    fn label_sets(&self, family: &Family, series: &Series) -> Vec<Labels> {
-        let mut target = series.labels.to_builder();
-        target.set("instance", &self.identity.instance).set("job", self.job(family.origin, &series.labels));
-        let named = |suffix: &str, le: Option<f64>| {
-            let mut labels = target.clone();
-            labels.set(METRIC_NAME, &format!("{}{suffix}", family.name));
-            if let Some(le) = le {
-                labels.set("le", &format_float(le, FloatStyle::Canonical));
-            }
-            labels.build()
-        };
-        match &series.value {
-            Value::Number(_) => vec![named("", None)],
-            Value::Histogram(histogram) => {
-                let buckets = histogram.cumulative().map(|(bound, _)| named("_bucket", Some(bound)));
-                buckets.chain([named("_sum", None), named("_count", None)]).collect()
-            }
-        }
+    /// Begins a tick.
+    pub fn begin(&mut self) -> Tick<'_> {
+        self.tick += 1;
+        self.samples.clear();
+        Tick { flattener: self, family: None, new: Vec::new(), made: Vec::new(), gone: Vec::new(), host_seen: false }
     }
 }
 
-fn values(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Number(number) => vec![*number],
-        Value::Histogram(histogram) => {
-            let buckets = histogram.cumulative().map(|(_, count)| count as f64);
-            buckets.chain([histogram.sum, histogram.count() as f64]).collect()
+/// The samples of one moment, as they come together.
+#[derive(Debug)]
+pub struct Tick<'f> {
+    flattener: &'f mut Flattener,
+    /// The family that is being read.
+    family: Option<(Arc<str>, Origin)>,
+    /// Series that have been seen for the first time and have no labels yet.
+    new: Vec<New>,
+    /// The labels of all that are new at this tick.
+    made: Vec<Labels>,
+    /// Series whose slots others have now.
+    gone: Vec<Sets>,
+    host_seen: bool,
+}
+
+#[derive(Debug)]
+struct New {
+    place: Place,
+    name: Arc<str>,
+    origin: Origin,
+    labels: Labels,
+    bounds: Option<Arc<[f64]>>,
+    values: Vec<f64>,
+}
+
+impl<'f> Tick<'f> {
+    /// Takes families that are there whole.
+    pub fn take(&mut self, families: &[Family]) {
+        let Flattener { identity, standing, jobs, tick, samples, .. } = &mut *self.flattener;
+        for family in families {
+            self.host_seen |= family.origin == Origin::Host && !family.series.is_empty();
+            for series in &family.series {
+                let reading = match &series.value {
+                    Value::Number(number) => Reading::Number(*number),
+                    Value::Histogram(histogram) => Reading::Histogram(histogram),
+                };
+                let known = standing.entry((Arc::clone(&family.name), series.labels.clone())).or_insert_with(|| {
+                    let sets = identity.label_sets(&family.name, family.origin, &series.labels, bounds(reading));
+                    self.made.extend_from_slice(sets.as_slice());
+                    Known { sets, job: jobs.enter(identity.job(family.origin, &series.labels), *tick), seen: 0 }
+                });
+                known.seen = *tick;
+                jobs.see(known.job, *tick);
+                each_value(reading, known.sets.as_slice(), |labels, value| samples.push((labels.clone(), value)));
+            }
+        }
+    }
+
+    /// Makes labels for what is new: that takes its time, and the registry is not to wait for it.
+    pub fn label_new(&mut self) {
+        let Flattener { identity, live, jobs, tick, samples, .. } = &mut *self.flattener;
+        for new in self.new.drain(..) {
+            let sets = identity.label_sets(&new.name, new.origin, &new.labels, new.bounds.as_ref());
+            samples.extend(sets.as_slice().iter().cloned().zip(new.values));
+            self.made.extend_from_slice(sets.as_slice());
+            let job = jobs.enter(identity.job(new.origin, &new.labels), *tick);
+            let slot = new.place.slot();
+            if live.len() <= slot {
+                live.resize_with(slot + 1, || None);
+            }
+            if let Some(place) = live.get_mut(slot)
+                && let Some((_, before)) = place.replace((new.place, Known { sets, job, seen: *tick }))
+            {
+                self.gone.push(before.sets);
+            }
+        }
+    }
+
+    /// Ends the tick: everything that was seen, what has gone since the last tick, and which jobs there are.
+    #[must_use]
+    pub fn end(mut self) -> &'f [(Labels, f64)] {
+        self.label_new();
+        let Flattener { identity, live, standing, jobs, tick, samples } = self.flattener;
+        let tick = *tick;
+        let mut gone = self.gone;
+        for place in live.iter_mut() {
+            gone.extend(place.take_if(|(_, known)| known.seen != tick).map(|(_, known)| known.sets));
+        }
+        gone.extend(standing.extract_if(|_, known| known.seen != tick).map(|(_, known)| known.sets));
+        // A series that has gone and come back under another handle, or another hand, goes on.
+        let made: HashSet<Labels> = if gone.is_empty() { HashSet::new() } else { self.made.into_iter().collect() };
+        let ended = gone.iter().flat_map(Sets::as_slice).filter(|labels| !made.contains(*labels));
+        samples.extend(ended.map(|labels| (labels.clone(), stale_marker())));
+        // These two are there whether they have series or not.
+        jobs.enter(&identity.host_job, tick);
+        jobs.enter(&identity.agent_job, tick);
+        jobs.end(tick, |job, seen| {
+            let value = match seen {
+                false => stale_marker(),
+                true if *job == *identity.host_job => f64::from(u8::from(self.host_seen)),
+                true => 1.0,
+            };
+            samples.push((identity.up(job), value));
+        });
+        samples
+    }
+}
+
+impl Reader for Tick<'_> {
+    fn family(&mut self, head: &Head<'_>) {
+        self.family = Some((Arc::clone(head.name), head.origin));
+    }
+
+    fn series(&mut self, place: Place, labels: &Labels, reading: Reading<'_>) {
+        let Flattener { live, jobs, tick, samples, .. } = &mut *self.flattener;
+        if let Some(Some((at, known))) = live.get_mut(place.slot())
+            && *at == place
+        {
+            known.seen = *tick;
+            jobs.see(known.job, *tick);
+            each_value(reading, known.sets.as_slice(), |labels, value| samples.push((labels.clone(), value)));
+            return;
+        }
+        let Some((name, origin)) = &self.family else { return };
+        let mut values = Vec::new();
+        each_value(reading, std::iter::repeat(()), |(), value| values.push(value));
+        let (name, bounds) = (Arc::clone(name), bounds(reading).cloned());
+        self.new.push(New { place, name, origin: *origin, labels: labels.clone(), bounds, values });
+    }
+}
+
+const fn bounds(reading: Reading<'_>) -> Option<&Arc<[f64]>> {
+    match reading {
+        Reading::Number(_) => None,
+        Reading::Histogram(histogram) => Some(&histogram.bounds),
+    }
+}
+
+/// The values of a series in the order of its label sets.
+fn each_value<T>(reading: Reading<'_>, sets: impl IntoIterator<Item = T>, mut each: impl FnMut(T, f64)) {
+    let mut sets = sets.into_iter();
+    let mut put = |value| {
+        if let Some(set) = sets.next() {
+            each(set, value);
+        }
+    };
+    match reading {
+        Reading::Number(number) => put(number),
+        Reading::Histogram(histogram) => {
+            let mut total = 0;
+            for (_, count) in histogram.cumulative() {
+                put(count as f64);
+                total = count;
+            }
+            put(histogram.sum);
+            put(total as f64);
         }
     }
 }
@@ -113,11 +200,43 @@ fn values(value: &Value) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Histogram, MetricType, is_stale};
+    use crate::model::{Change, GaugeMerge, GaugeOp, Histogram, MetricType, Series, SeriesKey, Timestamp, is_stale};
+    use crate::registry::{Config, Cursor, Pending, Registry};
+    use crate::telemetry::Telemetry;
 
     fn flattener() -> Flattener {
         let identity = Identity { instance: "h1".into(), host_job: "node".into(), events_job: "app".into(), agent_job: "sidewatch".into() };
         Flattener::new(identity)
+    }
+
+    fn flatten(flattener: &mut Flattener, families: &[Family]) -> Vec<String> {
+        let mut tick = flattener.begin();
+        tick.take(families);
+        lines(tick.end())
+    }
+
+    /// All that the registry's events have made.
+    fn walk(flattener: &mut Flattener, registry: &Registry) -> Vec<String> {
+        let mut tick = flattener.begin();
+        let mut cursor = Cursor::default();
+        while registry.read_on(&mut cursor, &mut tick) {
+            tick.label_new();
+        }
+        lines(tick.end()).into_iter().filter(|line| !line.starts_with("up{")).collect()
+    }
+
+    fn registry() -> Arc<Registry> {
+        Registry::new(&Config::default(), &Telemetry::new())
+    }
+
+    fn send(registry: &Registry, name: &str, service: &str, kind: MetricType, change: Change) {
+        let key = SeriesKey { name: name.into(), kind, labels: Labels::from_pairs([("service_name", service)]) };
+        assert_eq!(registry.merge(7, Timestamp::from_millis(0)).apply(&mut Pending::new(key, change)), Ok(()));
+    }
+
+    /// A gauge that is there for as long as its sender is.
+    fn send_gauge(registry: &Registry, name: &str, value: f64) {
+        send(registry, name, "a", MetricType::Gauge, Change::Gauge { value, op: GaugeOp::Set, merge: GaugeMerge::Max });
     }
 
     fn lines(samples: &[(Labels, f64)]) -> Vec<String> {
@@ -139,7 +258,7 @@ mod tests {
         let events =
             Family::new("orders_total", MetricType::Counter, "Orders.", Origin::Events).with(orders, 3.0).with(Labels::empty(), 1.0);
         assert_eq!(
-            lines(&flattener().flatten(&[load(0.5), events])),
+            flatten(&mut flattener(), &[load(0.5), events]),
             [
                 r#"node_load1{instance="h1", job="node"} 0.5"#,
                 r#"orders_total{instance="h1", job="app"} 1"#,
@@ -154,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_host_that_cannot_be_seen_is_down() {
-        assert!(lines(&flattener().flatten(&[])).contains(&r#"up{instance="h1", job="node"} 0"#.to_owned()));
+        assert!(flatten(&mut flattener(), &[]).contains(&r#"up{instance="h1", job="node"} 0"#.to_owned()));
     }
 
     #[test]
@@ -164,7 +283,7 @@ mod tests {
         histogram.observe(2.0, 1);
         let mut family = Family::new("t_seconds", MetricType::Histogram, "T.", Origin::Agent);
         family.series.push(Series { labels: Labels::empty(), value: Value::Histogram(histogram) });
-        let lines = lines(&flattener().flatten(&[family]));
+        let lines = flatten(&mut flattener(), &[family]);
         for line in [
             r#"t_seconds_bucket{instance="h1", job="sidewatch", le="+Inf"} 2"#,
             r#"t_seconds_bucket{instance="h1", job="sidewatch", le="0.5"} 1"#,
@@ -178,8 +297,79 @@ mod tests {
     #[test]
     fn a_series_that_is_gone_ends_with_one_marker() {
         let mut flattener = flattener();
-        flattener.flatten(&[load(1.0)]);
-        assert!(lines(&flattener.flatten(&[])).contains(&r#"node_load1{instance="h1", job="node"} stale"#.to_owned()));
-        assert!(!lines(&flattener.flatten(&[])).iter().any(|line| line.starts_with("node_load1")));
+        flatten(&mut flattener, &[load(1.0)]);
+        assert!(flatten(&mut flattener, &[]).contains(&r#"node_load1{instance="h1", job="node"} stale"#.to_owned()));
+        assert!(!flatten(&mut flattener, &[]).iter().any(|line| line.starts_with("node_load1")));
+    }
+
+    #[test]
+    fn a_job_without_series_ends_with_one_marker() {
+        let mut flattener = flattener();
+        let family = |service| {
+            let labels = Labels::from_pairs([("service_name", service)]);
+            Family::new("orders_total", MetricType::Counter, "Orders.", Origin::Events).with(labels, 1.0)
+        };
+        let up = |lines: Vec<String>| lines.into_iter().filter(|line| line.contains("up{") && line.contains("job=\"s")).collect::<Vec<_>>();
+        let line = |job: &str, value: &str| format!("up{{instance=\"h1\", job=\"{job}\"}} {value}");
+        assert_eq!(up(flatten(&mut flattener, &[family("s1")])), [line("s1", "1"), line("sidewatch", "1")]);
+        assert_eq!(up(flatten(&mut flattener, &[family("s2")])), [line("s1", "stale"), line("s2", "1"), line("sidewatch", "1")]);
+        assert_eq!(up(flatten(&mut flattener, &[family("s2")])), [line("s2", "1"), line("sidewatch", "1")]);
+    }
+
+    #[test]
+    fn series_of_events_are_found_again_and_end_with_one_marker() {
+        let (mut flattener, registry) = (flattener(), registry());
+        let mut histogram = Histogram::with_exponential(registry.bounds("t_seconds"));
+        histogram.observe(0.1, 1);
+        let buckets = histogram.counts.len();
+        send(&registry, "t_seconds", "b", MetricType::Histogram, Change::Observe(histogram.clone()));
+        send_gauge(&registry, "g", 1.0);
+        let first = walk(&mut flattener, &registry);
+        assert_eq!(first.len(), 1 + buckets + 2);
+        assert!(first.contains(&r#"g{instance="h1", job="a", service_name="a"} 1"#.to_owned()));
+
+        send_gauge(&registry, "g", 2.0);
+        send(&registry, "t_seconds", "b", MetricType::Histogram, Change::Observe(histogram));
+        let second = walk(&mut flattener, &registry);
+        assert_eq!(second.len(), first.len());
+        for line in [r#"g{instance="h1", job="a", service_name="a"} 2"#, r#"t_seconds_count{instance="h1", job="b", service_name="b"} 2"#] {
+            assert!(second.contains(&line.to_owned()), "{second:?}");
+        }
+
+        registry.forget(7);
+        let third = walk(&mut flattener, &registry);
+        assert!(third.contains(&r#"g{instance="h1", job="a", service_name="a"} stale"#.to_owned()));
+        assert_eq!((third.len(), walk(&mut flattener, &registry).len()), (first.len(), first.len() - 1));
+    }
+
+    #[test]
+    fn a_series_whose_slot_another_has_taken_ends() {
+        let (mut flattener, registry) = (flattener(), registry());
+        send_gauge(&registry, "g", 1.0);
+        walk(&mut flattener, &registry);
+        registry.forget(7);
+        send_gauge(&registry, "other", 2.0);
+        assert_eq!(
+            walk(&mut flattener, &registry),
+            [r#"g{instance="h1", job="a", service_name="a"} stale"#, r#"other{instance="h1", job="a", service_name="a"} 2"#]
+        );
+    }
+
+    #[test]
+    fn a_series_that_comes_back_between_two_ticks_goes_on() {
+        let (mut flattener, registry) = (flattener(), registry());
+        let one = r#"g{instance="h1", job="a", service_name="a"} 1"#;
+        send_gauge(&registry, "g", 1.0);
+        assert_eq!(walk(&mut flattener, &registry), [one]);
+        for others in ["other", "another"] {
+            registry.forget(7);
+            // The second time it comes back in another slot.
+            if others == "another" {
+                send_gauge(&registry, others, 1.0);
+            }
+            send_gauge(&registry, "g", 1.0);
+            let lines = walk(&mut flattener, &registry);
+            assert_eq!(lines.iter().filter(|line| line.starts_with("g{")).collect::<Vec<_>>(), [one]);
+        }
     }
 }

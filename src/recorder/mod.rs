@@ -2,7 +2,10 @@
 //! would add. This is where the registry's series become what a Prometheus server would have stored.
 
 mod flatten;
+mod identity;
+mod jobs;
 mod task;
 
-pub use flatten::{Flattener, Identity};
+pub use flatten::{Flattener, Tick};
+pub use identity::Identity;
 pub use task::Recorder;

@@ -8,7 +8,7 @@ use prometheus::IntCounter;
 use super::{Flattener, Identity};
 use crate::history::Append;
 use crate::model::{Condition, Timestamp};
-use crate::registry::Registry;
+use crate::registry::{Cursor, Registry};
 use crate::runtime::{Board, Stage, TaskContext, TaskResult, Ticker, blocking};
 use crate::telemetry::Telemetry;
 
@@ -56,15 +56,20 @@ impl Recorder {
             };
             self.missed.inc_by(slot.missed);
             let recorder = self.clone();
-            // All series are copied: that takes a while when they are many, and nobody else is to wait for it.
+            // All series are looked at: that takes a while when they are many, and nobody else is to wait for it.
             flattener = blocking(move || recorder.record(flattener, slot.at)).await?;
         }
     }
 
     fn record(&self, mut flattener: Flattener, at: Timestamp) -> Flattener {
-        let mut families = self.registry.families();
-        families.extend(self.telemetry.families());
-        let appended = self.history.append(at, &flattener.flatten(&families));
+        let mut tick = flattener.begin();
+        self.registry.published().iter().for_each(|families| tick.take(families));
+        tick.take(&self.telemetry.families());
+        let mut cursor = Cursor::default();
+        while self.registry.read_on(&mut cursor, &mut tick) {
+            tick.label_new();
+        }
+        let appended = self.history.append(at, tick.end());
         if appended.over_limit > 0 {
             let detail = format!("{} series are over the limit and not stored", appended.over_limit);
             self.board.report("history", Condition::Degraded, &detail, at);

@@ -10,6 +10,14 @@ pub struct Place {
     generation: u32,
 }
 
+impl Place {
+    /// The number of its slot, for whoever keeps something beside a series: small, and given anew when the series is gone.
+    #[must_use]
+    pub const fn slot(self) -> usize {
+        self.index as usize
+    }
+}
+
 /// Which limit a series counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {

@@ -29,6 +29,7 @@ mod package;
 mod prometheus;
 mod reload;
 mod stage;
+mod state;
 mod tour;
 mod unit;
 

@@ -65,18 +65,23 @@ impl Setup {
         if !file.exists() {
             fs::write(&file, self.configuration()).unwrap();
         }
+        let child = self.launch();
+        Agent { setup: self, child, begin: Instant::now() }
+    }
+
+    fn launch(&self) -> Child {
         let mut line = self.wrapper.clone().unwrap_or_default();
-        line.extend([Agent::program().display().to_string(), "run".into(), "--config".into(), file.display().to_string()]);
+        let file = self.path("sidewatch.yml").display().to_string();
+        line.extend([Agent::program().display().to_string(), "run".into(), "--config".into(), file]);
         let log = fs::File::create(self.path("log")).unwrap();
-        let child = Command::new(&line[0])
+        Command::new(&line[0])
             .args(&line[1..])
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", line[0]));
-        Agent { setup: self, child, begin: Instant::now() }
+            .unwrap_or_else(|error| panic!("{}: {error}", line[0]))
     }
 
     /// Starts the agent and waits until it says that it is ready.
@@ -193,6 +198,14 @@ impl Agent {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Ends it by a signal, and starts another one in its folder.
+    pub(crate) fn restart(&mut self, signal: Signal) {
+        self.signal(signal);
+        self.await_exit(Duration::from_secs(20));
+        (self.child, self.begin) = (self.setup.launch(), Instant::now());
+        self.await_ready();
     }
 
     /// Waits for its end.

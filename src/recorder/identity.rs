@@ -1,0 +1,70 @@
+//! What a series is called in history: as on a scrape, with the `job` and `instance` that a scraping server would add.
+
+use std::sync::Arc;
+
+use crate::model::{FloatStyle, Labels, LabelsBuilder, METRIC_NAME, Origin, format_float};
+
+/// What the series of this agent are called in history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The label `instance` of every series.
+    pub instance: String,
+    /// The job of series from the host.
+    pub host_job: String,
+    /// The job of series from events that name no service.
+    pub events_job: String,
+    /// The job of the agent's own series.
+    pub agent_job: String,
+}
+
+/// Which series of a scrape one live series becomes: one for a number, several for a histogram.
+#[derive(Debug)]
+pub(super) enum Sets {
+    One(Labels),
+    /// One a bucket, then the sum's and the count's.
+    Many(Box<[Labels]>),
+}
+
+impl Sets {
+    pub(super) const fn as_slice(&self) -> &[Labels] {
+        match self {
+            Self::One(labels) => std::slice::from_ref(labels),
+            Self::Many(labels) => labels,
+        }
+    }
+}
+
+impl Identity {
+    /// The job of a series.
+    pub(super) fn job<'a>(&'a self, origin: Origin, labels: &'a Labels) -> &'a str {
+        match origin {
+            Origin::Host => &self.host_job,
+            Origin::Agent => &self.agent_job,
+            Origin::Events => labels.get("service_name").unwrap_or(&self.events_job),
+        }
+    }
+
+    /// The labels of `up` of a job.
+    pub(super) fn up(&self, job: &str) -> Labels {
+        Labels::from_pairs([(METRIC_NAME, "up"), ("instance", &self.instance), ("job", job)])
+    }
+
+    /// The finished labels of a series; `bounds` are a histogram's.
+    pub(super) fn label_sets(&self, name: &str, origin: Origin, labels: &Labels, bounds: Option<&Arc<[f64]>>) -> Sets {
+        let mut target = labels.to_builder();
+        target.set("instance", &self.instance).set("job", self.job(origin, labels));
+        let named = |suffix: &str| {
+            let mut named: LabelsBuilder = target.clone();
+            named.set(METRIC_NAME, &format!("{name}{suffix}"));
+            named
+        };
+        let Some(bounds) = bounds else { return Sets::One(named("").build()) };
+        let bucket = named("_bucket");
+        let buckets = bounds.iter().copied().chain([f64::INFINITY]).map(|bound| {
+            let mut labels = bucket.clone();
+            labels.set("le", &format_float(bound, FloatStyle::Canonical));
+            labels.build()
+        });
+        Sets::Many(buckets.chain([named("_sum").build(), named("_count").build()]).collect())
+    }
+}
