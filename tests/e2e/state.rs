@@ -1,0 +1,86 @@
+//! The state folder: what is in it after a stop, when it is full, and when another agent wants it.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::stage::{Agent, Setup, Tmpfs, until, until_within};
+
+fn order(agent: &Agent) {
+    agent.send("{\"kind\":\"count\",\"name\":\"orders\",\"value\":1}\nwait:30|ms\ndepth:7|g\nnonsense\n");
+}
+
+fn await_orders(agent: &Agent, orders: f64) {
+    until(&format!("{orders} orders"), || (agent.metrics().sum("orders_total", &[]) == orders).then_some(()));
+}
+
+#[test]
+fn what_was_counted_survives_a_stop_and_a_kill() {
+    let mut agent = Setup::new().start();
+    for (round, signal) in [(1.0, Signal::TERM), (2.0, Signal::KILL), (3.0, Signal::INT), (4.0, Signal::KILL)] {
+        order(&agent);
+        await_orders(&agent, round);
+        agent.restart(signal);
+        let metrics = agent.metrics();
+        let shown = ["orders_total", "wait_seconds_count", "depth", "sidewatch_ingest_refused_total"].map(|name| metrics.sum(name, &[]));
+        assert_eq!(shown, [round, round, 7.0, round], "after {signal:?}: {}", agent.log());
+        assert_eq!(metrics.value("sidewatch_journal_working"), Some(1.0));
+    }
+    // A stop leaves a snapshot and nothing to replay behind it; nothing is ever left half done.
+    let files = fs::read_dir(agent.path("state/registry")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(files.into_iter().all(|name| !name.contains('.')), "put aside or unfinished");
+}
+
+#[test]
+fn a_second_agent_is_refused_a_state_folder_that_is_in_use_and_says_so() {
+    let agent = Setup::new().start();
+    let second = Setup::new();
+    symlink(agent.path("state"), second.path("state")).unwrap();
+    let mut second = second.spawn();
+    assert_eq!(second.await_exit(Duration::from_secs(10)).code(), Some(1));
+    assert!(second.log().contains("another agent uses the state folder"), "{}", second.log());
+}
+
+#[test]
+fn a_full_disk_degrades_to_memory_and_is_made_good_when_there_is_room_again() {
+    let Some(tmpfs) = Tmpfs::mount() else {
+        eprintln!("SKIPPED: mounting a tmpfs is not permitted here");
+        return;
+    };
+    let setup = Setup::new();
+    symlink(tmpfs.path(), setup.path("state")).unwrap();
+    let mut agent = setup.start();
+    order(&agent);
+    await_orders(&agent, 1.0);
+    let mut fill = File::create(tmpfs.path().join("fill")).unwrap();
+    let full = loop {
+        if let Err(error) = fill.write_all(&[1; 4096]).and_then(|()| fill.flush()) {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), ErrorKind::StorageFull);
+
+    // The page that the journal ends in may take some more.
+    let mut orders = 1.0;
+    until("the agent to notice", || {
+        order(&agent);
+        orders += 1.0;
+        await_orders(&agent, orders);
+        (agent.metrics().value("sidewatch_journal_working") == Some(0.0)).then_some(())
+    });
+    let parts = agent.get("/readyz?verbose").body;
+    assert!(parts.contains("in memory alone: cannot write to"), "{parts}");
+    order(&agent);
+    orders += 1.0;
+    await_orders(&agent, orders);
+
+    fs::remove_file(tmpfs.path().join("fill")).unwrap();
+    until_within(Duration::from_secs(120), "the journal to work again", || {
+        (agent.metrics().value("sidewatch_journal_working") == Some(1.0)).then_some(())
+    });
+    agent.restart(Signal::KILL);
+    assert_eq!(agent.metrics().sum("orders_total", &[]), orders, "{}", agent.log());
+}
