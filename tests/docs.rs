@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use sidewatch::history::{self, History};
-use sidewatch::model::{Timestamp, format_millis};
+use sidewatch::model::{Timestamp, Unit, format_millis, unit_of_name};
 use sidewatch::promql::{Engine, EngineConfig, EvalError, SIGNATURES, Signature, ValueType, Variadic, parse};
 use sidewatch::promql::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_REGEXES_MAX};
 use sidewatch::telemetry::{MetricDoc, Telemetry};
@@ -25,6 +25,7 @@ type Make = fn() -> String;
 /// What each generated block holds.
 const BLOCKS: &[(&str, Make)] = &[
     ("endpoints", endpoints),
+    ("event fields", event_fields),
     ("event metrics", event_metrics),
     ("functions", functions),
     ("help", help),
@@ -94,6 +95,12 @@ const LIMITS: &[(&str, &str, &str)] = &[
         "the request is not among the active ones; its end is counted",
     ),
     ("ingest.open_request_timeout", "`sidewatch_ingest_abandoned_requests_total`", "the request counts as active no longer"),
+    (
+        "ingest.open_tasks_max",
+        r#"`sidewatch_ingest_refused_total{reason="open_tasks"}`"#,
+        "the task counts in no state; its end is counted",
+    ),
+    ("ingest.open_task_timeout", "`sidewatch_ingest_abandoned_tasks_total`", "the task counts in no state any longer"),
     (
         "registry.series_max",
         "`sidewatch_registry_collapsed_labels`, `sidewatch_registry_redirected_changes_total`",
@@ -306,8 +313,53 @@ fn own_metrics() -> String {
     table("metric | type | labels | meaning", app::metrics().expect("built").iter().map(row))
 }
 
+fn event_fields() -> String {
+    let mut rows: Vec<(&ingest::Field, Vec<&str>)> = Vec::new();
+    for kind in ingest::KINDS {
+        for field in kind.fields() {
+            match rows.iter_mut().find(|(known, _)| (known.name, known.takes, known.help) == (field.name, field.takes, field.help)) {
+                Some((_, kinds)) => kinds.push(kind.name),
+                None => rows.push((field, vec![kind.name])),
+            }
+        }
+    }
+    let takes = |takes| match takes {
+        ingest::Takes::Text => "text".to_owned(),
+        ingest::Takes::Word(words) => codes(words.iter().copied()),
+        ingest::Takes::Number => "number".to_owned(),
+        ingest::Takes::Whole => "whole number".to_owned(),
+        ingest::Takes::Texts => "object of texts".to_owned(),
+        ingest::Takes::Numbers => "object of numbers".to_owned(),
+    };
+    let of = |kinds: &[&str]| if kinds.len() == ingest::KINDS.len() { "all".to_owned() } else { codes(kinds.iter().copied()) };
+    table(
+        "field | of | takes | meaning",
+        rows.into_iter().map(|(field, kinds)| vec![code(field.name), of(&kinds), takes(field.takes), field.help.to_owned()]),
+    )
+}
+
 fn event_metrics() -> String {
-    table("metric | meaning", registry::described().map(|(name, help)| vec![code(name), help.to_owned()]))
+    let mut rows = Vec::new();
+    for kind in ingest::KINDS {
+        for group in kind.groups {
+            for instrument in group.instruments {
+                rows.push(vec![
+                    code(kind.name),
+                    codes(instrument.from.split(", ")),
+                    code(instrument.name),
+                    instrument.kind.as_str().to_owned(),
+                    codes(group.labels.iter().copied()) + if group.tagged { " +" } else { "" },
+                    unit_of_name(instrument.name).map(Unit::as_str).unwrap_or_default().to_owned(),
+                    instrument.help.to_owned(),
+                ]);
+            }
+        }
+    }
+    let others = registry::described().map(|(name, help)| {
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        vec![String::new(), String::new(), code(name), kind.to_owned(), String::new(), String::new(), help.to_owned()]
+    });
+    table("kind | field | metric | type | labels | unit | meaning", rows.into_iter().chain(others))
 }
 
 fn refusals() -> String {

@@ -14,7 +14,7 @@ use super::Outcome;
 pub(crate) fn json(data: &[u8]) {
     let line = data.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
     let line = [b"{", line].concat();
-    let config = Config::default();
+    let config = Config { event_tags: vec!["tag".to_owned()], ..Config::default() };
     let outcome = Outcome::of_datagram(&config, &line);
     assert_eq!(outcome.lines, 1.0);
     assert!(outcome.events_total() + outcome.refused_total() >= 1.0, "neither counted nor refused: {outcome:?}");

@@ -7,17 +7,16 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::kinds::Task;
 use super::metrics::Kind;
-use super::naming::Naming;
-use super::open::OpenRequests;
+use super::naming::{Naming, put};
+use super::open::Open;
 use super::part::Part;
-use super::request::{self, Instrument};
+use super::rows::Rows;
 use super::shape::{Effect, Meaning, Shapes, number};
 use super::statsd::{self, Check, Line, Occurrence};
 use super::{Config, Refusal};
-use crate::model::{
-    Change, Distinct, Event, GaugeMerge, GaugeOp, Histogram, MetricType, RequestEvent, RequestPhase, SeriesKey, Tags, Timestamp,
-};
+use crate::model::{Change, Distinct, Exemplar, GaugeMerge, GaugeOp, Histogram, MetricType, SeriesKey, Tags, Timestamp, TraceId};
 use crate::registry::{Merge, Pending, Registry};
 
 /// What an identity or a shape costs beside its text.
@@ -33,7 +32,7 @@ const OBSERVED_MAX: usize = 32;
 /// Changes since the last batch, by series.
 #[derive(Debug)]
 pub(super) struct Table {
-    naming: Naming,
+    pub(super) naming: Naming,
     registry: Arc<Registry>,
     series_max: usize,
     bytes_max: usize,
@@ -44,9 +43,13 @@ pub(super) struct Table {
     /// Of sets, which are gauges by their type: where one meets a gauge of its name, the registry decides.
     sets: HashMap<SeriesKey, usize>,
     shapes: Shapes,
+    pub(super) rows: Rows,
     changed: Vec<usize>,
-    scratch: Vec<u8>,
-    open: OpenRequests,
+    pub(super) scratch: Vec<u8>,
+    /// The slots in which open requests count.
+    pub(super) requests: Open<usize>,
+    tasks: Open<Task>,
+    stalled_millis: i64,
     merged_gauges: bool,
     members: RandomState,
 }
@@ -67,6 +70,13 @@ pub(super) struct Place {
     factor: f64,
 }
 
+impl Place {
+    /// A slot whose values come in its own unit.
+    pub(super) const fn of(slot: usize) -> Self {
+        Self { slot, factor: 1.0 }
+    }
+}
+
 /// What came of looking for a series' place.
 pub(super) type Found = Result<Place, Refusal>;
 
@@ -75,6 +85,8 @@ pub(super) type Found = Result<Place, Refusal>;
 struct Slot {
     pending: Pending,
     observed: Vec<f64>,
+    /// Of the observations since the last batch that belong to a trace, the largest: those are the ones that are asked for.
+    exemplar: Option<Exemplar>,
 }
 
 impl Slot {
@@ -83,6 +95,9 @@ impl Slot {
     fn settle(&mut self) {
         if let Change::Observe(histogram) = &mut self.pending.change {
             settle(&mut self.observed, histogram);
+            if let Some(exemplar) = self.exemplar.take() {
+                histogram.exemplify(exemplar);
+            }
         }
     }
 }
@@ -114,9 +129,12 @@ impl Table {
             by_series: HashMap::new(),
             sets: HashMap::new(),
             shapes: Shapes::default(),
+            rows: Rows::default(),
             changed: Vec::new(),
             scratch: Vec::new(),
-            open: OpenRequests::new(config.open_requests_max, config.open_request_timeout.as_millis()),
+            requests: Open::new(config.open_requests_max, Refusal::OpenRequests, config.open_request_timeout.as_millis()),
+            tasks: Open::new(config.open_tasks_max, Refusal::OpenTasks, config.open_task_timeout.as_millis()),
+            stalled_millis: config.task_stalled_after.as_millis(),
             merged_gauges: false,
         }
     }
@@ -133,12 +151,13 @@ impl Table {
 
     /// True when the table holds so much that it should begin anew.
     fn is_large(&self) -> bool {
-        self.known_bytes + self.shapes.bytes() + (self.known.len() + self.shapes.len()) * ENTRY_BYTES >= self.bytes_max
+        let entries = self.known.len() + self.shapes.len() + self.rows.len();
+        self.known_bytes + self.shapes.bytes() + self.rows.bytes() + entries * ENTRY_BYTES >= self.bytes_max
     }
 
-    /// True while a request is open, so that [`Table::expire`] has to be asked from time to time.
-    pub(super) fn has_open_requests(&self) -> bool {
-        !self.open.is_empty()
+    /// True while a request or a task is open, so that [`Table::expire`] has to be asked from time to time.
+    pub(super) fn has_open(&self) -> bool {
+        !self.requests.is_empty() || !self.tasks.is_empty()
     }
 
     /// True when this sender has moved a gauge that is merged over live senders.
@@ -259,43 +278,69 @@ impl Table {
         self.change(place, Part::Rise(1.0))
     }
 
-    /// Adds one event. Where it goes, or why it cannot, is kept in `found`: the other values of a packed line go the
-    /// same way, and looking it up for each would cost the square of the line's length. Requests leave it alone.
+    /// Brings a task into the state that counts in this slot. See [`super::writer::Writer::move_task`].
     ///
     /// # Errors
-    /// When it is not counted, and why.
-    pub(super) fn add(&mut self, event: &Event<'_>, at: Timestamp, found: &mut Option<Found>) -> Result<(), Refusal> {
-        let (kind, name, unit, service, tags, part) = match event {
-            Event::Request(event) => return self.add_request(event, at),
-            Event::Count(event) if event.value < 0.0 => return Err(Refusal::NegativeCount),
-            Event::Count(event) => (MetricType::Counter, &event.name, &event.unit, &event.service, &event.tags, Part::Rise(event.value)),
-            Event::Gauge(event) => {
-                let part = Part::Level { value: event.value, op: event.op, merge: event.merge };
-                (MetricType::Gauge, &event.name, &event.unit, &event.service, &event.tags, part)
+    /// When too many are open, or the identifier is too long.
+    pub(super) fn move_task(&mut self, id: &str, at: Timestamp, slot: usize, stalled: Option<usize>) -> Result<(), Refusal> {
+        let stalled = stalled.map(|slot| (slot, false));
+        match self.tasks.touch(id, at) {
+            Some(task) => {
+                let before = std::mem::replace(task, Task { slot, stalled });
+                self.leave(before);
             }
-            Event::Histogram(event) => {
-                let part = Part::Observation { value: event.value, weight: event.weight };
-                (MetricType::Histogram, &event.name, &event.unit, &event.service, &event.tags, part)
+            None => {
+                self.tasks.begin(id, at, Task { slot, stalled })?;
             }
-        };
-        let (unit, service) = (unit.as_deref(), service.as_deref());
-        let place = found.get_or_insert_with(|| self.place_metric(kind, name, unit, service, tags));
-        self.change((*place)?, part)
+        }
+        self.move_level(slot, 1.0);
+        if let Some((slot, _)) = stalled {
+            // So that the series is there before the first task stalls.
+            self.move_level(slot, 0.0);
+        }
+        Ok(())
     }
 
-    /// Ends the requests that have been open for too long; how many.
-    pub(super) fn expire(&mut self, at: Timestamp) -> u64 {
-        let expired = self.open.expire(at);
-        let count = expired.len() as u64;
-        for series in expired {
-            self.active(series, -1.0);
+    /// Takes a task that has ended out of the state that it was in, if it had begun here.
+    pub(super) fn end_task(&mut self, id: &str) {
+        if let Some(task) = self.tasks.end(id) {
+            self.leave(task);
         }
-        count
+    }
+
+    fn leave(&mut self, task: Task) {
+        self.move_level(task.slot, -1.0);
+        if let Some((slot, true)) = task.stalled {
+            self.move_level(slot, -1.0);
+        }
+    }
+
+    /// Ends the requests and the tasks that have been open for too long, and finds the tasks that have stalled; how many
+    /// requests and tasks were ended.
+    pub(super) fn expire(&mut self, at: Timestamp) -> (u64, u64) {
+        let (mut requests, mut tasks) = (0, 0);
+        while let Some(slot) = self.requests.expire(at) {
+            self.move_level(slot, -1.0);
+            requests += 1;
+        }
+        while let Some(task) = self.tasks.expire(at) {
+            self.leave(task);
+            tasks += 1;
+        }
+        while let Some(task) = self.tasks.silent(at, self.stalled_millis) {
+            if let Some((slot, stalls)) = &mut task.stalled {
+                *stalls = true;
+                let slot = *slot;
+                self.move_level(slot, 1.0);
+            }
+        }
+        (requests, tasks)
     }
 
     /// Forgets what stands for the sender's present state: it is gone. The table must have been emptied.
     pub(super) fn bereave(&mut self) {
-        self.open.clear();
+        self.requests.clear();
+        self.tasks.clear();
         self.merged_gauges = false;
     }
 
@@ -328,48 +373,36 @@ impl Table {
         self.naming = Naming::new(config, unit);
         self.series_max = config.flush_series.max(1);
         self.bytes_max = config.session_bytes_max;
-        self.open.limit(config.open_requests_max, config.open_request_timeout.as_millis());
+        self.requests.limit(config.open_requests_max, config.open_request_timeout.as_millis());
+        self.tasks.limit(config.open_tasks_max, config.open_task_timeout.as_millis());
+        self.stalled_millis = config.task_stalled_after.as_millis();
         self.forget();
     }
 
-    /// Forgets what names have been made. Only for an empty table.
+    /// Forgets what names have been made, but for those that open requests and tasks count in. Only for an empty table.
     fn forget(&mut self) {
         self.known = HashMap::new();
         self.known_bytes = 0;
-        self.slots = Vec::new();
+        let slots = std::mem::take(&mut self.slots);
         self.by_series = HashMap::new();
         self.sets = HashMap::new();
         self.shapes = Shapes::default();
-    }
-
-    fn add_request(&mut self, event: &RequestEvent<'_>, at: Timestamp) -> Result<(), Refusal> {
-        if event.phase == RequestPhase::Begin {
-            let id = event.request_id.as_deref().ok_or(Refusal::MissingField)?;
-            let place = self.place_reading(Instrument::Active, event)?;
-            let Some(slot) = self.slots.get(place.slot) else { return Ok(()) };
-            let series = slot.pending.key.clone();
-            if self.open.begin(id, &series, at)? {
-                self.active(series, 1.0);
+        self.rows = Rows::default();
+        // Put aside while slots are made for them.
+        let empty = (Open::new(0, Refusal::OpenRequests, 0), Open::new(0, Refusal::OpenTasks, 0));
+        let mut requests = std::mem::replace(&mut self.requests, empty.0);
+        let mut tasks = std::mem::replace(&mut self.tasks, empty.1);
+        let mut keep = |slot: &mut usize| {
+            if let Some(old) = slots.get(*slot) {
+                *slot = self.slot(old.pending.key.clone());
             }
-            return Ok(());
+        };
+        requests.values_mut().for_each(&mut keep);
+        for task in tasks.values_mut() {
+            keep(&mut task.slot);
+            task.stalled.iter_mut().for_each(|(slot, _)| keep(slot));
         }
-        if let Some(series) = event.request_id.as_deref().and_then(|id| self.open.end(id)) {
-            self.active(series, -1.0);
-        }
-        for (instrument, value) in request::readings(event) {
-            let place = self.place_reading(instrument, event)?;
-            let part = match instrument.kind() {
-                MetricType::Histogram => Part::Observation { value, weight: 1 },
-                _ => Part::Rise(value),
-            };
-            self.change(place, part)?;
-        }
-        Ok(())
-    }
-
-    fn place_reading(&mut self, instrument: Instrument, event: &RequestEvent<'_>) -> Result<Place, Refusal> {
-        let resolve = |naming: &Naming| Ok((instrument.series(event, naming)?, 1.0));
-        self.place(|out, naming| instrument.identify(event, naming, out), resolve)
+        (self.requests, self.tasks) = (requests, tasks);
     }
 
     /// The place of a metric that its sender has named.
@@ -392,7 +425,7 @@ impl Table {
     }
 
     /// The place of an identity; `resolve` says what it is where it has not been seen.
-    fn place(
+    pub(super) fn place(
         &mut self,
         identify: impl FnOnce(&mut Vec<u8>, &Naming),
         resolve: impl FnOnce(&Naming) -> Result<(SeriesKey, f64), Refusal>,
@@ -419,7 +452,7 @@ impl Table {
     }
 
     /// The slot of a series. Several identities may share it: tags in another order, another unit, another path.
-    fn slot(&mut self, series: SeriesKey) -> usize {
+    pub(super) fn slot(&mut self, series: SeriesKey) -> usize {
         if let Some(slot) = self.by_series.get(&series) {
             return *slot;
         }
@@ -428,7 +461,7 @@ impl Table {
         let change = Change::none(series.kind, || self.registry.bounds(&series.name));
         let (bytes, room) = if series.kind == MetricType::Histogram { (HISTOGRAM_BYTES, OBSERVED_MAX) } else { (SLOT_BYTES, 0) };
         self.known_bytes += series.labels.byte_len() + bytes;
-        self.slots.push(Slot { pending: Pending::new(series, change), observed: Vec::with_capacity(room) });
+        self.slots.push(Slot { pending: Pending::new(series, change), observed: Vec::with_capacity(room), exemplar: None });
         slot
     }
 
@@ -440,24 +473,36 @@ impl Table {
         let slot = self.slots.len();
         self.sets.insert(series.clone(), slot);
         self.known_bytes += series.labels.byte_len() + SET_BYTES;
-        self.slots.push(Slot { pending: Pending::new(series, Change::Members(Distinct::default())), observed: Vec::new() });
+        self.slots.push(Slot { pending: Pending::new(series, Change::Members(Distinct::default())), observed: Vec::new(), exemplar: None });
         slot
     }
 
-    /// Moves the number of active requests.
-    fn active(&mut self, series: SeriesKey, change: f64) {
-        let slot = self.slot(series);
+    /// Moves a gauge that is summed over live senders.
+    pub(super) fn move_level(&mut self, slot: usize, change: f64) {
         // The slot is that of a gauge, and what moves it is finite.
         let _always = self.apply(slot, Part::Level { value: change, op: GaugeOp::Add, merge: GaugeMerge::Sum });
     }
 
-    fn change(&mut self, place: Place, part: Part) -> Result<(), Refusal> {
+    /// Notes the trace of an observation, as the sender made it.
+    pub(super) fn exemplify(&mut self, place: Place, trace_id: TraceId, value: f64, at: Timestamp) {
+        let Some(slot) = self.slots.get_mut(place.slot) else { return };
+        let value = value * place.factor;
+        if slot.exemplar.is_none_or(|exemplar| value >= exemplar.value) {
+            slot.exemplar = Some(Exemplar { trace_id, value, at });
+        }
+    }
+
+    /// Changes a series. A value that is not finite is refused.
+    ///
+    /// # Errors
+    /// When it is, or when the series takes no such change.
+    pub(super) fn change(&mut self, place: Place, part: Part) -> Result<(), Refusal> {
         let part = part.scaled(place.factor);
         if part.is_finite() { self.apply(place.slot, part) } else { Err(Refusal::NotFinite) }
     }
 
     fn apply(&mut self, slot: usize, part: Part) -> Result<(), Refusal> {
-        let Some(Slot { pending, observed }) = self.slots.get_mut(slot) else { return Ok(()) };
+        let Some(Slot { pending, observed, .. }) = self.slots.get_mut(slot) else { return Ok(()) };
         let fresh = pending.events == 0;
         match (part, &mut pending.change) {
             (Part::Observation { value, weight: 1 }, Change::Observe(histogram)) => {
@@ -475,10 +520,4 @@ impl Table {
         self.merged_gauges |= part.is_merged();
         Ok(())
     }
-}
-
-/// One text of an identity; no text has the byte behind it.
-fn put(identity: &mut Vec<u8>, text: &str) {
-    identity.extend_from_slice(text.as_bytes());
-    identity.push(0xff);
 }

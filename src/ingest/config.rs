@@ -28,9 +28,9 @@ pub struct Config {
     pub tcp: TcpConfig,
     /// The label `service_name` of events that name no service themselves; empty for none.
     pub service: String,
-    /// Keys of `tags` that become labels of `http_server_request_duration_seconds` and the body sizes; others are
-    /// passed over there. (On `count`, `gauge`, `histogram` and StatsD lines every tag is a label.)
-    pub request_tags: Vec<String>,
+    /// Keys of `tags` that become labels of what events of a kind of its own measure (requests, queries, operations, …);
+    /// others are passed over there. (On `count`, `gauge`, `histogram` and StatsD lines every tag is a label.)
+    pub event_tags: Vec<String>,
     /// What becomes of a tag without a value on a StatsD line: `label` makes its value `true`, `drop` passes it over.
     pub bare_tags: BareTags,
     /// How far ahead of the agent's clock a time stamp on a StatsD line may be.
@@ -71,6 +71,12 @@ pub struct Config {
     pub open_requests_max: usize,
     /// After this time a request that has begun no longer counts as active, even if its end never came.
     pub open_request_timeout: PromDuration,
+    /// The most tasks of one sender that may be pending, running or retrying.
+    pub open_tasks_max: usize,
+    /// After this time without an event of its own a task no longer counts in any state.
+    pub open_task_timeout: PromDuration,
+    /// After this time without an event of its own a running task counts as stalled.
+    pub task_stalled_after: PromDuration,
 }
 
 impl Default for Config {
@@ -83,7 +89,7 @@ impl Default for Config {
             udp: UdpConfig::default(),
             tcp: TcpConfig::default(),
             service: String::new(),
-            request_tags: Vec::new(),
+            event_tags: Vec::new(),
             bare_tags: BareTags::default(),
             clock_slack: PromDuration::from_secs(60),
             set_interval: PromDuration::from_secs(10),
@@ -102,6 +108,9 @@ impl Default for Config {
             session_bytes_max: 16 << 20,
             open_requests_max: 10_000,
             open_request_timeout: PromDuration::from_secs(900),
+            open_tasks_max: 10_000,
+            open_task_timeout: PromDuration::from_secs(86_400),
+            task_stalled_after: PromDuration::from_secs(600),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! One sender's way from payloads to the registry: lines are told apart, decoded, added to the table, and the table is
 //! handed over as a batch. Pure but for the counting: when to hand over is the session's decision.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::aggregate::{Found, Known, Table};
+use super::aggregate::{Known, Table};
 use super::dialect::Language;
+use super::lines::Lines;
 use super::log::Log;
 use super::metrics::{Kind, Metrics, Tally};
 use super::notes::{Loss, Notes};
@@ -18,9 +20,10 @@ use super::senders::{PATIENCE, Senders};
 use super::sequence::Sequence;
 use super::statsd::{self, Check, Decoded, Line, Occurrence};
 use super::totals::Totals;
-use super::{Config, Refusal, json};
+use super::writer::Writer;
+use super::{Config, Refusal, json, kinds};
 use crate::clock;
-use crate::model::{Event, Timestamp};
+use crate::model::Timestamp;
 use crate::registry::Registry;
 use crate::telemetry::Telemetry;
 
@@ -52,6 +55,7 @@ impl Shared {
         for name in unknown {
             tracing::warn!(name, "ingest.allow names somebody who does not exist");
         }
+        registry.describe(kinds::described());
         Arc::new(Self {
             metrics: Metrics::new(telemetry),
             peers: Peers::new(proc),
@@ -207,19 +211,12 @@ impl Intake {
     /// Takes a payload: one line or several, of either language.
     pub(super) fn take(&mut self, payload: &[u8], at: Timestamp, witness: &impl Witness) {
         self.renew(at, witness);
-        let mut rest = payload;
-        while !rest.is_empty() {
-            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let (line, behind) = rest.split_at(end);
-            rest = behind.get(1..).unwrap_or(&[]);
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.is_empty() {
-                continue;
-            }
+        let mut lines = Lines::new(payload);
+        while let Some(line) = lines.next() {
             self.tally.lines += 1;
             self.notes.turn_to(None);
-            if let Err(reason) = self.line(line, at, witness) {
-                self.refuse(reason, line, witness);
+            if let Err(reason) = self.line(&mut lines, line.clone(), at, witness) {
+                self.refuse(reason, lines.bytes(line), witness);
             }
             if self.table.is_full() || self.notes.is_full() {
                 self.flush(at, witness);
@@ -278,8 +275,8 @@ impl Intake {
     }
 
     /// True when [`Intake::flush`] has to be called now and then even if nothing comes in.
-    pub(super) fn has_open_requests(&self) -> bool {
-        self.table.has_open_requests()
+    pub(super) fn has_open(&self) -> bool {
+        self.table.has_open()
     }
 
     /// True while numbers are missing that may still come.
@@ -297,7 +294,9 @@ impl Intake {
 
     /// Hands over what has been collected.
     pub(super) fn flush(&mut self, at: Timestamp, witness: &impl Witness) {
-        self.tally.abandoned += self.table.expire(at);
+        let (requests, tasks) = self.table.expire(at);
+        self.tally.abandoned_requests += requests;
+        self.tally.abandoned_tasks += tasks;
         let lost = self.follow(at);
         self.notes.turn_to(None);
         self.notes.lose(Loss::GAP, lost);
@@ -359,17 +358,16 @@ impl Intake {
         self.table.bereave();
     }
 
-    fn line(&mut self, line: &[u8], at: Timestamp, witness: &impl Witness) -> Result<(), Refusal> {
-        if let Some(known) = self.table.add_known(line) {
+    fn line(&mut self, lines: &mut Lines<'_>, line: Range<usize>, at: Timestamp, witness: &impl Witness) -> Result<(), Refusal> {
+        let bytes = lines.bytes(line.clone());
+        if self.language.json && bytes.first() == Some(&b'{') {
+            return self.event(lines.text(line)?, at);
+        }
+        if let Some(known) = self.table.add_known(bytes) {
             self.count(known);
             return Ok(());
         }
-        let text = std::str::from_utf8(line).map_err(|_| Refusal::NotUtf8)?;
-        if self.language.json && text.starts_with('{') {
-            self.hear(&Origin::of(text));
-            return self.event(&json::decode(text)?, at, &mut None);
-        }
-        match statsd::decode(text, self.language)? {
+        match statsd::decode(lines.text(line)?, self.language)? {
             Decoded::Metric(metric) => self.metric(&metric, at, witness),
             Decoded::Parts(name, parts) => {
                 self.parts(name, parts, at, witness);
@@ -444,9 +442,23 @@ impl Intake {
         }
     }
 
-    fn event(&mut self, event: &Event<'_>, at: Timestamp, found: &mut Option<Found>) -> Result<(), Refusal> {
-        self.table.add(event, at, found)?;
-        self.tally.event(event);
+    /// Takes an event in JSON.
+    fn event(&mut self, line: &str, at: Timestamp) -> Result<(), Refusal> {
+        let held;
+        let fields = match json::scan(line) {
+            Some(fields) => fields,
+            None => {
+                // A number that was sent is not missing, whatever else is wrong.
+                held = json::read(line).inspect_err(|_| self.hear(&Origin::of(line)))?;
+                held.fields()
+            }
+        };
+        if let Some(origin) = fields.origin() {
+            self.hear(&origin);
+        }
+        let kind = fields.kind();
+        kind.read(&fields, &mut Writer::new(&mut self.table, &fields, at))?;
+        self.tally.event(kind);
         Ok(())
     }
 }

@@ -2,8 +2,7 @@
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
-use super::Refusal;
-use crate::model::Event;
+use super::{Refusal, kinds};
 use crate::telemetry::Telemetry;
 
 /// Why the agent closed a connection: its sender is none of those who may send.
@@ -11,10 +10,22 @@ pub(super) const NOT_ALLOWED: &str = "not_allowed";
 /// It was silent for too long.
 pub(super) const IDLE: &str = "idle";
 
-/// What is counted apart.
+/// How many kinds of events are counted apart: those in JSON, and what only StatsD's lines report.
+pub(super) const KINDS: usize = kinds::ALL.len() + Kind::ALL.len() - SHARED;
+/// The last of the kinds in JSON are the first of StatsD's.
+const SHARED: usize = 3;
+
+/// Their names.
+pub(super) fn kind_names() -> [&'static str; KINDS] {
+    let mut names = [""; KINDS];
+    let all = kinds::ALL.iter().map(|kind| kind.name).chain(Kind::ALL.iter().skip(SHARED).map(|kind| kind.as_str()));
+    names.iter_mut().zip(all).for_each(|(place, name)| *place = name);
+    names
+}
+
+/// What StatsD's lines report, as it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Request,
     Count,
     Gauge,
     Histogram,
@@ -26,11 +37,10 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 7] = [Self::Request, Self::Count, Self::Gauge, Self::Histogram, Self::Set, Self::Event, Self::Check];
+    pub(super) const ALL: [Self; 6] = [Self::Count, Self::Gauge, Self::Histogram, Self::Set, Self::Event, Self::Check];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Self::Request => "request",
             Self::Count => "count",
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
@@ -39,6 +49,11 @@ impl Kind {
             Self::Check => "check",
         }
     }
+
+    /// Where it stands among [`kind_names`].
+    const fn number(self) -> usize {
+        kinds::ALL.len() - SHARED + self as usize
+    }
 }
 
 /// What a session has counted since its last batch.
@@ -46,12 +61,13 @@ impl Kind {
 pub(super) struct Tally {
     pub(super) bytes: u64,
     pub(super) lines: u64,
-    pub(super) abandoned: u64,
+    pub(super) abandoned_requests: u64,
+    pub(super) abandoned_tasks: u64,
     /// Tags of a StatsD line whose key stood in the line before.
     pub(super) repeated_tags: u64,
     /// Optional fields of StatsD events and service checks that could not be read.
     pub(super) ignored_fields: u64,
-    events: [u64; Kind::ALL.len()],
+    events: [u64; KINDS],
     refused: [u64; Refusal::ALL.len()],
 }
 
@@ -61,29 +77,27 @@ impl Default for Tally {
         Self {
             bytes: 0,
             lines: 0,
-            abandoned: 0,
+            abandoned_requests: 0,
+            abandoned_tasks: 0,
             repeated_tags: 0,
             ignored_fields: 0,
-            events: [0; Kind::ALL.len()],
+            events: [0; KINDS],
             refused: [0; Refusal::ALL.len()],
         }
     }
 }
 
 impl Tally {
-    pub(super) fn event(&mut self, event: &Event<'_>) {
-        let kind = match event {
-            Event::Request(_) => Kind::Request,
-            Event::Count(_) => Kind::Count,
-            Event::Gauge(_) => Kind::Gauge,
-            Event::Histogram(_) => Kind::Histogram,
-        };
-        self.count(kind, 1);
+    /// Counts one event in JSON.
+    pub(super) fn event(&mut self, kind: &kinds::Kind) {
+        if let Some(count) = self.events.get_mut(kind.number()) {
+            *count += 1;
+        }
     }
 
-    /// Counts events of a kind.
+    /// Counts what StatsD's lines report.
     pub(super) fn count(&mut self, kind: Kind, events: u64) {
-        if let Some(count) = self.events.get_mut(kind as usize) {
+        if let Some(count) = self.events.get_mut(kind.number()) {
             *count += events;
         }
     }
@@ -94,9 +108,9 @@ impl Tally {
     }
 
     /// Takes out events by kind and refusals by reason.
-    pub(super) fn take_counts(&mut self) -> ([u64; Kind::ALL.len()], [u64; Refusal::ALL.len()]) {
+    pub(super) fn take_counts(&mut self) -> ([u64; KINDS], [u64; Refusal::ALL.len()]) {
         let taken = (self.events, self.refused);
-        (self.events, self.refused) = ([0; Kind::ALL.len()], [0; Refusal::ALL.len()]);
+        (self.events, self.refused) = ([0; KINDS], [0; Refusal::ALL.len()]);
         taken
     }
 
@@ -113,7 +127,8 @@ pub(super) struct Metrics {
     bytes: IntCounter,
     lines: IntCounter,
     batches: IntCounter,
-    abandoned: IntCounter,
+    abandoned_requests: IntCounter,
+    abandoned_tasks: IntCounter,
     repeated_tags: IntCounter,
     ignored_fields: IntCounter,
     pub(super) connections: IntGauge,
@@ -145,8 +160,10 @@ impl Metrics {
             bytes: telemetry.counter("sidewatch_ingest_bytes_total", "Bytes received on all sockets."),
             lines: telemetry.counter("sidewatch_ingest_lines_total", "Lines received on all sockets, of both languages."),
             batches: telemetry.counter("sidewatch_ingest_batches_total", "Batches of changes handed to the registry."),
-            abandoned: telemetry
+            abandoned_requests: telemetry
                 .counter("sidewatch_ingest_abandoned_requests_total", "Requests that began and whose end did not come in time."),
+            abandoned_tasks: telemetry
+                .counter("sidewatch_ingest_abandoned_tasks_total", "Tasks that were open and of which nothing more was heard."),
             repeated_tags: telemetry.counter(
                 "sidewatch_ingest_repeated_tags_total",
                 "Tags of StatsD lines whose key stood in the line before; the last one counts.",
@@ -176,7 +193,8 @@ impl Metrics {
     pub(super) fn add(&self, tally: &Tally) {
         self.bytes.inc_by(tally.bytes);
         self.lines.inc_by(tally.lines);
-        self.abandoned.inc_by(tally.abandoned);
+        self.abandoned_requests.inc_by(tally.abandoned_requests);
+        self.abandoned_tasks.inc_by(tally.abandoned_tasks);
         self.repeated_tags.inc_by(tally.repeated_tags);
         self.ignored_fields.inc_by(tally.ignored_fields);
     }
@@ -189,5 +207,22 @@ impl Metrics {
 
     pub(super) fn batch(&self) {
         self.batches.inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_counted_under_its_name() {
+        let names = kind_names();
+        for kind in Kind::ALL {
+            assert_eq!(names[kind.number()], kind.as_str());
+        }
+        for kind in kinds::ALL {
+            assert_eq!(names[kind.number()], kind.name);
+        }
+        assert!((1..KINDS).all(|number| !names[..number].contains(&names[number])));
     }
 }

@@ -27,7 +27,7 @@ const OCCURRENCES: &str = "app_events_total";
 pub(super) struct Naming {
     service: String,
     unit: Option<Arc<str>>,
-    request_tags: Vec<String>,
+    event_tags: Vec<String>,
     labels_max: usize,
     label_value_bytes_max: usize,
     name_bytes_max: usize,
@@ -39,7 +39,7 @@ impl Naming {
         Self {
             service: config.service.clone(),
             unit: unit.filter(|_| config.unit_label).map(Arc::from),
-            request_tags: config.request_tags.clone(),
+            event_tags: config.event_tags.clone(),
             labels_max: config.labels_max,
             label_value_bytes_max: config.label_value_bytes_max,
             name_bytes_max: config.name_bytes_max,
@@ -83,9 +83,9 @@ impl Naming {
         Ok(SeriesKey { name: OCCURRENCES.into(), kind: MetricType::Counter, labels })
     }
 
-    /// True for the key of a tag that becomes a label on a typed event.
-    pub(super) fn request_tag(&self, key: &str) -> bool {
-        self.request_tags.iter().any(|tag| tag == key)
+    /// The keys of the tags that become labels on typed events.
+    pub(super) fn event_tags(&self) -> &[String] {
+        &self.event_tags
     }
 
     /// The most bytes of a label's value.
@@ -155,6 +155,12 @@ impl Naming {
         let labels = builder.build();
         if labels.len() > self.labels_max { Err(Refusal::TooManyLabels) } else { Ok(labels) }
     }
+}
+
+/// Adds one text to the bytes that identify something; no text has the byte behind it.
+pub(super) fn put(identity: &mut Vec<u8>, text: &str) {
+    identity.extend_from_slice(text.as_bytes());
+    identity.push(0xff);
 }
 
 /// Puts the unit at the end. A name that ends in the sender's own word for it (`latency_ms`) gives that word up, since

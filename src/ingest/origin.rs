@@ -18,7 +18,12 @@ pub(super) struct Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    /// Reads it from an event's line. Where it cannot be read, nothing is known: the event itself is refused elsewhere.
+    /// As an event's fields say it.
+    pub(super) fn new(sender: Option<&'a str>, seq: Option<u64>) -> Self {
+        Self { sender: sender.map(Cow::Borrowed), seq }
+    }
+
+    /// Reads it from the line of an event that is refused. Where it cannot be read, nothing is known.
     pub(super) fn of(line: &'a str) -> Self {
         // Most events have neither; where there are escapes, there may be some in a key.
         if !line.contains("\"seq\"") && !line.contains("\"sender\"") && !line.contains('\\') {

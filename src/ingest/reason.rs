@@ -47,7 +47,6 @@ refusals! {
     NotFinite "not_finite" "the value is not a number or not finite";
     NegativeCount "negative_count" "a counter cannot fall";
     UnknownKind "unknown_kind" "there is no such kind of event";
-    UnsupportedKind "unsupported_kind" "this kind of event is not counted yet";
     UnknownType "unknown_type" "there is no such StatsD type";
     EmptyName "empty_name" "the metric has no name";
     NameTooLong "name_too_long" "the metric's name is longer than the limit";
@@ -55,6 +54,7 @@ refusals! {
     TooManyLabels "too_many_labels" "there are more labels than the limit";
     LabelTooLong "label_too_long" "a label is longer than the limit";
     OpenRequests "open_requests" "too many requests of this sender are open; this one is not among the active ones";
+    OpenTasks "open_tasks" "too many tasks of this sender are open; this one counts in no state";
     TypeConflict "type_conflict" "the name belongs to a metric of another type";
     SeriesLimit "series_limit" "there are too many metric names";
     StaleTimestamp "stale_timestamp" "the gauge holds a value with a time stamp that is not older";

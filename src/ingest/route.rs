@@ -7,17 +7,18 @@ pub(super) const UNMATCHED: &str = "__unmatched__";
 /// Fewer hexadecimal digits than this may be a word.
 const HEX_MIN: usize = 16;
 
-/// The template of a path, without its query.
-pub(super) fn template(path: &str) -> String {
+/// Writes the template of a path, without its query.
+pub(super) fn template(path: &str, out: &mut Vec<u8>) {
     let path = path.split(['?', '#']).next().unwrap_or("");
-    let mut route = String::with_capacity(path.len());
+    if path.is_empty() {
+        out.push(b'/');
+    }
     for (index, segment) in path.split('/').enumerate() {
         if index > 0 {
-            route.push('/');
+            out.push(b'/');
         }
-        route.push_str(if identifies(segment) { "{id}" } else { segment });
+        out.extend_from_slice(if identifies(segment) { b"{id}" } else { segment.as_bytes() });
     }
-    if route.is_empty() { "/".to_owned() } else { route }
 }
 
 /// A number, a UUID, or a long hexadecimal text.
@@ -54,7 +55,9 @@ mod tests {
             ("/cafe/decade", "/cafe/decade"),
             ("/a1/b2", "/a1/b2"),
         ] {
-            assert_eq!(template(path), route, "{path}");
+            let mut out = Vec::new();
+            template(path, &mut out);
+            assert_eq!(out, route.as_bytes(), "{path}");
         }
     }
 }

@@ -109,7 +109,7 @@ impl Session {
         self.due = Instant::now()
             + match () {
                 () if self.intake.is_waiting() => PATIENCE,
-                () if self.intake.has_open_requests() => EXPIRY,
+                () if self.intake.has_open() => EXPIRY,
                 () => IDLE,
             };
     }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Refusal;
-use super::metrics::{Kind, Tally};
+use super::metrics::{Tally, kind_names};
 use crate::model::{Change, Labels, MetricType, Timestamp};
 use crate::registry::{Merge, Pending, Registry};
 
@@ -43,7 +43,7 @@ impl Totals {
     /// Goes on from what the registry knows.
     pub(super) fn new(registry: Arc<Registry>, at: Timestamp) -> Self {
         let row = |(name, label, help): Described, value: &str| registry.own_counter(name, help, Labels::from_pairs([(label, value)]), at);
-        let events = Kind::ALL.map(|kind| row(EVENTS, kind.as_str())).into();
+        let events = kind_names().map(|kind| row(EVENTS, kind)).into();
         let refused = Refusal::ALL.map(|reason| row(REFUSED, reason.as_str())).into();
         Self { registry, rows: Mutex::new(Rows { events, refused }) }
     }
@@ -77,6 +77,7 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::metrics::Kind;
     use crate::model::Value;
     use crate::telemetry::Telemetry;
 

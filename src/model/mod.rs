@@ -23,7 +23,7 @@ pub use alert::{AlertSnapshot, AlertState, GroupSnapshot, RuleHealth, RuleKind, 
 pub use batch::{Change, SeriesKey};
 pub use distinct::{Distinct, EXACT_MEMBERS_MAX};
 pub use duration::{DurationError, PromDuration, format_millis, parse_millis};
-pub use event::{CountEvent, Event, GaugeEvent, GaugeMerge, GaugeOp, HistogramEvent, RequestEvent, RequestPhase, Tags, Text};
+pub use event::{GaugeMerge, GaugeOp, Tags, Text};
 pub use exemplar::{Exemplar, Exemplars, TRACE_ID_BYTES_MAX, TraceId};
 pub use exponential::{EXPONENTIAL_BUCKETS_MAX, Exponential, SCHEMA_MAX, SCHEMA_MIN, Sign, ZERO_THRESHOLD};
 pub use family::{Family, MetricType, Origin, Series, Value};

@@ -16,6 +16,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use self::collapse::Collapse;
 use self::counts::Counts;
+use super::help::Helps;
 use super::instrument::Instrument;
 use super::journal::{Pen, Subject};
 use super::publish::Published;
@@ -31,6 +32,7 @@ pub(super) struct Events {
     families: Vec<Option<EventFamily>>,
     free: Vec<u32>,
     claims: HashSet<String>,
+    helps: Helps,
     slab: Slab,
     hasher: DefaultHashBuilder,
     /// What counts against the caps of all metrics together.
@@ -105,6 +107,17 @@ impl Events {
     /// How many series there are.
     pub(super) const fn series(&self) -> usize {
         self.slab.len()
+    }
+
+    /// Takes what is known about metrics. Those that are there already, because they have survived a restart, take it too.
+    pub(super) fn describe(&mut self, helps: impl Iterator<Item = (&'static str, &'static str)>) {
+        for (name, help) in helps {
+            self.helps.insert(name, help);
+            let index = self.by_name.get(name).map(|index| *index as usize);
+            if let Some(Some(family)) = index.and_then(|index| self.families.get_mut(index)) {
+                family.help = Arc::from(help);
+            }
+        }
     }
 
     /// How many families there are.
@@ -314,7 +327,7 @@ impl Events {
         let (help, bounds, origin) = match owner {
             Owner::Agent(help) => (Arc::from(help), Arc::from([]), Origin::Agent),
             Owner::Known => return Err(Refusal::SenderLimit),
-            Owner::Journal(Origin::Events, bounds) => (help::of(name, *kind), Arc::clone(bounds), Origin::Events),
+            Owner::Journal(Origin::Events, bounds) => (help::of(&self.helps, name, *kind), Arc::clone(bounds), Origin::Events),
             // Its help comes with whoever counts in it.
             Owner::Journal(origin, bounds) => (Arc::from(""), Arc::clone(bounds), origin),
             Owner::Events(config, published) => {
@@ -325,7 +338,7 @@ impl Events {
                     return Err(Refusal::TypeConflict);
                 }
                 let bounds = if *kind == MetricType::Histogram { config.buckets.of(name) } else { Arc::from([]) };
-                (help::of(name, *kind), bounds, Origin::Events)
+                (help::of(&self.helps, name, *kind), bounds, Origin::Events)
             }
         };
         let family = EventFamily {

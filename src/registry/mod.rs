@@ -78,6 +78,11 @@ impl Registry {
         self.state().published.replace(source, families);
     }
 
+    /// Learns what metrics mean that events will make: their names, and a sentence about each.
+    pub fn describe(&self, helps: impl Iterator<Item = (&'static str, &'static str)>) {
+        self.state().events.describe(helps);
+    }
+
     /// Begins to take in a sender's changes.
     pub fn merge(&self, sender: u64, at: Timestamp) -> Merge<'_> {
         Merge::new(self, self.state(), sender, at)

@@ -142,7 +142,7 @@ fn active_requests_fall_with_their_end_and_with_their_sender() {
     assert_eq!(active(), r#"http_server_active_requests{http_request_method="GET"} 2"#);
     drop(lost);
     assert_eq!(active(), r#"http_server_active_requests{http_request_method="GET"} 1"#);
-    assert!(worker.has_open_requests());
+    assert!(worker.has_open());
     worker.flush(at(900_000), &fixture.book);
     assert_eq!(active(), r#"http_server_active_requests{http_request_method="GET"} 0"#);
     assert_eq!(fixture.own("sidewatch_ingest_abandoned_requests_total", ""), 1.0);
@@ -319,14 +319,15 @@ fn a_packed_lines_series_is_looked_for_once() {
     let fixture = fixture(&Config::default());
     let (mut intake, mut found) = (fixture.shared.intake(JSON), None);
     let table = &mut intake.table;
-    let event = |name: &'static str| {
-        Event::Count(crate::model::CountEvent { service: None, name: name.into(), value: 1.0, unit: None, tags: vec![] })
+    let mut add = |text, found: &mut Option<crate::ingest::aggregate::Found>| {
+        let Ok(Decoded::Metric(line)) = statsd::decode(text, JSON) else { panic!("a metric") };
+        table.add_reading(&line, statsd::Reading::Rise(1.0), found).map(drop)
     };
-    assert_eq!(table.add(&event("node_x"), at(0), &mut found), Err(Refusal::Reserved));
-    assert_eq!(table.add(&event("a"), at(0), &mut found), Err(Refusal::Reserved), "not asked again");
+    assert_eq!(add("node_x:1|c", &mut found), Err(Refusal::Reserved));
+    assert_eq!(add("a:1|c", &mut found), Err(Refusal::Reserved), "not asked again");
     let mut found = None;
-    assert_eq!(table.add(&event("a"), at(0), &mut found), Ok(()));
-    assert_eq!(table.add(&event("b"), at(0), &mut found), Ok(()));
+    assert_eq!(add("a:1|c", &mut found), Ok(()));
+    assert_eq!(add("b:1|c", &mut found), Ok(()));
     assert_eq!(table.pending().map(|pending| pending.events).collect::<Vec<_>>(), [2], "both are the series that was found first");
 }
 
@@ -591,3 +592,5 @@ proptest! {
         prop_assert_eq!((last + 1) as f64, counted + lost, "{:?}", losses(&fixture));
     }
 }
+
+mod typed;
