@@ -79,3 +79,37 @@ impl Recorder {
         flattener
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Config, History, Query};
+    use crate::model::{Change, Labels, MatchOp, Matcher, MetricType, SeriesKey, is_stale};
+    use crate::registry::Pending;
+
+    #[test]
+    fn an_idle_series_ends_in_history_and_goes_on_where_it_stopped() {
+        let telemetry = Telemetry::new();
+        let registry = Registry::new(&serde_yaml::from_str("{expiry: 20s}").expect("valid"), &telemetry);
+        let history = History::new(&Config::default(), &telemetry);
+        let identity = Identity { instance: "h".into(), host_job: "node".into(), events_job: "app".into(), agent_job: "sidewatch".into() };
+        let append: Arc<dyn Append> = Arc::new(history.clone());
+        let recorder = Recorder::new(Arc::clone(&registry), telemetry, append, Duration::from_secs(10), identity.clone(), Board::new());
+        let mut flattener = Flattener::new(identity);
+        let key = SeriesKey { name: "c_total".into(), kind: MetricType::Counter, labels: Labels::empty() };
+        let mut pending = Pending::new(key, Change::Count(2.0));
+        for second in [0, 10, 20, 30, 40, 50] {
+            let at = Timestamp::from_millis(1000 * second);
+            if [0, 40].contains(&second) {
+                assert_eq!(registry.merge(1, at).apply(&mut pending), Ok(()));
+            }
+            registry.expire(at);
+            flattener = recorder.record(flattener, at);
+        }
+        let matcher = Matcher::new("__name__", MatchOp::Equal, "c_total").expect("valid");
+        let windows = history.select(&[matcher], Timestamp::from_millis(-1), Timestamp::from_millis(50_000)).expect("there");
+        let samples = windows.iter().flat_map(|window| &window.samples);
+        let told: Vec<_> = samples.map(|sample| (sample.at.as_millis(), (!is_stale(sample.value)).then_some(sample.value))).collect();
+        assert_eq!(told, [(0, Some(2.0)), (10_000, Some(2.0)), (20_000, None), (40_000, Some(4.0)), (50_000, Some(4.0))]);
+    }
+}

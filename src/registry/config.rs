@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Bounds, JournalConfig};
+use crate::model::PromDuration;
 
 /// OpenTelemetry's advice for `http.server.request.duration`.
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -23,6 +24,10 @@ pub struct Config {
     pub series_per_metric_max: usize,
     /// The most metric names that events may make. More are refused and counted.
     pub families_max: usize,
+    /// A series that has not changed for so long is not shown any more, and counts against no limit; 0 is never.
+    pub expiry: PromDuration,
+    /// For so long it is kept after that: when it comes back, it goes on from where it stopped.
+    pub kept: PromDuration,
     /// Upper bounds of histogram buckets.
     pub buckets: Buckets,
     /// Keeping what events have counted across restarts. A change takes effect at the next start.
@@ -31,8 +36,15 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let (buckets, journal) = (Buckets::default(), JournalConfig::default());
-        Self { series_max: 100_000, series_per_metric_max: 10_000, families_max: 10_000, buckets, journal }
+        Self {
+            series_max: 100_000,
+            series_per_metric_max: 10_000,
+            families_max: 10_000,
+            expiry: PromDuration::from_secs(3600),
+            kept: PromDuration::from_secs(86_400),
+            buckets: Buckets::default(),
+            journal: JournalConfig::default(),
+        }
     }
 }
 

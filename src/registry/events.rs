@@ -2,6 +2,7 @@
 
 mod collapse;
 mod counts;
+mod expiry;
 mod restored;
 
 pub(super) use collapse::News;
@@ -37,8 +38,12 @@ pub(super) struct Events {
     hasher: DefaultHashBuilder,
     /// What counts against the caps of all metrics together.
     counts: Counts,
-    /// Families that the agent has for itself.
-    own: usize,
+    /// Families with a series that counts.
+    named: usize,
+    /// Series that are kept and not shown.
+    retired: usize,
+    /// When idle series were last looked for.
+    swept: Option<Timestamp>,
     news: Vec<News>,
     /// Whether other labels are collapsed than were shown last.
     collapses_changed: bool,
@@ -66,6 +71,15 @@ pub(super) struct EventFamily {
     counts: Counts,
     /// Which labels are replaced in new series; nothing as long as there is room for them.
     collapse: Option<Box<Collapse>>,
+}
+
+/// Which series are visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    /// Those that have not retired.
+    Shown,
+    /// Retired ones as well.
+    All,
 }
 
 /// What came of a change.
@@ -96,7 +110,7 @@ pub(super) enum Owner<'a> {
     /// Applications: names are checked against what is published, and there are limits.
     Events(&'a Config, &'a Published),
     /// Applications that may make no more series.
-    Known,
+    Known(&'a Config),
     /// The agent itself.
     Agent(&'a str),
     /// Whoever it was for when it was written down, with these buckets.
@@ -104,9 +118,19 @@ pub(super) enum Owner<'a> {
 }
 
 impl Events {
-    /// How many series there are.
+    /// How many series are shown.
     pub(super) const fn series(&self) -> usize {
-        self.slab.len()
+        self.slab.len() - self.retired
+    }
+
+    /// How many of them stand in place of others.
+    pub(super) const fn overflow(&self) -> usize {
+        self.counts.overflow
+    }
+
+    /// How many series are kept that are not shown.
+    pub(super) const fn retired(&self) -> usize {
+        self.retired
     }
 
     /// Takes what is known about metrics. Those that are there already, because they have survived a restart, take it too.
@@ -130,7 +154,7 @@ impl Events {
     /// # Errors
     /// When the name has another type, or a limit is reached.
     pub(super) fn apply(&mut self, owner: Owner<'_>, sender: u64, pending: &mut Pending, at: Timestamp) -> Result<Applied, Refusal> {
-        let known = pending.place.and_then(|place| self.slab.index(place)).map(Found::known);
+        let known = pending.place.and_then(|place| self.slab.index(place)).filter(|index| self.is_shown(*index)).map(Found::known);
         let Found { index, applied } = match known {
             Some(known) => known,
             None => self.find_or_make(owner, &pending.key, at)?,
@@ -169,16 +193,22 @@ impl Events {
         if state.kind != key.kind {
             return Err(Refusal::TypeConflict);
         }
-        if let Some(index) = self.find(family, &key.labels) {
+        let there = self.find(family, &key.labels);
+        if let Some(index) = there.filter(|index| self.is_shown(*index)) {
             return Ok(Found::known(index));
         }
         let made = match owner {
-            Owner::Known => return self.find_in_place(family, &key.labels).ok_or(Refusal::SenderLimit),
             Owner::Agent(_) | Owner::Journal(..) => self.make_series(family, &key.labels, Standing::Own, at),
-            Owner::Events(config, _) if self.has_room(family, config, &key.labels) => {
+            // It has retired, and comes back.
+            Owner::Events(config, _) | Owner::Known(config) if there.is_some() && self.has_room(family, config) => {
                 self.make_series(family, &key.labels, Standing::Counted, at)
             }
-            Owner::Events(config, _) => self.make_in_place(family, config, &key.labels, at),
+            Owner::Known(config) => return self.find_in_place(family, config, &key.labels).ok_or(Refusal::SenderLimit),
+            Owner::Events(config, _) if self.has_room(family, config) && !self.is_collapsed(family, &key.labels) => {
+                self.make_series(family, &key.labels, Standing::Counted, at)
+            }
+            Owner::Events(config, _) if self.may_be_named(family, config) => self.make_in_place(family, config, &key.labels, at),
+            Owner::Events(..) => None,
         };
         made.ok_or_else(|| {
             self.give_up_if_empty(family);
@@ -194,7 +224,12 @@ impl Events {
         self.families.get_mut(family as usize)?.as_mut()
     }
 
-    /// The series of a family with these labels.
+    /// Whether a series is there that has not retired.
+    fn is_shown(&self, index: u32) -> bool {
+        self.slab.get(index).is_some_and(|live| !live.retired)
+    }
+
+    /// The series of a family with these labels, retired or not.
     fn find(&self, family: u32, labels: &Labels) -> Option<u32> {
         let same = |index: &u32| self.slab.get(*index).is_some_and(|live| live.labels == *labels);
         self.family(family)?.by_labels.find(self.hasher.hash_one(labels), same).copied()
@@ -246,7 +281,7 @@ impl Events {
 
     /// Reads on from where `cursor` stands, a bounded number of series; false at the end.
     pub(super) fn read(&self, cursor: &mut Cursor, reader: &mut impl Reader) -> bool {
-        self.visit(cursor, &mut |family, series| match series {
+        self.visit(Which::Shown, cursor, &mut |family, series| match series {
             None => reader.family(&family.head()),
             Some((index, live, reading)) => reader.series(self.slab.place(index), &live.labels, reading),
         })
@@ -254,9 +289,14 @@ impl Events {
 
     /// Goes on from where `cursor` stands, a bounded number of series; false at the end. A family comes without a series
     /// first.
-    fn visit<'e>(&'e self, cursor: &mut Cursor, each: &mut impl FnMut(&'e EventFamily, Option<(u32, &'e Live, Reading<'e>)>)) -> bool {
+    fn visit<'e>(
+        &'e self,
+        of: Which,
+        cursor: &mut Cursor,
+        each: &mut impl FnMut(&'e EventFamily, Option<(u32, &'e Live, Reading<'e>)>),
+    ) -> bool {
         while let Some((family, fresh)) = self.family_at(cursor) {
-            if fresh {
+            if fresh && (of == Which::All || family.members.iter().any(|index| self.is_shown(*index))) {
                 each(family, None);
             }
             // Members are in order of their numbers, so one that is gone does not move the others past the cursor.
@@ -264,7 +304,7 @@ impl Events {
             let first = family.members.partition_point(|index| number(index) <= cursor.series());
             let lines = family.lines();
             for index in family.members.get(first..).unwrap_or(&[]) {
-                let Some(live) = self.slab.get(*index) else { continue };
+                let Some(live) = self.slab.get(*index).filter(|live| of == Which::All || !live.retired) else { continue };
                 let Some(reading) = live.instrument.reading() else { continue };
                 if !cursor.passes(live.number, lines) {
                     return true;
@@ -326,12 +366,12 @@ impl Events {
         let SeriesKey { name, kind, .. } = key;
         let (help, bounds, origin) = match owner {
             Owner::Agent(help) => (Arc::from(help), Arc::from([]), Origin::Agent),
-            Owner::Known => return Err(Refusal::SenderLimit),
+            Owner::Known(_) => return Err(Refusal::SenderLimit),
             Owner::Journal(Origin::Events, bounds) => (help::of(&self.helps, name, *kind), Arc::clone(bounds), Origin::Events),
             // Its help comes with whoever counts in it.
             Owner::Journal(origin, bounds) => (Arc::from(""), Arc::clone(bounds), origin),
             Owner::Events(config, published) => {
-                if self.by_name.len() - self.own >= config.families_max {
+                if self.named >= config.families_max {
                     return Err(Refusal::SeriesLimit);
                 }
                 if claims::names(name, *kind).any(|name| self.claims.contains(&name) || published.claims(&name)) {
@@ -365,13 +405,17 @@ impl Events {
         if let Some(place) = self.families.get_mut(index as usize) {
             *place = Some(family);
         }
-        self.own += usize::from(origin == Origin::Agent);
         self.claims.extend(claims::names(name, *kind));
         self.by_name.insert(Arc::clone(name), index);
         Ok(index)
     }
 
+    /// Makes a series, or brings it back where it has retired.
     fn make_series(&mut self, family: u32, labels: &Labels, standing: Standing, at: Timestamp) -> Option<Found> {
+        if let Some(index) = self.find(family, labels) {
+            self.revive(index, standing);
+            return Some(Found::known(index));
+        }
         let number = self.slab.number();
         self.make_numbered(family, labels, standing, number, at)
     }
@@ -380,15 +424,15 @@ impl Events {
         let hash = self.hasher.hash_one(labels);
         let state = self.families.get_mut(family as usize)?.as_mut()?;
         let instrument = Instrument::new(state.kind, &state.bounds);
-        let index = self.slab.insert(Live { family, labels: labels.clone(), instrument, changed: at, number, standing, defined: false })?;
+        let live = Live { family, labels: labels.clone(), instrument, changed: at, number, standing, defined: false, retired: false };
+        let index = self.slab.insert(live)?;
         let (slab, hasher) = (&self.slab, &self.hasher);
         state.by_labels.insert_unique(hash, index, |index| slab.get(*index).map_or(0, |live| hasher.hash_one(&live.labels)));
         // The last one by far most often; what was written down may come back in another order.
         let behind = |other: &u32| slab.get(*other).is_some_and(|live| live.number < number);
         let place = if state.members.last().is_none_or(behind) { state.members.len() } else { state.members.partition_point(behind) };
         state.members.insert(place, index);
-        state.counts.enter(standing);
-        self.counts.enter(standing);
+        self.enter(family, standing);
         Some(Found { index, applied: Applied { created: true, redirected: false } })
     }
 
@@ -410,12 +454,35 @@ impl Events {
         let Some(mut live) = self.slab.remove(index) else { return };
         self.pen.gone(live.number, &mut live.defined);
         let hash = self.hasher.hash_one(&live.labels);
-        self.counts.leave(live.standing);
-        if let Some(Some(state)) = self.families.get_mut(live.family as usize) {
-            state.counts.leave(live.standing);
-            if let Ok(entry) = state.by_labels.find_entry(hash, |other| *other == index) {
-                entry.remove();
-            }
+        if live.retired {
+            self.retired = self.retired.saturating_sub(1);
+        } else {
+            self.leave(live.family, live.standing);
+        }
+        if let Some(Some(state)) = self.families.get_mut(live.family as usize)
+            && let Ok(entry) = state.by_labels.find_entry(hash, |other| *other == index)
+        {
+            entry.remove();
+        }
+    }
+
+    /// A series of a family counts from now on.
+    fn enter(&mut self, family: u32, standing: Standing) {
+        self.counts.enter(standing);
+        if let Some(Some(state)) = self.families.get_mut(family as usize) {
+            let before = state.counts.is_empty();
+            state.counts.enter(standing);
+            self.named += usize::from(before && !state.counts.is_empty());
+        }
+    }
+
+    /// A series of a family counts no longer.
+    fn leave(&mut self, family: u32, standing: Standing) {
+        self.counts.leave(standing);
+        if let Some(Some(state)) = self.families.get_mut(family as usize) {
+            let before = state.counts.is_empty();
+            state.counts.leave(standing);
+            self.named -= usize::from(!before && state.counts.is_empty());
         }
     }
 
@@ -427,7 +494,6 @@ impl Events {
             self.claims.remove(&claim);
         }
         self.collapses_changed |= state.collapse.is_some();
-        self.own -= usize::from(state.origin == Origin::Agent);
         self.by_name.remove(&state.name);
         self.free.push(family);
     }

@@ -97,6 +97,11 @@ impl Instrument {
         senders.merge == GaugeMerge::Sum || !senders.values.is_empty()
     }
 
+    /// True while a live sender holds it at a value: what a process has said of its state holds until it says otherwise.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Gauge(Gauge::Senders(senders)) if senders.values.values().any(|value| *value != 0.0))
+    }
+
     /// Ends a set's interval: what has come in is shown from now on, and the next one begins. Nothing to the others.
     pub(super) fn turn(&mut self) {
         if let Self::Set(set) = self {

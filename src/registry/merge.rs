@@ -60,7 +60,7 @@ impl<'r> Merge<'r> {
     /// When the name has another type, a limit is reached, or the value would not be finite any more.
     pub fn apply(&mut self, pending: &mut Pending) -> Result<(), Refusal> {
         let State { config, events, published, .. } = &mut *self.state;
-        let owner = if self.created < self.room { Owner::Events(config, published) } else { Owner::Known };
+        let owner = if self.created < self.room { Owner::Events(config, published) } else { Owner::Known(config) };
         match events.apply(owner, self.sender, pending, self.at) {
             Ok(applied) => {
                 self.created += usize::from(applied.created);

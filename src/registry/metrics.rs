@@ -14,6 +14,8 @@ const COLLAPSED_SHOWN_MAX: usize = 100;
 pub(super) struct Metrics {
     families: IntGauge,
     series: IntGauge,
+    overflow: IntGauge,
+    retired: IntGauge,
     collapsed: GaugeVec,
     redirected: IntCounter,
     refused: IntCounterVec,
@@ -24,7 +26,16 @@ impl Metrics {
     pub(super) fn new(telemetry: &Telemetry) -> Self {
         let metrics = Self {
             families: telemetry.int_gauge("sidewatch_registry_families", "Metric names that events have made."),
-            series: telemetry.int_gauge("sidewatch_registry_series", "Series that events have made; a histogram's label set counts once."),
+            series: telemetry.int_gauge(
+                "sidewatch_registry_series",
+                "Series that events have made and that are shown; a histogram's label set counts once.",
+            ),
+            overflow: telemetry
+                .int_gauge("sidewatch_registry_overflow_series", "Series with __other__ in place of those that there was no room for."),
+            retired: telemetry.int_gauge(
+                "sidewatch_registry_retired_series",
+                "Series that have not changed for long: kept, but not shown and not counted.",
+            ),
             collapsed: telemetry.gauges(
                 "sidewatch_registry_collapsed_labels",
                 "1 for each label whose value is replaced by __other__ in new series of the metric, because there are too many series.",
@@ -69,5 +80,7 @@ impl Metrics {
         }
         self.families.set(i64::try_from(events.len()).unwrap_or(i64::MAX));
         self.series.set(i64::try_from(events.series()).unwrap_or(i64::MAX));
+        self.overflow.set(i64::try_from(events.overflow()).unwrap_or(i64::MAX));
+        self.retired.set(i64::try_from(events.retired()).unwrap_or(i64::MAX));
     }
 }

@@ -181,6 +181,20 @@ impl Registry {
         }
     }
 
+    /// Retires series that have been idle for long, and gives up those that have been so for longer still, a piece at a time.
+    pub fn expire(&self, at: Timestamp) {
+        let mut sweep = self.state().events.begin_sweep(at);
+        loop {
+            let mut state = self.state();
+            let State { config, events, .. } = &mut *state;
+            let more = events.sweep(&mut sweep, config);
+            self.metrics.sized(events);
+            if !more {
+                return;
+            }
+        }
+    }
+
     /// What has happened that whoever runs the agent has to know, since this was asked last.
     fn take_news(&self) -> Vec<events::News> {
         self.state().events.take_news()

@@ -43,6 +43,8 @@ pub(super) struct Live {
     pub(super) standing: Standing,
     /// Whether the journal knows the number.
     pub(super) defined: bool,
+    /// Nothing has changed it for long: it is kept, but not shown.
+    pub(super) retired: bool,
 }
 
 /// All series.
@@ -96,6 +98,11 @@ impl Slab {
     /// All series with their indices.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Live)> {
         (0..).zip(&mut self.slots).filter_map(|(index, slot)| Some((index, slot.live.as_mut()?)))
+    }
+
+    /// All series.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Live> {
+        self.slots.iter().filter_map(|slot| slot.live.as_ref())
     }
 
     /// The next series' number.

@@ -1,32 +1,37 @@
-//! The registry's own loop: tells of labels with too many values.
+//! The registry's own loop: looks for idle series, and tells of labels with too many values.
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::time::MissedTickBehavior;
 
 use super::Registry;
 use super::events::News;
 use crate::clock;
 use crate::model::{Condition, Timestamp};
-use crate::runtime::{Board, Stage, TaskContext, TaskResult};
+use crate::runtime::{Board, Stage, TaskContext, TaskResult, Ticker, blocking};
 use crate::telemetry::Throttle;
 
 /// The part of the board that tells whether series have room.
 pub const PART: &str = "registry";
 
+/// How often idle series are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+
 /// Looks after a registry until the agent stops.
 ///
 /// # Errors
-/// Never; the signature is every task's.
+/// When a look at the series panics.
 pub async fn run(registry: Arc<Registry>, board: Board, mut context: TaskContext) -> TaskResult {
     let mut log = Throttle::new(10, Duration::from_secs(60));
-    let mut every_second = tokio::time::interval(Duration::from_secs(1));
-    every_second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sweeps = Ticker::new(SWEEP, Duration::ZERO);
     loop {
         context.pulse.beat();
+        tell(&registry, &board, &mut log, clock::now());
         tokio::select! {
-            _ = every_second.tick() => tell(&registry, &board, &mut log, clock::now()),
+            slot = sweeps.tick() => {
+                let registry = Arc::clone(&registry);
+                blocking(move || registry.expire(slot.at)).await?;
+            }
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
             () = context.shutdown.reached(Stage::Stopping) => return Ok(()),
         }
     }
@@ -43,6 +48,9 @@ fn tell(registry: &Registry, board: &Board, log: &mut Throttle, at: Timestamp) {
                 suppressed,
                 "there are too many series: in new ones of this metric the label's value is __other__ from now on"
             ),
+            News::Lifted { metric } => {
+                tracing::info!(metric = &*metric, suppressed, "there is room again: new series of this metric keep their labels");
+            }
         }
     }
     match registry.crowded() {

@@ -1,6 +1,7 @@
 //! The registry through its door.
 
 mod crowds;
+mod idle;
 
 use super::*;
 use crate::model::{GaugeMerge, GaugeOp, Histogram, Origin, Series, Value};

@@ -47,20 +47,48 @@ pub(in crate::registry) enum News {
         /// How many values there were among the series that were looked at.
         values: usize,
     },
+    /// There is room again for new series of a metric.
+    Lifted {
+        /// The metric's name.
+        metric: Arc<str>,
+    },
 }
 
 impl Events {
-    /// Whether there is room for a series of its own with these labels.
-    pub(super) fn has_room(&self, family: u32, config: &Config, labels: &Labels) -> bool {
+    /// Whether there is room under the caps for another series.
+    pub(super) fn has_room(&self, family: u32, config: &Config) -> bool {
         let Some(state) = self.family(family) else { return false };
         let below = self.counts.counted < config.series_max && state.counts.counted < config.series_per_metric_max;
-        below && state.collapse.as_deref().is_none_or(|collapse| !collapse.concerns(labels))
+        below && self.may_be_named(family, config)
+    }
+
+    /// Whether there is room for another series in place of others.
+    fn has_room_in_place(&self, family: u32, config: &Config) -> bool {
+        let Some(state) = self.family(family) else { return false };
+        self.counts.overflow < config.series_max / ROOM_PARTS && state.counts.overflow < config.series_per_metric_max / ROOM_PARTS
+    }
+
+    /// Whether the family counts among all names, or may.
+    pub(super) fn may_be_named(&self, family: u32, config: &Config) -> bool {
+        self.named < config.families_max || self.family(family).is_some_and(|state| !state.counts.is_empty())
+    }
+
+    /// Whether one of these labels is replaced in new series.
+    pub(super) fn is_collapsed(&self, family: u32, labels: &Labels) -> bool {
+        self.family(family).and_then(|state| state.collapse.as_deref()).is_some_and(|collapse| collapse.concerns(labels))
     }
 
     /// The series that there is already in place of the one with these labels.
-    pub(super) fn find_in_place(&self, family: u32, labels: &Labels) -> Option<Found> {
+    pub(super) fn find_in_place(&mut self, family: u32, config: &Config, labels: &Labels) -> Option<Found> {
         let replaced = self.family(family)?.collapse.as_deref()?.replace(labels)?;
-        self.find(family, &replaced).map(elsewhere)
+        let index = self.find(family, &replaced)?;
+        if !self.is_shown(index) {
+            if !self.has_room_in_place(family, config) {
+                return None;
+            }
+            self.revive(index, Standing::Overflow);
+        }
+        Some(elsewhere(index))
     }
 
     /// The series in place of the one with these labels, which has no room; `None` where no series can be made at all.
@@ -70,13 +98,12 @@ impl Events {
             return self.make_series(family, labels, Standing::Overflow, at);
         }
         loop {
-            if let Some(found) = self.find_in_place(family, labels) {
+            if let Some(found) = self.find_in_place(family, config, labels) {
                 return Some(found);
             }
             let state = self.family(family)?;
             if let Some(collapse) = state.collapse.as_deref()
-                && self.counts.overflow < config.series_max / ROOM_PARTS
-                && state.counts.overflow < config.series_per_metric_max / ROOM_PARTS
+                && self.has_room_in_place(family, config)
             {
                 let replaced = collapse.replace(labels);
                 let made = self.make_series(family, replaced.as_ref().unwrap_or(labels), Standing::Overflow, at);
@@ -87,9 +114,9 @@ impl Events {
             }
         }
         let rest = self.rest(family, labels)?;
-        match self.find(family, &rest) {
+        match self.find(family, &rest).filter(|index| self.is_shown(*index)) {
             Some(index) => Some(elsewhere(index)),
-            None => self.make_series(family, &rest, Standing::Overflow, at).map(|found| found.redirected_if(true)),
+            None => self.make_series(family, &rest, Standing::Overflow, at).map(|found| found.redirected_if(rest != *labels)),
         }
     }
 
@@ -112,7 +139,7 @@ impl Events {
         std::mem::take(&mut self.news)
     }
 
-    fn tell(&mut self, news: News) {
+    pub(super) fn tell(&mut self, news: News) {
         self.collapses_changed = true;
         if self.news.len() < NEWS_MAX {
             self.news.push(news);
@@ -172,7 +199,7 @@ impl Events {
 
     fn newest<'e>(&'e self, state: &'e EventFamily, standing: Standing) -> impl Iterator<Item = &'e Labels> {
         let live = state.members.iter().rev().take(LOOKED_AT_MAX).filter_map(|index| self.slab.get(*index));
-        live.filter(move |live| live.standing == standing).map(|live| &live.labels)
+        live.filter(move |live| live.standing == standing && !live.retired).map(|live| &live.labels)
     }
 }
 

@@ -12,6 +12,10 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    pub(super) const fn is_empty(self) -> bool {
+        self.counted == 0 && self.overflow == 0
+    }
+
     pub(super) const fn enter(&mut self, standing: Standing) {
         match standing {
             Standing::Counted => self.counted += 1,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::collapse::OTHER;
-use super::{EventFamily, Events, Owner};
+use super::{EventFamily, Events, Owner, Which};
 use crate::model::{Change, Histogram, Labels, MetricType, Origin, SeriesKey, Timestamp};
 use crate::registry::instrument::Instrument;
 use crate::registry::series::{Live, Standing};
@@ -100,7 +100,7 @@ impl Events {
 
     /// Shows series that outlive their senders to `each`, with their families, from where `cursor` stands; false at the end.
     pub(in crate::registry) fn copy<'e>(&'e self, cursor: &mut Cursor, mut each: impl FnMut(&'e EventFamily, u64, &'e Live)) -> bool {
-        self.visit(cursor, &mut |family, series| {
+        self.visit(Which::All, cursor, &mut |family, series| {
             if let Some((_, live, _)) = series {
                 each(family, family.number, live);
             }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::registry::events::News;
 
-fn pending_of(name: &str, kind: MetricType, labels: &[(&str, &str)], change: Change) -> Pending {
+pub(super) fn pending_of(name: &str, kind: MetricType, labels: &[(&str, &str)], change: Change) -> Pending {
     let key = SeriesKey { name: Arc::from(name), kind, labels: Labels::from_pairs(labels.iter().copied()) };
     Pending { events: 1, ..Pending::new(key, change) }
 }
@@ -17,16 +17,18 @@ fn rise(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> Result<(), 
 }
 
 /// The series of a metric with their numbers.
-fn numbers(registry: &Registry, name: &str) -> BTreeMap<String, f64> {
+pub(super) fn numbers(registry: &Registry, name: &str) -> BTreeMap<String, f64> {
     let families = registry.families();
     let series = families.iter().filter(|family| *family.name == *name).flat_map(|family| &family.series);
     let number = |series: &Series| if let Value::Number(number) = series.value { number } else { f64::NAN };
     series.map(|series| (series.labels.to_string(), number(series))).collect()
 }
 
-fn told(registry: &Registry) -> Vec<(String, String, usize)> {
-    let told =
-        registry.take_news().into_iter().map(|News::Collapsed { metric, label, values }| (metric.to_string(), label.to_string(), values));
+pub(super) fn told(registry: &Registry) -> Vec<(String, String, usize)> {
+    let told = registry.take_news().into_iter().map(|news| match news {
+        News::Collapsed { metric, label, values } => (metric.to_string(), label.to_string(), values),
+        News::Lifted { metric } => (metric.to_string(), String::new(), 0),
+    });
     told.collect()
 }
 

@@ -1,0 +1,135 @@
+//! Series that nothing has changed for long. They retire first: nobody is shown them and they take no room under the caps,
+//! but they are kept, and go on from where they stopped when they come back. Later they are gone.
+
+use std::sync::Arc;
+
+use super::{Events, News};
+use crate::model::{Origin, Timestamp};
+use crate::registry::Config;
+use crate::registry::series::{Live, Standing};
+
+/// So many series are looked at while the lock is held.
+const PIECE: usize = 4096;
+/// When more time than this has passed since the last look, the clock was set or the machine slept: that was no idle time.
+const PAUSE_MAX_MILLIS: i64 = 120_000;
+
+/// One look at all series.
+#[derive(Debug)]
+pub(in crate::registry) struct Sweep {
+    at: Timestamp,
+    family: usize,
+    /// How many series of the family have been looked at.
+    member: usize,
+}
+
+enum Verdict {
+    Stays,
+    Retires,
+    Goes,
+}
+
+impl Events {
+    /// Begins a look. Time that passed while nobody looked is taken out of what series have been idle for.
+    pub(in crate::registry) fn begin_sweep(&mut self, at: Timestamp) -> Sweep {
+        let newest = || self.slab.iter().map(|live| live.changed).max();
+        let last = self.swept.or_else(newest).unwrap_or(at);
+        let skipped = at.as_millis().saturating_sub(last.as_millis()).saturating_sub(PAUSE_MAX_MILLIS);
+        if skipped > 0 || at < last {
+            for (_, live) in self.slab.iter_mut() {
+                // What has changed since the last look was stamped by the clock as it is now.
+                let changed = if live.changed <= last { live.changed.plus_millis(skipped.max(0)) } else { live.changed };
+                live.changed = changed.min(at);
+            }
+        }
+        self.swept = Some(at);
+        Sweep { at, family: 0, member: 0 }
+    }
+
+    /// Goes on with a look, a bounded number of series; false at the end.
+    pub(in crate::registry) fn sweep(&mut self, sweep: &mut Sweep, config: &Config) -> bool {
+        let mut room = PIECE;
+        while room > 0 {
+            let Some(family) = self.families.get(sweep.family) else {
+                return false;
+            };
+            let members = family.as_ref().filter(|family| family.origin == Origin::Events).map_or(0, |family| family.members.len());
+            let until = members.min(sweep.member.saturating_add(room));
+            room = room.saturating_sub(until.saturating_sub(sweep.member).max(1));
+            let gone = self.sweep_members(sweep, until, config);
+            if until < members {
+                sweep.member = until.saturating_sub(gone);
+                continue;
+            }
+            if let Ok(index) = u32::try_from(sweep.family) {
+                self.lift(index, config);
+                self.give_up_if_empty(index);
+            }
+            (sweep.family, sweep.member) = (sweep.family + 1, 0);
+        }
+        true
+    }
+
+    /// Looks at the members of a family up to one; how many are gone.
+    fn sweep_members(&mut self, sweep: &Sweep, until: usize, config: &Config) -> usize {
+        let (mut retiring, mut going) = (Vec::new(), Vec::new());
+        let Some(Some(family)) = self.families.get_mut(sweep.family) else { return 0 };
+        let Some(members) = family.members.get(sweep.member..until) else { return 0 };
+        for index in members {
+            match self.slab.get(*index).map(|live| live.verdict(sweep.at, config)) {
+                Some(Verdict::Retires) => retiring.push(*index),
+                Some(Verdict::Goes) => going.push(*index),
+                Some(Verdict::Stays) | None => {}
+            }
+        }
+        if !going.is_empty() {
+            // Both are in the order of members.
+            let mut next = going.iter().peekable();
+            let stay: Vec<u32> = members.iter().copied().filter(|index| next.next_if_eq(&index).is_none()).collect();
+            family.members.splice(sweep.member..until, stay);
+        }
+        retiring.into_iter().for_each(|index| self.retire(index));
+        going.iter().for_each(|index| self.take_out(*index));
+        going.len()
+    }
+
+    fn retire(&mut self, index: u32) {
+        let Some(live) = self.slab.get_mut(index) else { return };
+        live.retired = true;
+        let (family, standing) = (live.family, live.standing);
+        self.leave(family, standing);
+        self.retired += 1;
+    }
+
+    /// Brings a series back that has retired.
+    pub(super) fn revive(&mut self, index: u32, standing: Standing) {
+        let Some(live) = self.slab.get_mut(index).filter(|live| live.retired) else { return };
+        (live.retired, live.standing) = (false, standing);
+        let family = live.family;
+        self.enter(family, standing);
+        self.retired = self.retired.saturating_sub(1);
+    }
+
+    /// Ends the collapse of a metric's labels when a quarter of the caps is free again.
+    fn lift(&mut self, family: u32, config: &Config) {
+        let free = |series: usize, cap: usize| series.saturating_mul(4) <= cap.saturating_mul(3);
+        let all = free(self.counts.counted, config.series_max);
+        let Some(state) = self.family_mut(family).filter(|state| all && free(state.counts.counted, config.series_per_metric_max)) else {
+            return;
+        };
+        if state.collapse.take().is_some() {
+            let metric = Arc::clone(&state.name);
+            self.tell(News::Lifted { metric });
+        }
+    }
+}
+
+impl Live {
+    fn verdict(&self, at: Timestamp, config: &Config) -> Verdict {
+        let (expiry, kept) = (config.expiry.get(), config.kept.get());
+        let idle = at.since(self.changed);
+        if self.retired {
+            return if idle >= expiry.saturating_add(kept) { Verdict::Goes } else { Verdict::Stays };
+        }
+        if expiry.is_zero() || idle < expiry || self.instrument.is_held() { Verdict::Stays } else { Verdict::Retires }
+    }
+}
