@@ -44,6 +44,10 @@ pub(super) struct Events {
     retired: usize,
     /// When idle series were last looked for.
     swept: Option<Timestamp>,
+    /// When the journal was told of that last.
+    looks_noted: Option<Timestamp>,
+    /// From when to when the agent was away, until the journal knows.
+    absence: Option<(Timestamp, Timestamp)>,
     news: Vec<News>,
     /// Whether other labels are collapsed than were shown last.
     collapses_changed: bool,
@@ -324,7 +328,9 @@ impl Events {
         for (_, index) in self.by_name.range::<str, _>((behind, Bound::Unbounded)).take(HEADS) {
             read += 1;
             if let Some(Some(family)) = self.families.get(*index as usize) {
-                see(&family.head());
+                if family.members.iter().any(|index| self.is_shown(*index)) {
+                    see(&family.head());
+                }
                 name = Some(Arc::clone(&family.name));
             }
         }

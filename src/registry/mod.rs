@@ -189,6 +189,7 @@ impl Registry {
             let State { config, events, .. } = &mut *state;
             let more = events.sweep(&mut sweep, config);
             self.metrics.sized(events);
+            self.wake(&mut state);
             if !more {
                 return;
             }

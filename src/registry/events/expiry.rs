@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use super::{Events, News};
 use crate::model::{Origin, Timestamp};
-use crate::registry::Config;
 use crate::registry::series::{Live, Standing};
+use crate::registry::{Config, Place};
 
 /// So many series are looked at while the lock is held.
 const PIECE: usize = 4096;
 /// When more time than this has passed since the last look, the clock was set or the machine slept: that was no idle time.
 const PAUSE_MAX_MILLIS: i64 = 120_000;
+
+/// So often the journal is told that series have been looked at, so that the agent's own absence is known at the next start.
+const NOTED_MILLIS: i64 = 60_000;
 
 /// One look at all series.
 #[derive(Debug)]
@@ -33,16 +36,71 @@ impl Events {
     pub(in crate::registry) fn begin_sweep(&mut self, at: Timestamp) -> Sweep {
         let newest = || self.slab.iter().map(|live| live.changed).max();
         let last = self.swept.or_else(newest).unwrap_or(at);
-        let skipped = at.as_millis().saturating_sub(last.as_millis()).saturating_sub(PAUSE_MAX_MILLIS);
-        if skipped > 0 || at < last {
-            for (_, live) in self.slab.iter_mut() {
-                // What has changed since the last look was stamped by the clock as it is now.
-                let changed = if live.changed <= last { live.changed.plus_millis(skipped.max(0)) } else { live.changed };
-                live.changed = changed.min(at);
-            }
+        let skip = Skip::between(last, at);
+        if let Some(skip) = skip {
+            self.slab.iter_mut().for_each(|(_, live)| skip.take_out(live));
+        }
+        let due = |noted: Timestamp| at.as_millis().saturating_sub(noted.as_millis()) >= NOTED_MILLIS;
+        if skip.is_some() || self.looks_noted.is_none_or(due) {
+            self.pen.looked(last, at);
+            self.looks_noted = Some(at);
         }
         self.swept = Some(at);
         Sweep { at, family: 0, member: 0 }
+    }
+
+    /// When idle series were looked for last.
+    pub(in crate::registry) const fn looked(&self) -> Option<Timestamp> {
+        self.swept
+    }
+
+    /// Idle series were looked for when what is restored happened.
+    pub(in crate::registry) const fn has_looked(&mut self, at: Timestamp) {
+        self.swept = Some(at);
+    }
+
+    /// Takes the time out again that a look took out of what these series had been idle for.
+    pub(in crate::registry) fn look_again(&mut self, places: impl Iterator<Item = Place>, last: Timestamp, at: Timestamp) {
+        let Some(skip) = Skip::between(last, at) else { return };
+        for place in places {
+            if let Some(live) = self.slab.index(place).and_then(|index| self.slab.get_mut(index)) {
+                skip.take_out(live);
+            }
+        }
+    }
+
+    /// Lets restored series, of which the last change happened at `newest`, be as idle as they were. The time that the agent
+    /// was away hides none of them, but it counts towards the time for which they are kept.
+    pub(super) fn resume_sweeps(&mut self, config: &Config, newest: Option<Timestamp>, at: Timestamp) {
+        let last = self.swept.max(newest).unwrap_or(at);
+        let skip = Skip::between(last, at);
+        let (mut retiring, mut going) = (Vec::new(), Vec::new());
+        for (index, live) in self.slab.iter_mut() {
+            let too_late = live.is_over(at, config);
+            if let Some(skip) = skip {
+                skip.take_out(live);
+            }
+            if self.families.get(live.family as usize).and_then(Option::as_ref).is_none_or(|family| family.origin != Origin::Events) {
+                continue;
+            }
+            if too_late {
+                going.push(index);
+            } else if matches!(live.verdict(at, config), Verdict::Retires) {
+                retiring.push((live.changed, index));
+            }
+        }
+        going.into_iter().for_each(|index| self.remove(index));
+        retiring.sort_unstable();
+        retiring.into_iter().for_each(|(_, index)| self.retire(index));
+        self.swept = Some(at);
+        self.absence = Some((last, at));
+    }
+
+    /// Tells the journal how long the agent was away, as soon as there is one to tell: before anything is saved into it.
+    pub(in crate::registry) fn note_absence(&mut self) {
+        if let Some((last, at)) = self.absence.take() {
+            self.pen.looked(last, at);
+        }
     }
 
     /// Goes on with a look, a bounded number of series; false at the end.
@@ -125,11 +183,39 @@ impl Events {
 
 impl Live {
     fn verdict(&self, at: Timestamp, config: &Config) -> Verdict {
-        let (expiry, kept) = (config.expiry.get(), config.kept.get());
-        let idle = at.since(self.changed);
+        let expiry = config.expiry.get();
         if self.retired {
-            return if idle >= expiry.saturating_add(kept) { Verdict::Goes } else { Verdict::Stays };
+            return if at.since(self.changed) >= expiry.saturating_add(config.kept.get()) { Verdict::Goes } else { Verdict::Stays };
         }
-        if expiry.is_zero() || idle < expiry || self.instrument.is_held() { Verdict::Stays } else { Verdict::Retires }
+        if expiry.is_zero() || at.since(self.changed) < expiry || self.instrument.is_held() { Verdict::Stays } else { Verdict::Retires }
+    }
+
+    /// Whether it would not be kept any more, had it retired in time.
+    fn is_over(&self, at: Timestamp, config: &Config) -> bool {
+        let expiry = config.expiry.get();
+        !expiry.is_zero() && at.since(self.changed) >= expiry.saturating_add(config.kept.get())
+    }
+}
+
+/// Time that nobody looked, or a clock that was set back.
+#[derive(Clone, Copy, Debug)]
+struct Skip {
+    last: Timestamp,
+    at: Timestamp,
+    millis: i64,
+}
+
+impl Skip {
+    /// What was skipped between two looks; `None` for nothing.
+    fn between(last: Timestamp, at: Timestamp) -> Option<Self> {
+        let millis = at.as_millis().saturating_sub(last.as_millis()).saturating_sub(PAUSE_MAX_MILLIS).max(0);
+        (millis > 0 || at < last).then_some(Self { last, at, millis })
+    }
+
+    /// Takes it out of what a series has been idle for. What has changed since the last look was stamped by the clock as it
+    /// is now.
+    fn take_out(&self, live: &mut Live) {
+        let changed = if live.changed <= self.last { live.changed.plus_millis(self.millis) } else { live.changed };
+        live.changed = changed.min(self.at);
     }
 }

@@ -78,18 +78,13 @@ impl Events {
         self.slab.highest()
     }
 
-    /// Takes up what has been restored: series of applications that have not changed since `least` are left out, and
-    /// histograms get the buckets that the configuration gives them now.
-    pub(in crate::registry) fn settle_in(&mut self, config: &Config, least: Timestamp) {
-        let mut idle = Vec::new();
-        for (index, live) in self.slab.iter_mut() {
+    /// Takes up what has been restored, of which the last change happened at `newest`: idle series stay as idle as they
+    /// were, and histograms get the buckets that the configuration gives them now.
+    pub(in crate::registry) fn settle_in(&mut self, config: &Config, newest: Option<Timestamp>, at: Timestamp) {
+        for (_, live) in self.slab.iter_mut() {
             live.defined = true;
-            let family = self.families.get(live.family as usize).and_then(Option::as_ref);
-            if live.changed < least && family.is_some_and(|family| family.origin == Origin::Events) {
-                idle.push(index);
-            }
         }
-        idle.into_iter().for_each(|index| self.remove(index));
+        self.resume_sweeps(config, newest, at);
         let is_old = |family: &EventFamily| family.kind == MetricType::Histogram && family.origin == Origin::Events;
         let all: Vec<_> = (0..).zip(&self.families).filter_map(|(index, family)| Some((index, family.as_ref()?))).collect();
         let wanted = all.into_iter().filter(|(_, family)| is_old(family)).map(|(index, family)| (index, config.buckets.of(&family.name)));

@@ -6,8 +6,9 @@
 use super::bytes::{Bytes, put_text, put_u64};
 use super::frame::{self, End, Frames, HEAD_BYTES};
 
-/// The format that is written. Whoever changes what files hold makes it one more.
-pub(super) const FORMAT_VERSION: u32 = 1;
+/// The format that is written. Whoever changes what files hold makes it one more. In 1 nothing said when idle series had been
+/// looked for.
+pub(super) const FORMAT_VERSION: u32 = 2;
 const MAGIC_BYTES: usize = 8;
 
 /// What a file holds.

@@ -24,8 +24,6 @@ use crate::telemetry::{Telemetry, Throttle};
 
 /// The journal's part on the board.
 const PART: &str = "journal";
-/// A series that has not changed for so long is not restored.
-const IDLE_MAX: Duration = Duration::from_hours(24);
 /// How long a snapshot waits for the journal to be written as far as it goes.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// First and longest pause between attempts to save all series where the last one failed.
@@ -132,6 +130,7 @@ impl Journal {
         if let Err(error) = journal.turn() {
             journal.break_off("error", &error.to_string());
         }
+        journal.registry.state().events.note_absence();
         let writing = Arc::clone(&journal);
         if let Err(error) = thread("sidewatch-journal", move || writer::write(&writing)) {
             journal.break_off("error", &format!("there is no thread to write with: {error}"));
@@ -149,12 +148,11 @@ impl Journal {
         });
         let Recovered { mut replay, bytes, torn_bytes, aside, damages, refused } =
             recover(&names, &self.boot, |name| self.folder.load(name));
-        let least = Timestamp::from_millis(at.as_millis()) - IDLE_MAX;
         let mut state = self.registry.state();
-        replay.events.settle_in(&state.config, least);
+        replay.events.settle_in(&state.config, replay.newest, at);
         replay.events.pen.continue_from(replay.sequence);
         state.events = replay.events;
-        let series = state.events.series();
+        let series = state.events.series() + state.events.retired();
         self.registry.metrics.sized(&mut state.events);
         drop(state);
 

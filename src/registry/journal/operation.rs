@@ -16,6 +16,7 @@ const STAMPED: u8 = 5;
 const OBSERVE: u8 = 6;
 const GONE: u8 = 7;
 const END: u8 = 8;
+const LOOKED: u8 = 9;
 /// Set where the operation's float is written as a whole number.
 const WHOLE: u8 = 0x80;
 
@@ -47,6 +48,8 @@ pub(super) enum Operation<'a> {
     Gone(u64),
     /// The end of a snapshot.
     End(Totals),
+    /// Idle series were looked for, before that at `last`. What passed between the two beyond a pause was no idle time.
+    Looked { last: Timestamp, at: Timestamp },
 }
 
 /// A family without its series.
@@ -156,6 +159,12 @@ pub(super) fn put_gone(out: &mut Vec<u8>, number: u64) {
     put_u64(out, number);
 }
 
+pub(super) fn put_looked(out: &mut Vec<u8>, last: Timestamp, at: Timestamp) {
+    out.push(LOOKED);
+    put_i64(out, last.as_millis());
+    put_i64(out, at.as_millis());
+}
+
 pub(super) fn put_end(out: &mut Vec<u8>, totals: Totals) {
     out.push(END);
     [totals.series, totals.number, totals.sequence, u64::from(totals.last)].into_iter().for_each(|field| put_u64(out, field));
@@ -192,6 +201,7 @@ pub(super) fn read<'a>(bytes: &mut Bytes<'a>) -> Option<Operation<'a>> {
         OBSERVE => Operation::Observe(bytes.u64()?, Box::new(read_observations(bytes, code)?)),
         GONE => Operation::Gone(bytes.u64()?),
         END => Operation::End(Totals { series: bytes.u64()?, number: bytes.u64()?, sequence: bytes.u64()?, last: bytes.u64()? != 0 }),
+        LOOKED => Operation::Looked { last: Timestamp::from_millis(bytes.i64()?), at: Timestamp::from_millis(bytes.i64()?) },
         _ => return None,
     })
 }
@@ -292,6 +302,7 @@ mod tests {
         put_level(&mut out, 2, 1e300);
         put_stamped(&mut out, 2, 0.5, -1);
         put_gone(&mut out, 3);
+        put_looked(&mut out, Timestamp::from_millis(7), Timestamp::from_millis(-8));
         let totals = Totals { series: 1, number: 2, sequence: 3, last: true };
         put_end(&mut out, totals);
         let family = Family { name: "h_seconds", kind: MetricType::Histogram, origin: Origin::Agent, bounds: vec![0.1, 2.0] };
@@ -305,6 +316,7 @@ mod tests {
             Operation::Level(2, 1e300),
             Operation::Stamped(2, 0.5, -1),
             Operation::Gone(3),
+            Operation::Looked { last: Timestamp::from_millis(7), at: Timestamp::from_millis(-8) },
             Operation::End(totals),
         ];
         assert_eq!(all(&out), Some(expected));

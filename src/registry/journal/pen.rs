@@ -2,7 +2,7 @@
 //! the writer, who takes them all at once, whoever they are from.
 
 use super::frame::{self, HEAD_BYTES};
-use super::operation::{put_at, put_count, put_define, put_family, put_gone, put_level, put_observe, put_stamped};
+use super::operation::{put_at, put_count, put_define, put_family, put_gone, put_level, put_looked, put_observe, put_stamped};
 use crate::model::{Change, Histogram, Labels, Timestamp};
 use crate::registry::Head;
 use crate::registry::instrument::Kept;
@@ -180,6 +180,15 @@ impl Pen {
         if std::mem::take(defined) && self.generation.is_some() {
             self.begin(None);
             put_gone(&mut self.bytes, number);
+            self.check();
+        }
+    }
+
+    /// Idle series have been looked for, before that at `last`.
+    pub(in crate::registry) fn looked(&mut self, last: Timestamp, at: Timestamp) {
+        if self.generation.is_some() {
+            self.begin(None);
+            put_looked(&mut self.bytes, last, at);
             self.check();
         }
     }

@@ -93,6 +93,14 @@ impl Replay {
                         self.known.remove(&number);
                     }
                 }
+                Operation::Looked { last, at } => {
+                    // What has been saved since knows of it already.
+                    let known = self.known.values().filter(|known| part == Part::Journal && sequence > known.through);
+                    self.events.look_again(known.map(|known| known.place), last, at);
+                    if part == Part::Snapshot || sequence > self.sequence {
+                        self.events.has_looked(at);
+                    }
+                }
                 Operation::End(end) => {
                     if end.number > NUMBER_MAX || end.sequence > NUMBER_MAX {
                         return Err(Senseless);

@@ -2,7 +2,7 @@
 //! that the records of the journal that came later, and only those, happen to it again.
 
 use super::frame::{self, HEAD_BYTES};
-use super::operation::{Totals, put_at, put_count, put_define, put_end, put_family, put_level, put_observe, put_stamped};
+use super::operation::{Totals, put_at, put_count, put_define, put_end, put_family, put_level, put_looked, put_observe, put_stamped};
 use crate::model::Timestamp;
 use crate::registry::events::Events;
 use crate::registry::instrument::Kept;
@@ -54,6 +54,9 @@ impl Copying {
         let sequence = events.pen.close();
         let begin = out.len();
         out.resize(begin + HEAD_BYTES, 0);
+        if let Some(at) = events.looked() {
+            put_looked(out, at, at);
+        }
         put_end(out, Totals { series: self.series, number: events.highest(), sequence, last });
         if let Some(record) = out.get_mut(begin..) {
             frame::seal(record, sequence);

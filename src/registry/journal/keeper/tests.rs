@@ -30,9 +30,13 @@ impl Agent {
     }
 
     fn count(&self, label: &str) {
+        self.count_at(label, clock::now());
+    }
+
+    fn count_at(&self, label: &str, at: Timestamp) {
         let labels = Labels::from_pairs([("l", label)]);
         let key = SeriesKey { name: Arc::from("c_total"), kind: MetricType::Counter, labels };
-        let mut merge = self.registry.merge(1, clock::now());
+        let mut merge = self.registry.merge(1, at);
         assert_eq!(merge.apply(&mut Pending::new(key, Change::Count(1.0))), Ok(()));
     }
 
@@ -96,6 +100,27 @@ fn what_was_shown_comes_back_after_a_kill() {
     }
     before.iter().for_each(|agent| agent.journal.close());
     assert_eq!(files(&folder), ["journal-000000000001", "journal-000000000002", "journal-000000000003"]);
+}
+
+#[test]
+fn what_has_retired_comes_back_retired_and_goes_on() {
+    const MINUTE: i64 = 60_000;
+    let folder = folder();
+    let agent = Agent::start(&folder);
+    let ago = |minutes: i64| clock::now().plus_millis(-minutes * MINUTE);
+    agent.count_at("a", ago(120));
+    (1..=120).rev().for_each(|minutes| agent.registry.expire(ago(minutes)));
+    let sizes = |agent: &Agent| {
+        let state = agent.registry.state();
+        (state.events.series(), state.events.retired())
+    };
+    assert_eq!(sizes(&agent), (0, 1));
+    agent.total();
+    let next = Agent::start(&folder);
+    assert_eq!((sizes(&next), next.total()), ((0, 1), 0.0));
+    next.count("a");
+    assert_eq!((sizes(&next), next.total()), ((1, 0), 2.0));
+    [agent, next].iter().for_each(|agent| agent.journal.close());
 }
 
 #[test]

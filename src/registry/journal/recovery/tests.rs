@@ -103,9 +103,10 @@ impl Desk {
         let Recovered { replay, refused, .. } = self.recover();
         assert_eq!(refused, None);
         self.events = replay.events;
-        self.events.settle_in(&self.config, Timestamp::MIN);
+        self.events.settle_in(&self.config, replay.newest, Timestamp::from_millis(self.time));
         self.events.pen.continue_from(replay.sequence);
         self.turn();
+        self.events.note_absence();
     }
 
     fn name(&self, kind: FileKind, back: u64) -> Name {
@@ -229,12 +230,21 @@ fn a_torn_tail_is_cut_at_the_last_whole_record() {
 #[test]
 fn a_later_version_is_left_alone() {
     let mut desk = busy();
-    desk.file(FileKind::Snapshot, 0)[8] = 2;
+    desk.file(FileKind::Snapshot, 0)[8] = 3;
     let recovered = desk.recover();
     assert_eq!(recovered.replay.events.series(), 0);
-    let reason = "snapshot-000000000002 was written by a later version of the agent (format 2)";
+    let reason = "snapshot-000000000002 was written by a later version of the agent (format 3)";
     assert_eq!(recovered.refused.as_deref(), Some(reason));
     assert!(recovered.aside.iter().all(|(_, aside)| *aside == Aside::Newer) && recovered.aside.len() == 3, "{:?}", recovered.aside);
+}
+
+#[test]
+fn an_earlier_version_is_understood() {
+    let mut desk = busy();
+    for kind in [FileKind::Snapshot, FileKind::Journal] {
+        desk.file(kind, 0)[8] = 1;
+    }
+    assert_eq!(shown(&desk.recover().replay.events), shown(&desk.events));
 }
 
 #[test]
@@ -314,15 +324,112 @@ fn a_restart_goes_on_where_the_last_one_ended() {
     }
 }
 
+/// Looks for idle series every ten seconds for so long.
+fn idle(desk: &mut Desk, millis: i64) {
+    let until = desk.time + millis;
+    while desk.time < until {
+        desk.time = until.min(desk.time + 10_000);
+        let mut sweep = desk.events.begin_sweep(Timestamp::from_millis(desk.time));
+        while desk.events.sweep(&mut sweep, &desk.config) {}
+    }
+    desk.write();
+}
+
+const HOUR: i64 = 3_600_000;
+
 #[test]
-fn idle_series_are_left_behind() {
+fn a_series_that_has_retired_goes_on_after_a_restart() {
+    for saved in [false, true] {
+        let mut desk = Desk::new();
+        desk.count("a", 2.0);
+        idle(&mut desk, 2 * HOUR);
+        assert_eq!((desk.events.series(), desk.events.retired()), (0, 1));
+        if saved {
+            desk.save(1, false, |_| {});
+            desk.write();
+        }
+        desk.time += 3 * HOUR;
+        desk.restart();
+        assert_eq!((desk.events.series(), desk.events.retired()), (0, 1), "it is not shown in between");
+        desk.save(1, false, |_| {});
+        desk.write();
+        desk.restart();
+        desk.count("a", 1.0);
+        assert_eq!(total(&desk.events, "a"), Some(3.0));
+        desk.write();
+        desk.restart();
+        assert_eq!(total(&desk.events, "a"), Some(3.0));
+    }
+}
+
+#[test]
+fn restarts_make_nothing_fresh_and_nothing_idle() {
+    let mut desk = Desk::new();
+    desk.count("a", 2.0);
+    for _ in 0..3 {
+        idle(&mut desk, 17 * 60_000);
+        assert_eq!(desk.events.series(), 1, "nobody looked while the agent was away");
+        desk.time += 5 * HOUR;
+        desk.restart();
+    }
+    idle(&mut desk, 8 * 60_000);
+    assert_eq!((desk.events.series(), desk.events.retired()), (0, 1), "nothing has changed it for an hour all the same");
+}
+
+#[test]
+fn time_that_was_no_idle_time_stays_so() {
+    let mut desk = Desk::new();
+    desk.count("a", 1.0);
+    desk.count("b", 1.0);
+    idle(&mut desk, 30 * 60_000);
+    // The machine sleeps, and one of two series is saved before it wakes.
+    let mut slept = false;
+    desk.save(1, false, |desk| {
+        if !std::mem::replace(&mut slept, true) {
+            desk.time += 5 * HOUR;
+            idle(desk, 1);
+        }
+    });
+    desk.write();
+    desk.restart();
+    idle(&mut desk, 20 * 60_000);
+    assert_eq!(desk.events.series(), 2);
+    idle(&mut desk, 10 * 60_000);
+    assert_eq!(desk.events.retired(), 2);
+}
+
+#[test]
+fn what_is_not_kept_any_more_is_not_restored() {
     let mut desk = busy();
     desk.count("late", 1.0);
     desk.write();
+    let at = |millis| Some(Timestamp::from_millis(millis));
+    for (newest, now, series) in [(at(desk.time), desk.time - 1 + 25 * HOUR, 1), (at(desk.time), desk.time + 25 * HOUR, 0)] {
+        let mut events = desk.recover().replay.events;
+        events.settle_in(&desk.config, newest, Timestamp::from_millis(now));
+        assert_eq!(events.series(), series);
+        assert_eq!(total(&events, "late").is_some(), series == 1);
+    }
+    desk.config.expiry = crate::model::PromDuration::from_secs(0);
     let mut events = desk.recover().replay.events;
-    events.settle_in(&desk.config, Timestamp::from_millis(desk.time));
-    assert_eq!(events.series(), 1);
-    assert_eq!(total(&events, "late"), Some(1.0));
+    events.settle_in(&desk.config, at(desk.time), Timestamp::from_millis(desk.time + 100 * HOUR));
+    assert_eq!(events.series(), desk.events.series(), "without an expiry all are");
+}
+
+#[test]
+fn what_has_been_given_up_is_in_no_file_any_more() {
+    let mut desk = Desk::new();
+    desk.count("a", 1.0);
+    idle(&mut desk, 26 * HOUR);
+    assert_eq!((desk.events.series(), desk.events.retired()), (0, 0));
+    assert_eq!(desk.recover().replay.events.series(), 0, "by the journal");
+    desk.save(1, false, |_| {});
+    let name = b"c_total";
+    assert!(!desk.file(FileKind::Snapshot, 0).windows(name.len()).any(|bytes| bytes == name));
+    desk.write();
+    desk.restart();
+    desk.count("a", 1.0);
+    assert_eq!(total(&desk.events, "a"), Some(1.0), "it begins anew");
 }
 
 #[test]
