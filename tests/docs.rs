@@ -118,6 +118,11 @@ const LIMITS: &[(&str, &str, &str)] = &[
         "`/readyz?verbose`: in memory alone: the disk does not take what is written",
     ),
     ("registry.families_max", r#"`sidewatch_registry_refused_total{reason="series_limit"}`"#, "the new name is refused, known ones go on"),
+    (
+        "registry.bytes_max",
+        "`sidewatch_registry_bytes`, `sidewatch_registry_shed_total`",
+        "what is least missed is given up first, see [memory](#memory); at last new names are refused as `memory`; `/readyz?verbose`: memory is short",
+    ),
     ("history.bytes_max", r#"`sidewatch_history_samples_dropped_total{reason="budget"}`"#, "the oldest samples go"),
     (
         "history.series_max",

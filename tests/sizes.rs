@@ -6,7 +6,7 @@ use std::alloc::System;
 use std::fs;
 use std::sync::Arc;
 
-use sidewatch::model::{Change, Histogram, Labels, MetricType, SeriesKey, Timestamp};
+use sidewatch::model::{Change, Distinct, Exemplar, Histogram, Labels, MetricType, SeriesKey, Timestamp, TraceId, Value};
 use sidewatch::registry::{Config, Pending, Registry};
 use sidewatch::telemetry::Telemetry;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -15,10 +15,18 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const SERIES: usize = 100_000;
+/// Where series are large.
+const FEW: usize = 2000;
 const COUNTER_BYTES: f64 = 400.0;
 const HISTOGRAM_BYTES: f64 = 4096.0;
 /// What the allocator and the pages add by chance.
 const MARGIN: f64 = 1.1;
+
+/// How far what is counted against the budget may be from what is taken.
+const COUNTED_OFF: f64 = 0.15;
+/// What the allocator takes for a piece of memory beside what it was asked for: eight bytes of its own, and as many on average
+/// to the next multiple of sixteen.
+const PIECE_BYTES: f64 = 16.0;
 
 /// Bytes that this process has resident.
 fn resident() -> f64 {
@@ -35,19 +43,32 @@ fn labels(series: usize) -> Labels {
     Labels::from_pairs(labels)
 }
 
-/// Fills a registry with `SERIES` series of this name, each by these changes one after the other, and answers it with the
-/// bytes that each series then takes: resident, and asked of the allocator.
-fn fill(name: &str, changes: impl Fn(usize) -> Vec<Arc<Change>>) -> (Arc<Registry>, f64, f64) {
+/// What a series takes.
+struct Taken {
+    resident: f64,
+    /// Of the allocator, with what it takes itself.
+    asked: f64,
+    /// Against the budget.
+    counted: f64,
+}
+
+/// Fills a registry with so many series of this name, each by these changes one after the other, and answers it with the
+/// bytes that each series then takes.
+fn fill(name: &str, series_max: usize, changes: impl Fn(usize) -> Vec<Arc<Change>>) -> (Arc<Registry>, Taken) {
     let telemetry = Telemetry::new();
-    let limits = Config { series_max: SERIES, series_per_metric_max: SERIES, ..Config::default() };
+    let limits = Config { series_max, series_per_metric_max: series_max, bytes_max: usize::MAX, ..Config::default() };
     let registry = Registry::new(&limits, &telemetry);
     let name: Arc<str> = Arc::from(name);
     let (before, region) = (resident(), Region::new(ALLOCATOR));
-    for series in 0..SERIES {
+    for series in 0..series_max {
         let mut merge = registry.merge(1, Timestamp::from_millis(1));
         let mut place = None;
         for change in changes(series) {
-            let kind = if matches!(*change, Change::Observe(_)) { MetricType::Histogram } else { MetricType::Counter };
+            let kind = match *change {
+                Change::Observe(_) => MetricType::Histogram,
+                Change::Members(_) => MetricType::Gauge,
+                _ => MetricType::Counter,
+            };
             let pending = place.get_or_insert_with(|| {
                 Pending::new(SeriesKey { name: Arc::clone(&name), kind, labels: labels(series) }, (*change).clone())
             });
@@ -57,8 +78,18 @@ fn fill(name: &str, changes: impl Fn(usize) -> Vec<Arc<Change>>) -> (Arc<Registr
         }
     }
     let (after, change) = (resident(), region.change());
-    let asked = change.bytes_allocated as f64 - change.bytes_deallocated as f64;
-    (registry, (after - before) / SERIES as f64, asked / SERIES as f64)
+    let pieces = change.allocations as f64 - change.deallocations as f64;
+    let asked = change.bytes_allocated as f64 - change.bytes_deallocated as f64 + pieces * PIECE_BYTES;
+    let [resident, asked, counted] = [after - before, asked, counted(&telemetry)].map(|bytes| bytes / series_max as f64);
+    println!("a series of {name}: {resident:.0} bytes resident, {asked:.0} taken by the allocator, {counted:.0} counted");
+    assert!((counted / asked - 1.0).abs() < COUNTED_OFF, "the budget counts what is taken");
+    (registry, Taken { resident, asked, counted })
+}
+
+/// What the registry says that it takes.
+fn counted(telemetry: &Telemetry) -> f64 {
+    let family = telemetry.families().into_iter().find(|family| &*family.name == "sidewatch_registry_bytes").expect("a metric");
+    family.series.iter().map(|series| if let Value::Number(bytes) = series.value { bytes } else { f64::NAN }).sum()
 }
 
 /// Log-normal observations, σ = 1, the same in every run.
@@ -83,14 +114,28 @@ fn a_counter_takes_400_bytes_at_most_and_a_histogram_4_kibibytes() {
     let bounds = Registry::new(&Config::default(), &Telemetry::new()).bounds("sized_seconds");
     let mut random = 0x2545_f491_4f6c_dd1d;
     let pieces: Vec<Arc<Change>> = (0..101).map(|_| Arc::new(Change::Observe(histogram(&bounds, &mut random, 500)))).collect();
-    let (counters, resident, asked) = fill("sized_total", |_| vec![Arc::new(Change::Count(1.0)), Arc::new(Change::Count(2.0))]);
-    println!("a counter series: {resident:.0} bytes resident, {asked:.0} asked of the allocator; at most {COUNTER_BYTES}");
-    assert!(resident <= COUNTER_BYTES * MARGIN);
+    let near = |taken: &Taken| (taken.counted / taken.resident - 1.0).abs() < COUNTED_OFF;
+    let (counters, taken) = fill("sized_total", SERIES, |_| vec![Arc::new(Change::Count(1.0)), Arc::new(Change::Count(2.0))]);
+    assert!(taken.resident <= COUNTER_BYTES * MARGIN && near(&taken));
 
     let piece = |series: usize, step: usize| Arc::clone(&pieces[series * step % pieces.len()]);
-    let (histograms, resident, asked) = fill("sized_seconds", |series| [1, 2].map(|step| piece(series + 1, step)).to_vec());
-    println!("a histogram series: {resident:.0} bytes resident, {asked:.0} asked of the allocator; at most {HISTOGRAM_BYTES}");
-    assert!(resident <= HISTOGRAM_BYTES * MARGIN);
+    let (histograms, taken) = fill("sized_seconds", SERIES, |series| [1, 2].map(|step| piece(series + 1, step)).to_vec());
+    assert!(taken.resident <= HISTOGRAM_BYTES * MARGIN && near(&taken));
+
+    let mut exemplified = histogram(&bounds, &mut random, 10);
+    let exemplar = Exemplar { trace_id: TraceId::new("t").expect("short"), value: 0.01, at: Timestamp::from_millis(1) };
+    exemplified.exemplify(exemplar);
+    let exemplified = Arc::new(Change::Observe(exemplified));
+    let (_, taken) = fill("exemplified_seconds", FEW, |_| vec![Arc::clone(&exemplified)]);
+    assert!(taken.asked > 500.0, "with room for exemplars");
+
+    for (name, count, least) in [("few", 20, 200.0), ("many", 10_000, 4000.0)] {
+        let mut members = Distinct::default();
+        (0..count).for_each(|member: u64| members.insert(member.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let members = Arc::new(Change::Members(members));
+        let (_, taken) = fill(name, FEW, |_| vec![Arc::clone(&members)]);
+        assert!(taken.asked > least, "with its members");
+    }
 
     // Both have lived until now, so that the second could not use what the first had left behind.
     for registry in [counters, histograms] {

@@ -44,6 +44,7 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("registry.journal.buffer_bytes_max", config.registry.journal.buffer_bytes_max, 4 << 20..=usize::MAX),
         ("registry.series_max", config.registry.series_max, 1..=usize::MAX),
         ("registry.series_per_metric_max", config.registry.series_per_metric_max, 1..=usize::MAX),
+        ("registry.bytes_max", config.registry.bytes_max, 1 << 20..=usize::MAX),
         ("registry.families_max", config.registry.families_max, 1..=usize::MAX),
         ("promql.samples_max", config.promql.samples_max, 1000..=usize::MAX),
         ("promql.steps_max", config.promql.steps_max, 1..=1_000_000),

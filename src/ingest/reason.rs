@@ -57,6 +57,7 @@ refusals! {
     OpenTasks "open_tasks" "too many tasks of this sender are open; this one counts in no state";
     TypeConflict "type_conflict" "the name belongs to a metric of another type";
     SeriesLimit "series_limit" "there are too many metric names";
+    Memory "memory" "there is no memory for another metric name";
     StaleTimestamp "stale_timestamp" "the gauge holds a value with a time stamp that is not older";
     SenderLimit "sender_limit" "the sender makes too many new series";
     Overflow "overflow" "the value of the series would be no finite number any more";
@@ -67,6 +68,7 @@ impl From<registry::Refusal> for Refusal {
         match reason {
             registry::Refusal::TypeConflict => Self::TypeConflict,
             registry::Refusal::SeriesLimit => Self::SeriesLimit,
+            registry::Refusal::Memory => Self::Memory,
             registry::Refusal::StaleTimestamp => Self::StaleTimestamp,
             registry::Refusal::SenderLimit => Self::SenderLimit,
             registry::Refusal::Overflow => Self::Overflow,

@@ -70,6 +70,12 @@ impl Distinct {
         self.sketched = false;
     }
 
+    /// Bytes that are held outside of this value.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.exact.allocation_size() + self.registers.capacity()
+    }
+
     fn begin_sketch(&mut self) {
         self.registers.resize(REGISTERS, 0);
         self.sketched = true;

@@ -177,6 +177,22 @@ impl Exponential {
         self.positive.counts.heap_bytes() + self.negative.counts.heap_bytes()
     }
 
+    /// Halves the resolution until there are at most `most` buckets, empty ones between others included, and gives the room
+    /// back that it takes. False where there are not more.
+    pub fn coarsen(&mut self, most: usize) -> bool {
+        let before = self.schema;
+        while self.positive.span() + self.negative.span() > most && self.schema > SCHEMA_MIN {
+            if !(self.positive.trim() | self.negative.trim()) {
+                self.halve();
+            }
+        }
+        if self.schema < before {
+            self.positive.counts.shrink();
+            self.negative.counts.shrink();
+        }
+        self.schema < before
+    }
+
     fn halve(&mut self) {
         self.schema -= 1;
         self.positive.halve();
@@ -217,6 +233,20 @@ mod tests {
         let all = of(&[f64::MIN_POSITIVE * 4.0, f64::MAX, -f64::MAX, -f64::MIN_POSITIVE * 4.0, 0.0]);
         assert_eq!((all.count(), all.zero_count()), (5, 3), "what is next to zero counts as zero");
         assert!(all.positive.span() + all.negative.span() <= EXPONENTIAL_BUCKETS_MAX);
+    }
+
+    #[test]
+    fn resolution_is_given_up_for_room() {
+        let values: Vec<f64> = (1..1000).map(|value| f64::from(value) / 10.0).collect();
+        let mut histogram = of(&values);
+        let (room, exact) = (histogram.heap_bytes(), histogram.quantile(0.5).expect("observations"));
+        assert!(!histogram.coarsen(EXPONENTIAL_BUCKETS_MAX));
+        assert!(histogram.coarsen(90));
+        assert_eq!((histogram.schema(), histogram.count()), (3, 999));
+        assert!(histogram.positive.span() <= 90 && histogram.heap_bytes() * 3 < room, "{room} {}", histogram.heap_bytes());
+        assert!((histogram.quantile(0.5).expect("observations") / exact - 1.0).abs() < 0.09);
+        histogram.absorb(&of(&values));
+        assert_eq!((histogram.schema(), histogram.count()), (3, 1998), "and does not come back");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub struct Config {
     pub series_per_metric_max: usize,
     /// The most metric names that events may make. More are refused and counted.
     pub families_max: usize,
+    /// The most bytes that series may take, as far as they can be counted. What is given up near to it is in
+    /// [limits](limits.md#memory).
+    pub bytes_max: usize,
     /// A series that has not changed for so long is not shown any more, and counts against no limit; 0 is never.
     pub expiry: PromDuration,
     /// For so long it is kept after that: when it comes back, it goes on from where it stopped.
@@ -40,6 +43,7 @@ impl Default for Config {
             series_max: 100_000,
             series_per_metric_max: 10_000,
             families_max: 10_000,
+            bytes_max: 128 << 20,
             expiry: PromDuration::from_secs(3600),
             kept: PromDuration::from_secs(86_400),
             buckets: Buckets::default(),

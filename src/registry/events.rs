@@ -1,5 +1,6 @@
 //! The families that events make: one type a name, a limit on series.
 
+mod budget;
 mod collapse;
 mod counts;
 mod expiry;
@@ -15,8 +16,10 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use self::budget::{Relief, Shed};
 use self::collapse::Collapse;
 use self::counts::Counts;
+use super::bytes::{Bytes, Sizes};
 use super::help::Helps;
 use super::instrument::Instrument;
 use super::journal::{Pen, Subject};
@@ -48,6 +51,9 @@ pub(super) struct Events {
     looks_noted: Option<Timestamp>,
     /// From when to when the agent was away, until the journal knows.
     absence: Option<(Timestamp, Timestamp)>,
+    bytes: Bytes,
+    relief: Relief,
+    shed: Shed,
     news: Vec<News>,
     /// Whether other labels are collapsed than were shown last.
     collapses_changed: bool,
@@ -163,10 +169,8 @@ impl Events {
             Some(known) => known,
             None => self.find_or_make(owner, &pending.key, at)?,
         };
-        if applied.created
-            && let Some(live) = self.slab.get_mut(index)
-        {
-            live.instrument.begin(&pending.change);
+        if applied.created {
+            self.resize(index, |live| live.instrument.begin(&pending.change));
         }
         if let Err(reason) = self.change(index, sender, &pending.change, at) {
             if applied.created {
@@ -250,9 +254,14 @@ impl Events {
         let mut families = Vec::new();
         for (family, state) in (0..).zip(&mut self.families) {
             let Some(state) = state.as_mut().filter(|state| state.merged) else { continue };
-            let (slab, before) = (&mut self.slab, gone.len());
+            let (slab, bytes, before) = (&mut self.slab, &mut self.bytes, gone.len());
             state.members.retain(|index| {
-                let stays = slab.get_mut(*index).is_some_and(|live| live.instrument.forget(sender));
+                let stays = slab.get_mut(*index).is_some_and(|live| {
+                    let before = live.instrument.sizes();
+                    let stays = live.instrument.forget(sender);
+                    bytes.replace(before, live.instrument.sizes());
+                    stays
+                });
                 if !stays {
                     gone.push(*index);
                 }
@@ -271,7 +280,9 @@ impl Events {
         for family in self.families.iter().flatten().filter(|family| family.sets) {
             for index in &family.members {
                 if let Some(live) = self.slab.get_mut(*index) {
+                    let before = live.instrument.sizes();
                     live.instrument.turn();
+                    self.bytes.replace(before, live.instrument.sizes());
                 }
             }
         }
@@ -355,9 +366,15 @@ impl Events {
     }
 
     fn change(&mut self, index: u32, sender: u64, change: &Change, at: Timestamp) -> Result<(), Refusal> {
+        let keeps_exemplars = self.relief.keeps_exemplars();
         let Some(live) = self.slab.get_mut(index) else { return Ok(()) };
+        let before = live.instrument.sizes();
         live.instrument.apply(sender, change)?;
         live.changed = at;
+        if !keeps_exemplars {
+            live.instrument.drop_exemplars();
+        }
+        self.bytes.replace(before, live.instrument.sizes());
         if let Some(Some(family)) = self.families.get_mut(live.family as usize) {
             family.merged |= matches!(change, Change::Gauge { merge, .. } if *merge != GaugeMerge::Last);
             family.sets |= matches!(change, Change::Members(_));
@@ -366,6 +383,15 @@ impl Events {
             self.pen.note(&mut Subject { family: family.number, head, number: *number, labels, kept, defined }, change, at);
         }
         Ok(())
+    }
+
+    /// Does something to a series that may change what it holds.
+    fn resize<R>(&mut self, index: u32, act: impl FnOnce(&mut Live) -> R) -> Option<R> {
+        let live = self.slab.get_mut(index)?;
+        let before = live.instrument.sizes();
+        let outcome = act(live);
+        self.bytes.replace(before, live.instrument.sizes());
+        Some(outcome)
     }
 
     fn make_family(&mut self, owner: Owner<'_>, key: &SeriesKey) -> Result<u32, Refusal> {
@@ -379,6 +405,9 @@ impl Events {
             Owner::Events(config, published) => {
                 if self.named >= config.families_max {
                     return Err(Refusal::SeriesLimit);
+                }
+                if !self.has_bytes_in_place(config) {
+                    return Err(Refusal::Memory);
                 }
                 if claims::names(name, *kind).any(|name| self.claims.contains(&name) || published.claims(&name)) {
                     return Err(Refusal::TypeConflict);
@@ -408,6 +437,7 @@ impl Events {
                 u32::try_from(self.families.len() - 1).map_err(|_| Refusal::SeriesLimit)?
             }
         };
+        self.bytes.families += budget::family_bytes(&family);
         if let Some(place) = self.families.get_mut(index as usize) {
             *place = Some(family);
         }
@@ -430,8 +460,11 @@ impl Events {
         let hash = self.hasher.hash_one(labels);
         let state = self.families.get_mut(family as usize)?.as_mut()?;
         let instrument = Instrument::new(state.kind, &state.bounds);
+        let held = instrument.sizes();
         let live = Live { family, labels: labels.clone(), instrument, changed: at, number, standing, defined: false, retired: false };
         let index = self.slab.insert(live)?;
+        self.bytes.series += budget::series_bytes(labels);
+        self.bytes.replace(Sizes::default(), held);
         let (slab, hasher) = (&self.slab, &self.hasher);
         state.by_labels.insert_unique(hash, index, |index| slab.get(*index).map_or(0, |live| hasher.hash_one(&live.labels)));
         // The last one by far most often; what was written down may come back in another order.
@@ -460,6 +493,8 @@ impl Events {
         let Some(mut live) = self.slab.remove(index) else { return };
         self.pen.gone(live.number, &mut live.defined);
         let hash = self.hasher.hash_one(&live.labels);
+        self.bytes.series = self.bytes.series.saturating_sub(budget::series_bytes(&live.labels));
+        self.bytes.replace(live.instrument.sizes(), Sizes::default());
         if live.retired {
             self.retired = self.retired.saturating_sub(1);
         } else {
@@ -499,6 +534,7 @@ impl Events {
         for claim in claims::names(&state.name, state.kind) {
             self.claims.remove(&claim);
         }
+        self.bytes.families = self.bytes.families.saturating_sub(budget::family_bytes(&state));
         self.collapses_changed |= state.collapse.is_some();
         self.by_name.remove(&state.name);
         self.free.push(family);

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::bytes::{Sizes, allocated, table};
 use super::{Reading, Refusal};
-use crate::model::{Change, Distinct, GaugeMerge, GaugeOp, Histogram, MetricType};
+use crate::model::{Change, Distinct, Exponential, GaugeMerge, GaugeOp, Histogram, MetricType};
 
 /// One series' live value.
 #[derive(Clone, Debug)]
@@ -100,6 +101,38 @@ impl Instrument {
     /// True while a live sender holds it at a value: what a process has said of its state holds until it says otherwise.
     pub(super) fn is_held(&self) -> bool {
         matches!(self, Self::Gauge(Gauge::Senders(senders)) if senders.values.values().any(|value| *value != 0.0))
+    }
+
+    /// What it holds outside of itself.
+    pub(super) fn sizes(&self) -> Sizes {
+        match self {
+            Self::Counter(_) | Self::Gauge(Gauge::Last(_)) => Sizes::default(),
+            Self::Gauge(Gauge::Stamped(held)) => Sizes { values: allocated(size_of_val(&**held)), ..Sizes::default() },
+            Self::Gauge(Gauge::Senders(senders)) => {
+                let values = allocated(size_of::<Senders>()) + table(senders.values.capacity(), size_of::<(u64, f64)>());
+                Sizes { values, ..Sizes::default() }
+            }
+            Self::Set(set) => Sizes { values: allocated(size_of::<Set>()) + set.current.heap_bytes(), ..Sizes::default() },
+            Self::Histogram(histogram) => Sizes {
+                values: allocated(size_of::<Histogram>()) + allocated(histogram.counts.capacity() * size_of::<u64>()),
+                exponential: allocated(histogram.exponential.as_ref().map_or(0, Exponential::heap_bytes)),
+                exemplars: allocated(histogram.exemplars.heap_bytes()),
+            },
+        }
+    }
+
+    /// Gives up the exemplars of a histogram; false where there are none.
+    pub(super) fn drop_exemplars(&mut self) -> bool {
+        let Self::Histogram(histogram) = self else { return false };
+        let there = histogram.exemplars.heap_bytes() > 0;
+        histogram.exemplars.drop_all();
+        there
+    }
+
+    /// Gives up resolution of a histogram until it has at most so many exponential buckets; false where it has no more.
+    pub(super) fn coarsen(&mut self, most: usize) -> bool {
+        let Self::Histogram(histogram) = self else { return false };
+        histogram.exponential.as_mut().is_some_and(|exponential| exponential.coarsen(most))
     }
 
     /// Ends a set's interval: what has come in is shown from now on, and the next one begins. Nothing to the others.

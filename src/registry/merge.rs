@@ -33,6 +33,9 @@ impl Pending {
     }
 }
 
+/// Where memory is short, a batch pays for a look at so many series.
+const RELIEF: usize = 256;
+
 /// A batch on its way in. The registry is locked while this lives.
 #[derive(Debug)]
 pub struct Merge<'r> {
@@ -83,6 +86,8 @@ impl<'r> Merge<'r> {
 
 impl Drop for Merge<'_> {
     fn drop(&mut self) {
+        let State { config, events, .. } = &mut *self.state;
+        events.relieve(config, RELIEF);
         self.registry.metrics.merged(self.at, &mut self.state.events);
         self.registry.wake(&mut self.state);
     }

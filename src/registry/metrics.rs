@@ -3,6 +3,7 @@
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge};
 
 use super::Refusal;
+use super::bytes::Bytes;
 use super::events::Events;
 use crate::model::Timestamp;
 use crate::telemetry::Telemetry;
@@ -19,11 +20,20 @@ pub(super) struct Metrics {
     collapsed: GaugeVec,
     redirected: IntCounter,
     refused: IntCounterVec,
+    bytes: [Gauge; 5],
+    shed: [IntCounter; 3],
     last_merge: Gauge,
 }
 
 impl Metrics {
     pub(super) fn new(telemetry: &Telemetry) -> Self {
+        let bytes =
+            telemetry.gauges("sidewatch_registry_bytes", "Memory that series take, as far as it is counted, by what it is for.", &["what"]);
+        let shed = telemetry.counters(
+            "sidewatch_registry_shed_total",
+            "Series that gave something up for want of memory, by what: retired_series whole, exemplars, resolution of exponential buckets.",
+            &["what"],
+        );
         let metrics = Self {
             families: telemetry.int_gauge("sidewatch_registry_families", "Metric names that events have made."),
             series: telemetry.int_gauge(
@@ -46,6 +56,8 @@ impl Metrics {
                 "Changes that went to a series with __other__ in place of one that there is no room for.",
             ),
             refused: telemetry.counters("sidewatch_registry_refused_total", "Changes of series that were refused, by reason.", &["reason"]),
+            bytes: Bytes::default().parts().map(|(what, _)| bytes.with_label_values(&[what])),
+            shed: ["retired_series", "exemplars", "resolution"].map(|what| shed.with_label_values(&[what])),
             last_merge: telemetry
                 .gauge("sidewatch_registry_last_merge_timestamp_seconds", "When events last changed a series, in Unix time; 0 before."),
         };
@@ -80,6 +92,13 @@ impl Metrics {
         }
         self.families.set(i64::try_from(events.len()).unwrap_or(i64::MAX));
         self.series.set(i64::try_from(events.series()).unwrap_or(i64::MAX));
+        for (gauge, (_, bytes)) in self.bytes.iter().zip(events.bytes().parts()) {
+            gauge.set(bytes as f64);
+        }
+        let shed = events.take_shed();
+        for (counter, count) in self.shed.iter().zip([shed.retired, shed.exemplars, shed.resolution]) {
+            counter.inc_by(count);
+        }
         self.overflow.set(i64::try_from(events.overflow()).unwrap_or(i64::MAX));
         self.retired.set(i64::try_from(events.retired()).unwrap_or(i64::MAX));
     }

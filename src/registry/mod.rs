@@ -4,6 +4,7 @@
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 mod bounds;
+mod bytes;
 mod claims;
 mod config;
 mod events;
@@ -37,6 +38,9 @@ use self::events::Owner;
 use self::walk::Copies;
 use crate::model::{Change, Family, Labels, MetricType, SeriesKey, Timestamp};
 use crate::telemetry::Telemetry;
+
+/// So many series are looked at to relieve memory while the lock is held.
+const RELIEF: usize = 1024;
 
 /// All live series of this agent. One lock, held for one batch or one reading at a time.
 #[derive(Debug)]
@@ -196,6 +200,20 @@ impl Registry {
         }
     }
 
+    /// Gives up what there is no memory for, a piece at a time.
+    fn relieve(&self) {
+        loop {
+            let mut state = self.state();
+            let State { config, events, .. } = &mut *state;
+            let more = events.relieve(config, RELIEF);
+            self.metrics.sized(events);
+            self.wake(&mut state);
+            if !more {
+                return;
+            }
+        }
+    }
+
     /// What has happened that whoever runs the agent has to know, since this was asked last.
     fn take_news(&self) -> Vec<events::News> {
         self.state().events.take_news()
@@ -205,7 +223,10 @@ impl Registry {
     fn crowded(&self) -> Option<String> {
         let state = self.state();
         let mut collapsed = state.events.collapsed();
-        let (metric, label) = collapsed.next()?;
+        let Some((metric, label)) = collapsed.next() else {
+            let told = "memory is short (registry.bytes_max): retired series, exemplars and resolution of histograms are given up";
+            return state.events.is_shedding().then(|| told.to_owned());
+        };
         let more = match collapsed.count() {
             0 => String::new(),
             more => format!(", and {more} more"),

@@ -12,6 +12,9 @@ pub enum Refusal {
     /// The gauge holds a value that was measured later.
     #[error("the gauge holds a value with a time stamp that is not older")]
     StaleTimestamp,
+    /// The name would be a new one, and series take all the bytes that they may.
+    #[error("there is no memory for another metric name")]
+    Memory,
     /// The series would be one more than its sender may make.
     #[error("the sender makes too many new series")]
     SenderLimit,
@@ -22,7 +25,8 @@ pub enum Refusal {
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 5] = [Self::TypeConflict, Self::SeriesLimit, Self::SenderLimit, Self::StaleTimestamp, Self::Overflow];
+    pub const ALL: [Self; 6] =
+        [Self::TypeConflict, Self::SeriesLimit, Self::Memory, Self::SenderLimit, Self::StaleTimestamp, Self::Overflow];
 
     /// The reason as it stands in a label.
     #[must_use]
@@ -30,6 +34,7 @@ impl Refusal {
         match self {
             Self::TypeConflict => "type_conflict",
             Self::SeriesLimit => "series_limit",
+            Self::Memory => "memory",
             Self::StaleTimestamp => "stale_timestamp",
             Self::SenderLimit => "sender_limit",
             Self::Overflow => "overflow",

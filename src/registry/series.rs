@@ -47,6 +47,9 @@ pub(super) struct Live {
     pub(super) retired: bool,
 }
 
+/// What a series takes in the slab, with its share of the room that the slab has to grow.
+pub(super) const SLOT_BYTES: usize = size_of::<Slot>() + size_of::<Slot>() / 8;
+
 /// All series.
 #[derive(Debug, Default)]
 pub(super) struct Slab {
@@ -93,6 +96,11 @@ impl Slab {
     /// The highest number that was given.
     pub(super) const fn highest(&self) -> u64 {
         self.numbers
+    }
+
+    /// Whether there is, or was, a series at an index.
+    pub(super) const fn has_slot(&self, index: u32) -> bool {
+        (index as usize) < self.slots.len()
     }
 
     /// All series with their indices.

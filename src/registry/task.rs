@@ -1,4 +1,4 @@
-//! The registry's own loop: looks for idle series, and tells of labels with too many values.
+//! The registry's own loop: looks for idle series, keeps memory within its budget, and tells of labels with too many values.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,10 @@ pub async fn run(registry: Arc<Registry>, board: Board, mut context: TaskContext
                 let registry = Arc::clone(&registry);
                 blocking(move || registry.expire(slot.at)).await?;
             }
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {
+                let registry = Arc::clone(&registry);
+                blocking(move || registry.relieve()).await?;
+            }
             () = context.shutdown.reached(Stage::Stopping) => return Ok(()),
         }
     }
@@ -51,6 +54,12 @@ fn tell(registry: &Registry, board: &Board, log: &mut Throttle, at: Timestamp) {
             News::Lifted { metric } => {
                 tracing::info!(metric = &*metric, suppressed, "there is room again: new series of this metric keep their labels");
             }
+            News::Short { bytes } => tracing::warn!(
+                bytes,
+                suppressed,
+                "memory is short (registry.bytes_max): retired series, exemplars and resolution of histograms are given up, in this order"
+            ),
+            News::Relieved => tracing::info!(suppressed, "memory is not short any more"),
         }
     }
     match registry.crowded() {

@@ -2,6 +2,7 @@
 
 mod crowds;
 mod idle;
+mod memory;
 
 use super::*;
 use crate::model::{GaugeMerge, GaugeOp, Histogram, Origin, Series, Value};

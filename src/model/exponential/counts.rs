@@ -100,6 +100,14 @@ impl Counts {
         }
     }
 
+    /// Gives up the room that is not needed.
+    pub(super) fn shrink(&mut self) {
+        match self {
+            Self::Narrow(counts) => counts.shrink_to_fit(),
+            Self::Wide(counts) => counts.shrink_to_fit(),
+        }
+    }
+
     /// Sets every count to zero.
     pub(super) fn clear(&mut self) {
         match self {

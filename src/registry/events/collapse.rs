@@ -52,6 +52,13 @@ pub(in crate::registry) enum News {
         /// The metric's name.
         metric: Arc<str>,
     },
+    /// Series take so many bytes that some of what they hold is given up.
+    Short {
+        /// So many.
+        bytes: usize,
+    },
+    /// They take much less again.
+    Relieved,
 }
 
 impl Events {
@@ -59,13 +66,14 @@ impl Events {
     pub(super) fn has_room(&self, family: u32, config: &Config) -> bool {
         let Some(state) = self.family(family) else { return false };
         let below = self.counts.counted < config.series_max && state.counts.counted < config.series_per_metric_max;
-        below && self.may_be_named(family, config)
+        below && self.has_bytes(config) && self.may_be_named(family, config)
     }
 
     /// Whether there is room for another series in place of others.
     fn has_room_in_place(&self, family: u32, config: &Config) -> bool {
         let Some(state) = self.family(family) else { return false };
-        self.counts.overflow < config.series_max / ROOM_PARTS && state.counts.overflow < config.series_per_metric_max / ROOM_PARTS
+        let below = self.counts.overflow < config.series_max / ROOM_PARTS;
+        below && state.counts.overflow < config.series_per_metric_max / ROOM_PARTS && self.has_bytes_in_place(config)
     }
 
     /// Whether the family counts among all names, or may.

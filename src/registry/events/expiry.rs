@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::budget::enough;
 use super::{Events, News};
 use crate::model::{Origin, Timestamp};
 use crate::registry::series::{Live, Standing};
@@ -46,6 +47,7 @@ impl Events {
             self.looks_noted = Some(at);
         }
         self.swept = Some(at);
+        self.try_again();
         Sweep { at, family: 0, member: 0 }
     }
 
@@ -153,9 +155,10 @@ impl Events {
     fn retire(&mut self, index: u32) {
         let Some(live) = self.slab.get_mut(index) else { return };
         live.retired = true;
-        let (family, standing) = (live.family, live.standing);
+        let (family, standing, number) = (live.family, live.standing, live.number);
         self.leave(family, standing);
         self.retired += 1;
+        self.relief.retires(index, number);
     }
 
     /// Brings a series back that has retired.
@@ -170,7 +173,7 @@ impl Events {
     /// Ends the collapse of a metric's labels when a quarter of the caps is free again.
     fn lift(&mut self, family: u32, config: &Config) {
         let free = |series: usize, cap: usize| series.saturating_mul(4) <= cap.saturating_mul(3);
-        let all = free(self.counts.counted, config.series_max);
+        let all = free(self.counts.counted, config.series_max) && self.bytes.total() <= enough(config);
         let Some(state) = self.family_mut(family).filter(|state| all && free(state.counts.counted, config.series_per_metric_max)) else {
             return;
         };

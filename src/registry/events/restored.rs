@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::collapse::OTHER;
-use super::{EventFamily, Events, Owner, Which};
+use super::{EventFamily, Events, Owner, Which, budget};
 use crate::model::{Change, Histogram, Labels, MetricType, Origin, SeriesKey, Timestamp};
 use crate::registry::instrument::Instrument;
 use crate::registry::series::{Live, Standing};
@@ -109,15 +109,19 @@ impl Events {
         if state.bounds == *bounds {
             return;
         }
+        self.bytes.families = self.bytes.families.saturating_sub(budget::family_bytes(state));
         state.bounds = Arc::clone(bounds);
+        self.bytes.families += budget::family_bytes(state);
         for index in &state.members {
             let Some(live) = self.slab.get_mut(*index) else { continue };
+            let before = live.instrument.sizes();
             live.defined = false;
             if let Instrument::Histogram(histogram) = &mut live.instrument {
                 let mut other = Histogram::with_exponential(Arc::clone(bounds));
                 other.absorb(histogram);
                 **histogram = other;
             }
+            self.bytes.replace(before, live.instrument.sizes());
         }
     }
 }

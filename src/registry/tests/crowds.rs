@@ -25,14 +25,15 @@ pub(super) fn numbers(registry: &Registry, name: &str) -> BTreeMap<String, f64> 
 }
 
 pub(super) fn told(registry: &Registry) -> Vec<(String, String, usize)> {
-    let told = registry.take_news().into_iter().map(|news| match news {
-        News::Collapsed { metric, label, values } => (metric.to_string(), label.to_string(), values),
-        News::Lifted { metric } => (metric.to_string(), String::new(), 0),
+    let told = registry.take_news().into_iter().filter_map(|news| match news {
+        News::Collapsed { metric, label, values } => Some((metric.to_string(), label.to_string(), values)),
+        News::Lifted { metric } => Some((metric.to_string(), String::new(), 0)),
+        News::Short { .. } | News::Relieved => None,
     });
     told.collect()
 }
 
-fn metric(telemetry: &Telemetry, name: &str) -> Vec<(String, f64)> {
+pub(super) fn metric(telemetry: &Telemetry, name: &str) -> Vec<(String, f64)> {
     let family = telemetry.families().into_iter().find(|family| *family.name == *name);
     let series = family.map(|family| family.series).unwrap_or_default().into_iter();
     series.map(|series| (series.labels.to_string(), if let Value::Number(number) = series.value { number } else { f64::NAN })).collect()
