@@ -90,6 +90,11 @@ const LIMITS: &[(&str, &str, &str)] = &[
         "nothing is refused: the session hands over and works out names and labels again",
     ),
     (
+        "ingest.sessions_bytes_max",
+        "`sidewatch_ingest_sessions_bytes`, `sidewatch_ingest_sessions_curtailed_total`",
+        "nothing is refused: sessions that remember more than 32 KiB hand over and work out names and labels again; log: sessions take too much memory",
+    ),
+    (
         "ingest.open_requests_max",
         r#"`sidewatch_ingest_refused_total{reason="open_requests"}`"#,
         "the request is not among the active ones; its end is counted",

@@ -56,6 +56,7 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("ingest.labels_max", config.ingest.labels_max, 1..=usize::MAX),
         ("ingest.label_value_bytes_max", config.ingest.label_value_bytes_max, 1..=usize::MAX),
         ("ingest.name_bytes_max", config.ingest.name_bytes_max, 1..=usize::MAX),
+        ("ingest.sessions_bytes_max", config.ingest.sessions_bytes_max, 1 << 20..=usize::MAX),
         ("ingest.flush_series", config.ingest.flush_series, 1..=usize::MAX),
         // The kernel's number is an `int`, and it doubles what it is given.
         ("ingest.udp.receive_buffer_bytes", config.ingest.udp.receive_buffer_bytes, 4096..=1 << 30),

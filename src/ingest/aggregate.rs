@@ -12,6 +12,7 @@ use super::metrics::Kind;
 use super::naming::{Naming, put};
 use super::open::Open;
 use super::part::Part;
+use super::room::{Claim, Room};
 use super::rows::Rows;
 use super::shape::{Effect, Meaning, Shapes, number};
 use super::statsd::{self, Check, Line, Occurrence};
@@ -38,6 +39,8 @@ pub(super) struct Table {
     bytes_max: usize,
     known: HashMap<Box<[u8]>, Place>,
     known_bytes: usize,
+    /// What it takes of the room for all sessions.
+    claim: Claim,
     slots: Vec<Slot>,
     by_series: HashMap<SeriesKey, usize>,
     /// Of sets, which are gauges by their type: where one meets a gauge of its name, the registry decides.
@@ -116,7 +119,7 @@ pub(super) struct Refused {
 
 impl Table {
     /// For a sender in this systemd unit, if it is known.
-    pub(super) fn new(config: &Config, unit: Option<&str>, registry: Arc<Registry>) -> Self {
+    pub(super) fn new(config: &Config, unit: Option<&str>, registry: Arc<Registry>, room: Arc<Room>) -> Self {
         Self {
             naming: Naming::new(config, unit),
             members: registry.member_hasher(),
@@ -125,6 +128,7 @@ impl Table {
             bytes_max: config.session_bytes_max,
             known: HashMap::new(),
             known_bytes: 0,
+            claim: Claim::new(room),
             slots: Vec::new(),
             by_series: HashMap::new(),
             sets: HashMap::new(),
@@ -151,8 +155,30 @@ impl Table {
 
     /// True when the table holds so much that it should begin anew.
     fn is_large(&self) -> bool {
+        self.bytes() >= self.bytes_max || self.claim.is_too_large()
+    }
+
+    fn bytes(&self) -> usize {
         let entries = self.known.len() + self.shapes.len() + self.rows.len();
-        self.known_bytes + self.shapes.bytes() + self.rows.bytes() + entries * ENTRY_BYTES >= self.bytes_max
+        self.known_bytes + self.shapes.bytes() + self.rows.bytes() + entries * ENTRY_BYTES
+    }
+
+    /// Takes as much of the room for all sessions as it holds.
+    pub(super) fn weigh(&mut self) {
+        self.claim.set(self.bytes());
+    }
+
+    /// True when it holds so much that it may have to begin anew for the sake of other sessions.
+    pub(super) const fn has_much(&self) -> bool {
+        self.claim.is_large()
+    }
+
+    /// Begins anew where others need the room. The table must have been emptied.
+    pub(super) fn make_room(&mut self) {
+        if self.claim.is_too_large() {
+            self.claim.curtailed();
+            self.forget();
+        }
     }
 
     /// True while a request or a task is open, so that [`Table::expire`] has to be asked from time to time.
@@ -221,6 +247,7 @@ impl Table {
     pub(super) fn learn(&mut self, name: &[u8], rest: &[u8], place: Place, times: f64, effect: Effect, repeated: u32) {
         if self.shapes.find_part(name, rest).is_none() {
             self.shapes.learn(name, rest, Meaning { slot: place.slot, factor: place.factor * times, effect, repeated });
+            self.weigh();
         }
     }
 
@@ -356,6 +383,7 @@ impl Table {
             }
             pending.clear();
         }
+        self.make_room();
         if self.is_large() {
             self.forget();
         }
@@ -403,6 +431,7 @@ impl Table {
             task.stalled.iter_mut().for_each(|(slot, _)| keep(slot));
         }
         (self.requests, self.tasks) = (requests, tasks);
+        self.weigh();
     }
 
     /// The place of a metric that its sender has named.
@@ -448,6 +477,7 @@ impl Table {
         let place = Place { slot: slot(self, series), factor };
         self.known_bytes += self.scratch.len();
         self.known.insert(Box::from(self.scratch.as_slice()), place);
+        self.weigh();
         Ok(place)
     }
 

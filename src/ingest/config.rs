@@ -67,6 +67,8 @@ pub struct Config {
     pub flush_series: usize,
     /// How many bytes a session may remember of the names and series of its sender; beyond, it begins anew.
     pub session_bytes_max: usize,
+    /// How many bytes all sessions may remember together; beyond, those that remember more than 32 KiB begin anew.
+    pub sessions_bytes_max: usize,
     /// The most requests of one sender that may have begun and not ended.
     pub open_requests_max: usize,
     /// After this time a request that has begun no longer counts as active, even if its end never came.
@@ -106,6 +108,7 @@ impl Default for Config {
             flush_interval: PromDuration::from_millis(100),
             flush_series: 4096,
             session_bytes_max: 16 << 20,
+            sessions_bytes_max: 128 << 20,
             open_requests_max: 10_000,
             open_request_timeout: PromDuration::from_secs(900),
             open_tasks_max: 10_000,

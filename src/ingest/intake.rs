@@ -16,6 +16,7 @@ use super::notes::{Loss, Notes};
 use super::origin::Origin;
 use super::peer::{Allowed, Peer, Peers};
 use super::quota::Quota;
+use super::room::Room;
 use super::senders::{PATIENCE, Senders};
 use super::sequence::Sequence;
 use super::statsd::{self, Check, Decoded, Line, Occurrence};
@@ -42,6 +43,7 @@ pub(super) struct Shared {
     generation: AtomicU64,
     registry: Arc<Registry>,
     intakes: AtomicU64,
+    room: Arc<Room>,
 }
 
 impl Shared {
@@ -66,6 +68,7 @@ impl Shared {
             generation: AtomicU64::new(0),
             registry,
             intakes: AtomicU64::new(0),
+            room: Room::new(config.sessions_bytes_max),
         })
     }
 
@@ -78,6 +81,7 @@ impl Shared {
     pub(super) fn reconfigure(&self, config: &Config) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config.clone());
         self.senders.limit(config.senders_max);
+        self.room.limit(config.sessions_bytes_max);
         self.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -98,6 +102,14 @@ impl Shared {
         self.senders.settle(at);
         let ended = self.peers.look();
         self.metrics.peers(self.peers.len(), ended);
+        let (bytes, curtailed) = (self.room.taken(), self.room.take_curtailed());
+        self.metrics.sessions(bytes, curtailed);
+        if self.room.becomes_short(curtailed) {
+            tracing::warn!(
+                bytes,
+                "sessions take too much memory (ingest.sessions_bytes_max): those that take much work out names and labels again"
+            );
+        }
     }
 
     /// Ends the interval of all sets.
@@ -116,7 +128,7 @@ impl Shared {
         let sender = self.intakes.fetch_add(1, Ordering::Relaxed);
         let generation = self.generation.load(Ordering::Acquire);
         let config = self.config();
-        let table = Table::new(&config, peer.unit(), Arc::clone(&self.registry));
+        let table = Table::new(&config, peer.unit(), Arc::clone(&self.registry), Arc::clone(&self.room));
         let mut intake = Intake {
             shared: Arc::clone(self),
             peer: Arc::clone(peer),
@@ -279,6 +291,11 @@ impl Intake {
         self.table.has_open()
     }
 
+    /// The same, for the sake of other sessions.
+    pub(super) const fn has_much(&self) -> bool {
+        self.table.has_much()
+    }
+
     /// True while numbers are missing that may still come.
     pub(super) fn is_waiting(&self) -> bool {
         self.numbers.missing() > 0
@@ -335,6 +352,8 @@ impl Intake {
             if has_changes {
                 self.shared.metrics.batch();
             }
+        } else {
+            self.table.make_room();
         }
         self.shared.metrics.add(&std::mem::take(&mut self.tally));
     }

@@ -139,6 +139,8 @@ pub(super) struct Metrics {
     pub(super) pauses: IntCounter,
     peers: IntGauge,
     peers_ended: IntCounter,
+    sessions_bytes: IntGauge,
+    curtailed: IntCounter,
     pub(super) errors: IntCounterVec,
 }
 
@@ -185,6 +187,12 @@ impl Metrics {
             ),
             peers: telemetry.int_gauge("sidewatch_ingest_processes", "Processes that have sent and live."),
             peers_ended: telemetry.counter("sidewatch_ingest_processes_ended_total", "Processes that sent and were seen to have ended."),
+            sessions_bytes: telemetry
+                .int_gauge("sidewatch_ingest_sessions_bytes", "Memory that sessions take for the names and series of their senders."),
+            curtailed: telemetry.counter(
+                "sidewatch_ingest_sessions_curtailed_total",
+                "Times that a session began anew because all sessions together took too much memory.",
+            ),
             errors,
         }
     }
@@ -203,6 +211,12 @@ impl Metrics {
     pub(super) fn peers(&self, now: usize, ended: usize) {
         self.peers.set(i64::try_from(now).unwrap_or(i64::MAX));
         self.peers_ended.inc_by(ended as u64);
+    }
+
+    /// What all sessions take, and how often one more began anew for want of room.
+    pub(super) fn sessions(&self, bytes: usize, curtailed: u64) {
+        self.sessions_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.curtailed.inc_by(curtailed);
     }
 
     pub(super) fn batch(&self) {

@@ -30,6 +30,7 @@ mod peer;
 mod probe;
 mod quota;
 mod reason;
+mod room;
 mod route;
 mod rows;
 mod sampling;

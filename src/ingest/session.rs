@@ -18,7 +18,7 @@ use crate::runtime::{Shutdown, Stage};
 
 /// One read takes at most so much.
 const READ_BYTES: usize = 64 * 1024;
-/// How often requests whose end does not come are looked for.
+/// How often requests whose end does not come are looked for, and whether others need a silent sender's room.
 const EXPIRY: Duration = Duration::from_secs(30);
 /// A connection that is over its quota is looked at again after so long at most.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -109,7 +109,7 @@ impl Session {
         self.due = Instant::now()
             + match () {
                 () if self.intake.is_waiting() => PATIENCE,
-                () if self.intake.has_open() => EXPIRY,
+                () if self.intake.has_open() || self.intake.has_much() => EXPIRY,
                 () => IDLE,
             };
     }

@@ -199,6 +199,7 @@ impl<'w> Writer<'w> {
         let slot = self.table.slot(SeriesKey { name: instrument.name.into(), kind: instrument.kind, labels });
         let Table { rows, scratch, .. } = &mut *self.table;
         rows.learn(scratch, index, slot);
+        self.table.weigh();
         Ok(slot)
     }
 

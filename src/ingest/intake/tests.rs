@@ -1,5 +1,7 @@
 //! From payloads to families.
 
+mod crowd;
+
 use std::cell::RefCell;
 
 use proptest::prelude::*;
