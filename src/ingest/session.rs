@@ -341,4 +341,20 @@ mod tests {
             assert_eq!(counted(&frames).await, 3.0, "{front}");
         }
     }
+
+    #[test]
+    fn a_session_that_remembers_much_is_asked_for_its_room_while_it_is_silent() {
+        let telemetry = Telemetry::new();
+        let registry = Registry::new(&crate::registry::Config::default(), &telemetry);
+        let shared = Shared::new(&Config::default(), registry, &telemetry);
+        let mut session = Session::new(&shared, &Peer::unknown(), UNIX, &Arc::new(Log::new()));
+        let mut due_in = |count: usize| {
+            let lines: Vec<_> = (0..count).map(|route| format!("requests:1|c|#route:/{route}")).collect();
+            session.take(lines.join("\n").as_bytes());
+            session.flush();
+            session.due().duration_since(Instant::now())
+        };
+        assert!(due_in(1) > Duration::from_secs(3600));
+        assert!(due_in(500) <= EXPIRY);
+    }
 }

@@ -22,9 +22,12 @@ impl Agent {
     }
 
     fn start_with(folder: &TempDir, config: &JournalConfig) -> Self {
+        Self::start_at(folder, config, clock::now())
+    }
+
+    fn start_at(folder: &TempDir, config: &JournalConfig, at: Timestamp) -> Self {
         let (telemetry, board) = (Telemetry::new(), Board::new());
         let registry = Registry::new(&Config::default(), &telemetry);
-        let at = clock::now();
         let journal = Journal::open(&registry, Ok(folder.path().to_owned()), config, &telemetry, &board, at).expect("opened");
         Self { registry, journal, board }
     }
@@ -121,6 +124,47 @@ fn what_has_retired_comes_back_retired_and_goes_on() {
     next.count("a");
     assert_eq!((sizes(&next), next.total()), ((1, 0), 2.0));
     [agent, next].iter().for_each(|agent| agent.journal.close());
+}
+
+#[test]
+fn time_away_is_known_to_the_next_start_as_well() {
+    const MINUTE: i64 = 60_000;
+    let folder = folder();
+    let ago = |minutes: i64| clock::now().plus_millis(-minutes * MINUTE);
+    let first = Agent::start_at(&folder, &JournalConfig::default(), ago(30));
+    first.count_at("a", ago(30));
+    first.total();
+    // It was away for half an hour; then something else happens, and it is killed before anything is saved.
+    let second = Agent::start(&folder);
+    second.count("b");
+    second.total();
+    let third = Agent::start(&folder);
+    let (mut oldest, mut cursor) = (clock::now(), walk::Cursor::default());
+    cursor.begin();
+    third.registry.state().events.copy(&mut cursor, |_, _, live| oldest = oldest.min(live.changed));
+    assert!(oldest > ago(3), "{oldest}");
+    [first, second, third].iter().for_each(|agent| agent.journal.close());
+}
+
+#[test]
+fn an_agent_without_events_writes_down_that_it_lives() {
+    let folder = folder();
+    let agent = Agent::start(&folder);
+    agent.count("a");
+    agent.total();
+    let bytes = || fs::metadata(folder.path().join("registry/journal-000000000001")).expect("there").len();
+    let begin = clock::monotonic();
+    let wait = |until: &dyn Fn() -> bool| {
+        while !until() {
+            assert!(begin.elapsed() < Duration::from_secs(10), "not written");
+            std::thread::yield_now();
+        }
+    };
+    wait(&|| agent.registry.state().writer_waits);
+    let before = bytes();
+    agent.registry.expire(clock::now());
+    wait(&|| bytes() > before);
+    agent.journal.close();
 }
 
 #[test]

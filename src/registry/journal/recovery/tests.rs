@@ -378,24 +378,43 @@ fn restarts_make_nothing_fresh_and_nothing_idle() {
 
 #[test]
 fn time_that_was_no_idle_time_stays_so() {
+    const MINUTE: i64 = 60_000;
+    // Two minutes of any pause are idle time.
+    for (before, pause) in [(30 * MINUTE, 5 * HOUR), (50 * MINUTE, 10 * MINUTE)] {
+        let mut desk = Desk::new();
+        desk.count("a", 1.0);
+        desk.count("b", 1.0);
+        idle(&mut desk, before);
+        // The machine sleeps, and one of two series is saved before it wakes.
+        let mut slept = false;
+        desk.save(1, false, |desk| {
+            if !std::mem::replace(&mut slept, true) {
+                desk.time += pause;
+                idle(desk, 1);
+            }
+        });
+        desk.write();
+        desk.restart();
+        idle(&mut desk, HOUR - before - 3 * MINUTE);
+        assert_eq!(desk.events.series(), 2);
+        idle(&mut desk, 2 * MINUTE);
+        assert_eq!(desk.events.retired(), 2);
+    }
+}
+
+#[test]
+fn the_oldest_are_given_up_first_after_a_restart_as_well() {
     let mut desk = Desk::new();
-    desk.count("a", 1.0);
-    desk.count("b", 1.0);
-    idle(&mut desk, 30 * 60_000);
-    // The machine sleeps, and one of two series is saved before it wakes.
-    let mut slept = false;
-    desk.save(1, false, |desk| {
-        if !std::mem::replace(&mut slept, true) {
-            desk.time += 5 * HOUR;
-            idle(desk, 1);
-        }
-    });
+    ["a", "b", "a"].into_iter().for_each(|label| desk.count(label, 1.0));
     desk.write();
+    idle(&mut desk, 2 * HOUR);
     desk.restart();
-    idle(&mut desk, 20 * 60_000);
-    assert_eq!(desk.events.series(), 2);
-    idle(&mut desk, 10 * 60_000);
     assert_eq!(desk.events.retired(), 2);
+    let enough = desk.events.bytes().total() - 100;
+    desk.events.relieve(&Config { bytes_max: enough / 7 * 8, ..Config::default() }, 100);
+    assert_eq!(desk.events.retired(), 1);
+    ["a", "b"].into_iter().for_each(|label| desk.count(label, 1.0));
+    assert_eq!((total(&desk.events, "a"), total(&desk.events, "b")), (Some(3.0), Some(1.0)));
 }
 
 #[test]
@@ -443,6 +462,9 @@ fn new_buckets_are_taken_at_the_start_and_nothing_that_is_shown_falls() {
     let before = value(&desk.events);
     desk.config = serde_yaml::from_str("buckets: {seconds: [0.1, 0.5, 3]}").expect("valid");
     desk.restart();
+    let counted = *desk.events.bytes();
+    desk.events.weigh();
+    assert_eq!(*desk.events.bytes(), counted, "and are counted");
     let after = value(&desk.events);
     assert_eq!(after.cumulative().collect::<Vec<_>>(), [(0.1, 0), (0.5, 3), (3.0, 3), (f64::INFINITY, 3)]);
     assert_eq!((after.sum, &after.exponential), (before.sum, &before.exponential));
