@@ -77,6 +77,8 @@ fn a_full_disk_degrades_to_memory_and_is_made_good_when_there_is_room_again() {
     orders += 1.0;
     await_orders(&agent, orders);
 
+    // What is still open takes room.
+    drop(fill);
     fs::remove_file(tmpfs.path().join("fill")).unwrap();
     until_within(Duration::from_secs(120), "the journal to work again", || {
         (agent.metrics().value("sidewatch_journal_working") == Some(1.0)).then_some(())
