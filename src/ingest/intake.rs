@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::aggregate::{Known, Table};
 use super::dialect::Language;
+use super::kinds::Fields;
 use super::lines::Lines;
 use super::log::Log;
 use super::metrics::{Kind, Metrics, Tally};
@@ -135,6 +136,7 @@ impl Shared {
             sender,
             generation,
             language,
+            guesses: json::Guesses::default(),
             flush_interval: Duration::ZERO,
             idle_timeout: Duration::ZERO,
             quota: Quota::new(&config),
@@ -168,6 +170,7 @@ pub(super) struct Intake {
     sender: u64,
     generation: u64,
     language: Language,
+    guesses: json::Guesses,
     flush_interval: Duration,
     idle_timeout: Duration,
     quota: Quota,
@@ -463,20 +466,23 @@ impl Intake {
 
     /// Takes an event in JSON.
     fn event(&mut self, line: &str, at: Timestamp) -> Result<(), Refusal> {
-        let held;
-        let fields = match json::scan(line) {
-            Some(fields) => fields,
-            None => {
-                // A number that was sent is not missing, whatever else is wrong.
-                held = json::read(line).inspect_err(|_| self.hear(&Origin::of(line)))?;
-                held.fields()
+        if let Some(scan) = json::Scan::new(line, &mut self.guesses) {
+            let mut fields = Fields::new(scan.kind());
+            if scan.read(&mut fields, &mut self.guesses).is_some() {
+                return self.typed(&fields, at);
             }
-        };
+        }
+        // A number that was sent is not missing, whatever else is wrong.
+        let held = json::read(line).inspect_err(|_| self.hear(&Origin::of(line)))?;
+        self.typed(&held.fields(), at)
+    }
+
+    fn typed(&mut self, fields: &Fields<'_>, at: Timestamp) -> Result<(), Refusal> {
         if let Some(origin) = fields.origin() {
             self.hear(&origin);
         }
         let kind = fields.kind();
-        kind.read(&fields, &mut Writer::new(&mut self.table, &fields, at))?;
+        kind.read(fields, &mut Writer::new(&mut self.table, fields, at))?;
         self.tally.event(kind);
         Ok(())
     }

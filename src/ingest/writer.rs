@@ -1,8 +1,6 @@
 //! How a typed event is written to its instruments: the values of its labels are its identity, so that nothing but them has
 //! to be looked at for an event of known series, and labels cannot differ where identities are equal.
 
-use std::io::Write;
-
 use super::Refusal;
 use super::aggregate::{Place, Table};
 use super::kinds::{Fields, Group, Instrument};
@@ -39,8 +37,7 @@ impl Values<'_> {
     /// A number.
     pub(super) fn number(&mut self, number: Option<u64>) {
         if let Some(number) = number {
-            // Writing into memory cannot fail.
-            let _infallible = write!(self.out, "{number}");
+            self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         }
         self.out.push(END);
     }

@@ -33,16 +33,19 @@ impl<'a> Cursor<'a> {
         Self { text, at: 0 }
     }
 
+    #[inline]
     fn bytes(&self) -> &'a [u8] {
         self.text.as_bytes()
     }
 
     /// The byte at hand; 0, which JSON does not know, at the end.
+    #[inline]
     fn peek(&self) -> u8 {
         self.bytes().get(self.at).copied().unwrap_or(0)
     }
 
     /// Passes over white space.
+    #[inline]
     pub(super) fn space(&mut self) {
         while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
             self.at += 1;
@@ -50,6 +53,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over this byte; `None` where another stands.
+    #[inline]
     pub(super) fn take(&mut self, byte: u8) -> Option<()> {
         if self.peek() != byte {
             return None;
@@ -59,6 +63,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over a byte between two entries; false for the one behind the last.
+    #[inline]
     pub(super) fn next_entry(&mut self) -> Option<bool> {
         self.space();
         let more = match self.peek() {
@@ -85,16 +90,23 @@ impl<'a> Cursor<'a> {
     }
 
     /// What lies between an earlier place and this one.
+    #[inline]
     pub(super) fn since(&self, start: &Self) -> Option<&'a str> {
         self.text.get(start.at..self.at)
     }
 
     /// A string without escapes.
+    #[inline]
     pub(in crate::ingest) fn string(&mut self) -> Option<&'a str> {
         self.take(b'"')?;
         let (bytes, start) = (self.bytes(), self.at);
         let mut end = start;
-        while let Some(chunk) = bytes.get(end..).and_then(<[u8]>::first_chunk) {
+        loop {
+            let Some(chunk) = bytes.get(end..).and_then(<[u8]>::first_chunk) else {
+                // The last few bytes of a line are looked at one by one.
+                end += bytes.get(end..)?.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
+                break;
+            };
             let found = special(u64::from_le_bytes(*chunk));
             if found != 0 {
                 end += found.trailing_zeros() as usize / 8;
@@ -102,8 +114,6 @@ impl<'a> Cursor<'a> {
             }
             end += 8;
         }
-        // The last few bytes of a line are looked at one by one.
-        end += bytes.get(end..)?.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
         if bytes.get(end) != Some(&b'"') {
             return None;
         }
@@ -112,6 +122,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Digits, added to what was read of the number before; how many they are.
+    #[inline]
     fn digits(&mut self, value: &mut u64) -> Option<usize> {
         let start = self.at;
         while let digit @ b'0'..=b'9' = self.peek() {
@@ -122,12 +133,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// The digits before the point: no zero in front of others.
+    #[inline]
     fn integer(&mut self, value: &mut u64) -> Option<usize> {
         let zero = self.peek() == b'0';
         self.digits(value).filter(|count| !zero || *count == 1)
     }
 
     /// A whole number that is not negative.
+    #[inline]
     pub(super) fn whole(&mut self) -> Option<u64> {
         let mut value = 0;
         self.integer(&mut value)?;
@@ -136,6 +149,7 @@ impl<'a> Cursor<'a> {
 
     /// A number of at most nineteen digits. They are divided or multiplied by a power of ten that is exact, as serde_json
     /// does it: up to 2^53 the result is the nearest there is.
+    #[inline]
     pub(in crate::ingest) fn number(&mut self) -> Option<f64> {
         let negative = self.take(b'-').is_some();
         let mut digits = 0;
@@ -162,14 +176,23 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over `null`.
+    #[inline]
     pub(super) fn null(&mut self) -> Option<()> {
-        self.word("null")
+        if self.peek() == b'n' { self.word("null") } else { None }
     }
 
     fn word(&mut self, word: &str) -> Option<()> {
-        self.bytes().get(self.at..)?.starts_with(word.as_bytes()).then_some(())?;
-        self.at += word.len();
-        Some(())
+        self.pass_text(word.as_bytes()).then_some(())
+    }
+
+    /// Passes over this text, which ends where a character does, if it is what stands here.
+    #[inline]
+    pub(super) fn pass_text(&mut self, text: &[u8]) -> bool {
+        let here = self.bytes().get(self.at..).is_some_and(|rest| rest.starts_with(text));
+        if here {
+            self.at += text.len();
+        }
+        here
     }
 
     /// Passes over a value of a field that nobody knows, unless it has parts.

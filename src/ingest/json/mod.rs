@@ -4,11 +4,13 @@
 
 mod cursor;
 mod general;
+mod guess;
 mod scan;
 
 pub(super) use cursor::Cursor;
 pub(super) use general::read;
-pub(super) use scan::{pairs, scan};
+pub(super) use guess::Guesses;
+pub(super) use scan::{Scan, pairs};
 
 #[cfg(test)]
 mod tests;

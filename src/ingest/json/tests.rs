@@ -7,6 +7,18 @@ use crate::ingest::Refusal;
 use crate::ingest::kinds::{self, Fields, Kind};
 use crate::ingest::origin::Origin;
 
+/// What the quick way makes of a line.
+fn scan(line: &str) -> Option<Fields<'_>> {
+    scan_with(line, &mut Guesses::default())
+}
+
+fn scan_with<'a>(line: &'a str, guesses: &mut Guesses) -> Option<Fields<'a>> {
+    let scan = Scan::new(line, guesses)?;
+    let mut fields = Fields::new(scan.kind());
+    scan.read(&mut fields, guesses)?;
+    Some(fields)
+}
+
 /// What serde_json makes of a line, as a debug text, or the reason.
 fn general<T>(line: &str, see: impl FnOnce(&Fields<'_>) -> T) -> Result<T, Refusal> {
     read(line).map(|held| see(&held.fields()))
@@ -132,6 +144,14 @@ proptest! {
                 if &fields == general { None } else { Some(format!("{fields:?}\n{general:?}")) }
             });
             prop_assert_eq!(equal, Ok(None), "{}", line);
+        }
+    }
+
+    #[test]
+    fn what_is_expected_changes_nothing(lines in proptest::collection::vec(line(), 2..8)) {
+        let mut guesses = Guesses::default();
+        for line in lines.iter().chain(&lines) {
+            prop_assert_eq!(scan_with(line, &mut guesses), scan(line), "{}", line);
         }
     }
 

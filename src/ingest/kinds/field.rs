@@ -120,6 +120,12 @@ impl Layout {
         }
     }
 
+    /// The field at this position.
+    #[inline]
+    pub(super) fn field(&self, position: usize) -> Option<&Field> {
+        self.fields.get(position)
+    }
+
     /// All fields in order.
     pub(super) fn fields(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| !field.name.is_empty())

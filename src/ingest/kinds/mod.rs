@@ -17,7 +17,7 @@ mod release;
 mod request;
 mod task;
 
-pub(super) use field::{COMMON, KIND};
+pub(super) use field::{COMMON, FIELDS_MAX, KIND};
 pub use field::{Field, Takes};
 pub(super) use fields::{Fields, Object, Value};
 pub(super) use task::Task;
@@ -114,6 +114,12 @@ impl Kind {
         self.layout.fields()
     }
 
+    /// The field at this position; there is none behind the last.
+    #[inline]
+    pub(super) fn field(&self, position: usize) -> Option<&Field> {
+        self.layout.field(position)
+    }
+
     /// The position of a key and its field; `None` for a key that means nothing within this kind.
     pub(super) fn find(&self, key: &str) -> Option<(usize, &Field)> {
         self.layout.find(key)
@@ -126,7 +132,7 @@ impl Kind {
 
     /// Where it stands in [`ALL`].
     pub(super) fn number(&self) -> usize {
-        ALL.iter().position(|kind| kind.name == self.name).unwrap_or(ALL.len())
+        ALL.iter().position(|kind| std::ptr::eq(*kind, self)).unwrap_or(ALL.len())
     }
 
     /// Writes what an event of this kind says to its instruments.
