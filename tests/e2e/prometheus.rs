@@ -33,6 +33,18 @@ fn a_real_prometheus_scrapes_the_agent_and_answers_what_was_pushed_and_measured(
 }
 
 #[test]
+fn a_real_prometheus_stores_the_trace_of_an_observation() {
+    let agent = Setup::new().start();
+    let prometheus = Prometheus::scraping(agent.setup.http);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    agent.send(&format!("{{\"kind\":\"request\",\"service\":\"shop\",\"duration_ms\":250,\"trace_id\":\"{trace}\"}}\n"));
+    let exemplars = until("Prometheus to know the trace", || {
+        Some(prometheus.exemplars("http_server_request_duration_seconds_bucket")).filter(|exemplars| !exemplars.is_empty())
+    });
+    assert!(exemplars.iter().all(|(of, value)| of == trace && *value == 0.25), "{exemplars:?}");
+}
+
+#[test]
 fn promtool_complains_about_nothing_but_names_that_node_exporter_has() {
     let agent = Setup::new().start();
     agent.send(concat!(

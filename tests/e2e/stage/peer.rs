@@ -5,7 +5,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::agent::escape;
@@ -97,7 +99,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
-            .arg("--log.level=error")
+            .args(["--enable-feature=exemplar-storage", "--log.level=error"])
             .stdin(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("prometheus: {error} (tests/prepare.sh gets it)"));
@@ -113,5 +115,16 @@ impl Prometheus {
         let result = answer["data"]["result"].as_array()?;
         assert!(result.len() < 2, "{expression}: more than one sample: {answer}");
         result.first()?["value"][1].as_str()?.parse().ok()
+    }
+
+    /// Trace and value of each exemplar of a selector, of the last minute.
+    pub(crate) fn exemplars(&self, selector: &str) -> Vec<(String, f64)> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let path = format!("/api/v1/query_exemplars?query={}&start={}&end={}", escape(selector), now - 60, now + 1);
+        let answer = get(self.address, &path, "").unwrap().json();
+        let series = answer["data"].as_array().unwrap_or_else(|| panic!("{selector}: {answer}"));
+        let exemplars = series.iter().flat_map(|series| series["exemplars"].as_array().unwrap());
+        let trace = |exemplar: &Value| exemplar["labels"]["trace_id"].as_str().unwrap().to_owned();
+        exemplars.map(|exemplar| (trace(exemplar), exemplar["value"].as_str().unwrap().parse().unwrap())).collect()
     }
 }
