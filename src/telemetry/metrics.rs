@@ -2,15 +2,15 @@
 //! that the documentation's table of metrics is read from the same place that registers them.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricType as ProtoType;
 use prometheus::{Gauge, GaugeVec, Histogram as PromHistogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-use crate::model::{Family, Histogram, Labels, MetricType, Origin, Series, Value};
+use super::shown::Shown;
+use crate::model::{Family, MetricType};
 
 /// What the documentation says of one of the agent's own metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Telemetry {
 struct Made {
     doc: MetricDoc,
     instrument: Box<dyn Any + Send>,
+    collector: Box<dyn Collector + Send>,
+    shown: Shown,
 }
 
 impl Telemetry {
@@ -84,7 +86,7 @@ impl Telemetry {
     /// Everything as metric families, for the exposition and for history.
     #[must_use]
     pub fn families(&self) -> Vec<Family> {
-        self.registry.gather().iter().map(family).collect()
+        self.made().values_mut().filter_map(|made| made.shown.family(&made.collector.collect())).collect()
     }
 
     /// The table of all metrics registered so far, by name.
@@ -103,7 +105,8 @@ impl Telemetry {
                 return Ok(same.clone());
             }
             self.registry.register(Box::new(metric.clone()))?;
-            known.insert(doc.name.clone(), Made { doc, instrument: Box::new(metric.clone()) });
+            let (instrument, collector) = (Box::new(metric.clone()), Box::new(metric.clone()));
+            known.insert(doc.name.clone(), Made { shown: Shown::new(&doc), doc, instrument, collector });
             Ok(metric)
         });
         result
@@ -135,47 +138,10 @@ fn doc(kind: MetricType, desc: &Desc) -> MetricDoc {
     MetricDoc { name: desc.fq_name.clone(), kind, help: desc.help.clone(), labels: desc.variable_labels.clone() }
 }
 
-fn family(proto: &prometheus::proto::MetricFamily) -> Family {
-    let kind = match proto.get_field_type() {
-        ProtoType::COUNTER => MetricType::Counter,
-        ProtoType::GAUGE => MetricType::Gauge,
-        ProtoType::HISTOGRAM => MetricType::Histogram,
-        _ => MetricType::Unknown,
-    };
-    let mut bounds_cache: HashMap<usize, Arc<[f64]>> = HashMap::new();
-    let mut family = Family::new(proto.name(), kind, proto.help(), Origin::Agent);
-    for metric in proto.get_metric() {
-        let labels = Labels::from_pairs(metric.get_label().iter().map(|pair| (pair.name(), pair.value())));
-        let value = match kind {
-            MetricType::Counter => Value::Number(metric.get_counter().get_value()),
-            MetricType::Gauge => Value::Number(metric.get_gauge().get_value()),
-            MetricType::Histogram => Value::Histogram(histogram(metric.get_histogram(), &mut bounds_cache)),
-            MetricType::Unknown => continue,
-        };
-        family.series.push(Series { labels, value });
-    }
-    family
-}
-
-/// The crate's buckets are cumulative and may or may not name `+Inf`; ours are neither.
-fn histogram(proto: &prometheus::proto::Histogram, cache: &mut HashMap<usize, Arc<[f64]>>) -> Histogram {
-    let finite = || proto.get_bucket().iter().filter(|bucket| bucket.upper_bound().is_finite());
-    let bounds = cache.entry(finite().count()).or_insert_with(|| finite().map(|bucket| bucket.upper_bound()).collect());
-    let mut below = 0;
-    let mut counts: Vec<u64> = finite()
-        .map(|bucket| {
-            let count = bucket.cumulative_count().saturating_sub(below);
-            below = bucket.cumulative_count();
-            count
-        })
-        .collect();
-    counts.push(proto.get_sample_count().saturating_sub(below));
-    Histogram::classic(Arc::clone(bounds), counts, proto.get_sample_sum())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Histogram, Value};
 
     #[test]
     fn instruments_appear_as_families_and_in_the_docs() {

@@ -3,6 +3,7 @@
 mod chain;
 mod log;
 mod metrics;
+mod shown;
 mod throttle;
 
 pub use chain::chain;
