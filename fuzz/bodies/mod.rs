@@ -1,7 +1,7 @@
 //! What each fuzz target does with an input. Every body checks properties and panics where one does not hold. The targets run them
 //! over what the fuzzer makes up, `tests/fuzz_corpus.rs` over the corpus that is kept.
 
-#![allow(dead_code, reason = "every target uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "every target uses a part of it")]
 
 mod frame;
 mod journal;

@@ -15,6 +15,10 @@ use super::encoding::Gzip;
 use super::instruments::Metrics;
 use crate::clock;
 
+/// How long an answer has the thread before it is another task's turn. A pause costs a wake-up of another thread, which is
+/// more than some pieces cost.
+const TURN: Duration = Duration::from_millis(1);
+
 /// What makes the pieces.
 pub(super) trait Source: Send {
     /// Appends the next piece to an empty buffer; one to which nothing is appended is the last. It is to take no longer than
@@ -27,15 +31,24 @@ pub(super) struct Pieces {
     source: Box<dyn Source>,
     gzip: Option<Gzip>,
     spare: Spare,
-    /// Whether it is another task's turn.
-    pause: bool,
+    turn: Duration,
+    /// How much of its turn it has had.
+    had: Duration,
     ended: bool,
     answered: Option<Answered>,
 }
 
 impl Pieces {
     pub(super) fn new(source: impl Source + 'static) -> Self {
-        Self { source: Box::new(source), gzip: None, spare: Spare::default(), pause: false, ended: false, answered: None }
+        Self {
+            source: Box::new(source),
+            gzip: None,
+            spare: Spare::default(),
+            turn: TURN,
+            had: Duration::ZERO,
+            ended: false,
+            answered: None,
+        }
     }
 
     /// Compresses all of it.
@@ -73,16 +86,18 @@ impl Body for Pieces {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         // With a client that reads as fast as this writes, no other task would ever have this thread.
-        if std::mem::take(&mut self.pause) {
+        if self.had >= self.turn {
+            self.had = Duration::ZERO;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let begun = clock::monotonic();
         let next = self.next();
+        let taken = clock::monotonic().duration_since(begun);
+        self.had += taken;
         if let Some(answered) = &mut self.answered {
-            answered.taken += clock::monotonic().duration_since(begun);
+            answered.taken += taken;
         }
-        self.pause = next.is_some();
         if next.is_none() {
             self.answered = None;
         }
@@ -191,8 +206,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn between_two_pieces_other_tasks_have_a_turn() {
-        let mut pieces = std::pin::pin!(Pieces::new(Count(3)));
+    async fn after_its_turn_other_tasks_have_theirs() {
+        assert_eq!(turns(Duration::from_nanos(1)).await, ["piece", "pause", "piece", "pause", "piece", "pause"]);
+        assert_eq!(turns(Duration::MAX).await, ["piece"; 3]);
+    }
+
+    async fn turns(turn: Duration) -> Vec<&'static str> {
+        let mut pieces = std::pin::pin!(Pieces { turn, ..Pieces::new(Count(3)) });
         let mut turns = Vec::new();
         std::future::poll_fn(|context| {
             loop {
@@ -204,7 +224,7 @@ mod tests {
             }
         })
         .await;
-        assert_eq!(turns, ["piece", "pause", "piece", "pause", "piece", "pause"]);
+        turns
     }
 
     #[test]

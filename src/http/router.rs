@@ -31,7 +31,7 @@ pub(super) struct Route {
 pub(super) enum Lane {
     /// At once: it is small, and a probe must never wait behind a query.
     Probe,
-    /// On a blocking thread, few at a time.
+    /// At once, few at a time: only the head of it is made before it is sent, and another thread would cost as much as that.
     Metrics,
     /// On a blocking thread, few at a time.
     Query,

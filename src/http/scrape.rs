@@ -1,7 +1,6 @@
 //! What a scrape reads, in the order in which it is shown: the families that stand, and between them those of events, read
 //! from the registry a piece at a time and written where they are read.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::pieces::Source;
@@ -24,7 +23,8 @@ impl Standing {
         let places = |(source, families): (usize, &Arc<Vec<Family>>)| (0..families.len()).map(move |family| (source, family));
         let mut standing = Self { ahead: sources.iter().enumerate().flat_map(places).collect(), sources };
         let mut ahead = std::mem::take(&mut standing.ahead);
-        ahead.sort_by_cached_key(|place| Reverse((standing.at(*place).map(|family| Arc::clone(&family.name)), *place)));
+        let name = |place| standing.at(place).map(|family| &*family.name);
+        ahead.sort_unstable_by(|a, b| name(*b).cmp(&name(*a)).then(b.cmp(a)));
         Self { ahead, ..standing }
     }
 
