@@ -97,21 +97,43 @@ pub(super) fn reply(outcome: Result<Success, Error>) -> Reply {
     Reply::new(StatusCode::OK, JSON, body)
 }
 
-/// A time parameter: Unix seconds with decimals, or RFC 3339.
+/// The earliest and the latest time that Go's clients can name: they mean "without a bound".
+const BOUNDS: [(&str, Timestamp); 2] =
+    [("-292273086-05-16T16:47:06Z", Timestamp::MIN), ("292277025-08-18T07:12:54.999999999Z", Timestamp::MAX)];
+
+/// A time parameter that may be absent: Unix seconds with decimals, or RFC 3339.
 pub(super) fn time(params: &Params, name: &str) -> Result<Option<Timestamp>, Error> {
-    let Some(text) = params.get(name) else { return Ok(None) };
-    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(Timestamp::from_seconds);
-    let parsed = seconds.or_else(|| text.parse::<jiff::Timestamp>().ok().map(|time| Timestamp::from_millis(time.as_millisecond())));
-    parsed.map(Some).ok_or_else(|| Error::parameter(name, format!("cannot parse {text:?} to a valid timestamp")))
+    let parsed = params.get(name).map(parse_time).transpose();
+    parsed.map_err(|problem| Error::parameter(name, format!("Invalid time value for '{name}': {problem}")))
 }
 
-/// A duration parameter in milliseconds: seconds with decimals, or Prometheus's form.
+/// A time parameter that has to be there.
+pub(super) fn required_time(params: &Params, name: &str) -> Result<Timestamp, Error> {
+    parse_time(params.get(name).unwrap_or("")).map_err(|problem| Error::parameter(name, problem))
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(Timestamp::from_seconds);
+    let bound = || BOUNDS.iter().find(|(bound, _)| *bound == text).map(|(_, time)| *time);
+    let parsed = seconds.or_else(|| text.parse::<jiff::Timestamp>().ok().map(|time| Timestamp::from_millis(time.as_millisecond())));
+    parsed.or_else(bound).ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"))
+}
+
+/// A duration parameter in milliseconds that may be absent: seconds with decimals, or Prometheus's form.
 pub(super) fn duration_millis(params: &Params, name: &str) -> Result<Option<i64>, Error> {
-    let Some(text) = params.get(name) else { return Ok(None) };
+    params.get(name).map(|text| parse_duration(name, text)).transpose()
+}
+
+/// A duration parameter in milliseconds that has to be there.
+pub(super) fn required_duration_millis(params: &Params, name: &str) -> Result<i64, Error> {
+    parse_duration(name, params.get(name).unwrap_or(""))
+}
+
+fn parse_duration(name: &str, text: &str) -> Result<i64, Error> {
     let seconds =
         text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(|seconds| Timestamp::from_seconds(seconds).as_millis());
     let parsed = seconds.or_else(|| parse_millis(text).ok());
-    parsed.map(Some).ok_or_else(|| Error::parameter(name, format!("cannot parse {text:?} to a valid duration")))
+    parsed.ok_or_else(|| Error::parameter(name, format!("cannot parse {text:?} to a valid duration")))
 }
 
 /// How long the asker wants to wait; a text that is no duration is left for the endpoint to complain about.
@@ -123,7 +145,8 @@ pub(super) fn timeout(params: &Params) -> Option<Duration> {
 /// The `limit` parameter; 0 is no limit.
 pub(super) fn limit(params: &Params) -> Result<usize, Error> {
     let Some(text) = params.get("limit") else { return Ok(0) };
-    text.parse().map_err(|_| Error::parameter("limit", format!("cannot parse {text:?} to a number that is not negative")))
+    let number = text.parse::<i64>().map_err(|_| Error::parameter("limit", format!("strconv.Atoi: parsing {text:?}: invalid syntax")))?;
+    usize::try_from(number).map_err(|_| Error::parameter("limit", "limit must be non-negative"))
 }
 
 #[cfg(test)]
@@ -151,6 +174,7 @@ mod tests {
         for (text, millis) in
             [("4", 4_000), ("1435781430.781", 1_435_781_430_781), ("-1", -1_000), ("2015-07-01T20:10:51.781Z", 1_435_781_451_781)]
         {
+            assert_eq!(required_time(&Params::parse(&format!("time={text}"), b""), "time"), Ok(Timestamp::from_millis(millis)), "{text}");
             assert_eq!(
                 time(&Params::parse("", format!("time={text}").as_bytes()), "time"),
                 Ok(Some(Timestamp::from_millis(millis))),
@@ -158,6 +182,7 @@ mod tests {
             );
         }
         assert_eq!(time(&Params::default(), "time"), Ok(None));
+        assert_eq!(time(&Params::parse("end=292277025-08-18T07:12:54.999999999Z", b""), "end"), Ok(Some(Timestamp::MAX)));
         for text in ["now", "NaN", "inf", "2015-07-01"] {
             assert!(matches!(time(&Params::parse(&format!("time={text}"), b""), "time"), Err(Error::BadData(_))), "{text}");
         }

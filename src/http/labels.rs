@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::State;
 use super::api::{self, Error, Success, limit, time};
+use super::params::Params;
 use super::reply::Reply;
 use super::router::Call;
 use crate::model::{Labels, MatchOp, Matcher, Timestamp};
@@ -11,16 +12,24 @@ use crate::promql::{QUERY_REGEXES_MAX, parse_selector};
 
 /// The label sets of the series that satisfy one of the selectors.
 pub(super) fn series(call: &Call, state: &State) -> Reply {
-    api::reply(Asked::read(call).and_then(|asked| {
-        if asked.selectors.is_empty() {
-            return Err(Error::BadData("no match[] parameter provided".to_owned()));
-        }
+    api::reply(some_selectors(&call.params).and_then(|selectors| Asked::read(call, selectors)).and_then(|asked| {
         let mut found: BTreeSet<Labels> = BTreeSet::new();
         for matchers in &asked.selectors {
             found.extend(state.history.series(matchers, asked.after, asked.until)?);
         }
         Ok(Success::limited(found.into_iter().collect(), asked.limit))
     }))
+}
+
+/// Upstream names the parameter here and not where labels are asked for.
+fn some_selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, Error> {
+    if !params.has("match[]") {
+        return Err(Error::BadData("no match[] parameter provided".to_owned()));
+    }
+    selectors(params).map_err(|error| match error {
+        Error::BadData(problem) => Error::parameter("match[]", problem),
+        other => other,
+    })
 }
 
 /// Their label names; those of all series without a selector.
@@ -35,7 +44,7 @@ pub(super) fn values(call: &Call, state: &State) -> Reply {
 }
 
 fn texts(call: &Call, ask: impl Fn(&[Matcher], &Asked) -> Result<Vec<String>, Error>) -> Reply {
-    api::reply(Asked::read(call).and_then(|asked| {
+    api::reply(selectors(&call.params).and_then(|selectors| Asked::read(call, selectors)).and_then(|asked| {
         let mut found: BTreeSet<String> = BTreeSet::new();
         let all = [Vec::new()];
         let selectors = if asked.selectors.is_empty() { all.as_slice() } else { &asked.selectors };
@@ -56,24 +65,31 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(call: &Call) -> Result<Self, Error> {
+    fn read(call: &Call, selectors: Vec<Vec<Matcher>>) -> Result<Self, Error> {
         let start = time(&call.params, "start")?.unwrap_or(Timestamp::MIN);
         let until = time(&call.params, "end")?.unwrap_or(Timestamp::MAX);
-        if until < start {
-            return Err(Error::parameter("end", "end timestamp must not be before start time"));
-        }
-        let mut selectors = Vec::new();
-        let mut regexes = 0;
-        for text in call.params.all("match[]") {
-            let matchers = parse_selector(text).map_err(|error| Error::parameter("match[]", error))?;
-            regexes += matchers.iter().filter(|matcher| matches!(matcher.op(), MatchOp::Regex | MatchOp::NotRegex)).count();
-            if regexes > QUERY_REGEXES_MAX {
-                return Err(Error::parameter("match[]", format!("more than {QUERY_REGEXES_MAX} regular expressions")));
-            }
-            selectors.push(matchers);
-        }
-        Ok(Self { selectors, after: start.plus_millis(-1), until, limit: limit(&call.params)? })
+        let after = start.plus_millis(-1);
+        // An end before the start is no mistake: there is nothing in between.
+        Ok(Self { selectors, after, until: until.max(after), limit: limit(&call.params)? })
     }
+}
+
+/// The selectors in `match[]`, each with a condition that not every series satisfies.
+pub(super) fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, Error> {
+    let mut selectors = Vec::new();
+    let mut regexes = 0;
+    for text in params.all("match[]") {
+        let matchers = parse_selector(text).map_err(|error| Error::BadData(error.to_string()))?;
+        regexes += matchers.iter().filter(|matcher| matches!(matcher.op(), MatchOp::Regex | MatchOp::NotRegex)).count();
+        if regexes > QUERY_REGEXES_MAX {
+            return Err(Error::BadData(format!("match[] has more than {QUERY_REGEXES_MAX} regular expressions")));
+        }
+        if matchers.iter().all(|matcher| matcher.matches("")) {
+            return Err(Error::BadData("match[] must contain at least one non-empty matcher".to_owned()));
+        }
+        selectors.push(matchers);
+    }
+    Ok(selectors)
 }
 
 /// A label name in the `values` escaping scheme (`U__` in front, `_` doubled, other characters in hex between `_`), as

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::State;
-use super::api::{self, Success, limit};
+use super::api::{self, Error, Success};
 use super::metrics::described;
+use super::params::Params;
 use super::reply::Reply;
 use super::router::Call;
 use crate::model::unit_of_name;
@@ -24,11 +25,11 @@ struct Metadata {
 
 /// Type, help and unit of every metric.
 pub(super) fn metadata(call: &Call, state: &State) -> Reply {
-    let answer = limit(&call.params).map(|limit| {
+    let answer = most(&call.params).map(|limit| {
         let wanted = call.params.get("metric");
         let families = described(state).into_iter().filter(|family| wanted.is_none_or(|name| *family.name == *name));
         let found: BTreeMap<String, [Metadata; 1]> = families
-            .take(if limit == 0 { usize::MAX } else { limit })
+            .take(limit)
             .map(|family| {
                 let unit = unit_of_name(&family.name).map_or("", |unit| unit.as_str());
                 (family.name.to_string(), [Metadata { kind: family.kind.as_str(), help: family.help.to_string(), unit }])
@@ -37,6 +38,13 @@ pub(super) fn metadata(call: &Call, state: &State) -> Reply {
         Success::new(&found)
     });
     api::reply(answer)
+}
+
+/// How many metrics at most. Unlike elsewhere 0 is none, and a negative number is no limit.
+fn most(params: &Params) -> Result<usize, Error> {
+    let Some(text) = params.get("limit") else { return Ok(usize::MAX) };
+    let number = text.parse::<i64>().map_err(|_| Error::BadData("limit must be a number".to_owned()))?;
+    Ok(usize::try_from(number).unwrap_or(usize::MAX))
 }
 
 /// Which Prometheus this resembles. There is no `features` member: its presence means Mimir to Grafana.

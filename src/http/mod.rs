@@ -27,6 +27,7 @@ mod rules;
 mod scrape;
 mod serve;
 mod task;
+mod tree;
 
 #[cfg(test)]
 mod tests;

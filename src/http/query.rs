@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::State;
-use super::api::{self, Error, Success, duration_millis, limit, time, truncate};
+use super::api::{self, Error, Success, duration_millis, limit, required_duration_millis, required_time, time, truncate};
 use super::json::write_value;
 use super::reply::Reply;
 use super::router::Call;
@@ -26,14 +26,9 @@ fn answer_instant(call: &Call, state: &State) -> Result<Success, Error> {
 }
 
 fn answer_range(call: &Call, state: &State) -> Result<Success, Error> {
-    let required = |name: &str| time(&call.params, name)?.ok_or_else(|| missing(name));
-    let (start, end) = (required("start")?, required("end")?);
-    let step_millis = duration_millis(&call.params, "step")?.ok_or_else(|| missing("step"))?;
+    let (start, end) = (required_time(&call.params, "start")?, required_time(&call.params, "end")?);
+    let step_millis = required_duration_millis(&call.params, "step")?;
     evaluate(call, state, When::Range { start, end, step_millis }, end)
-}
-
-fn missing(name: &str) -> Error {
-    Error::parameter(name, "it is missing")
 }
 
 fn evaluate(call: &Call, state: &State, when: When, at: Timestamp) -> Result<Success, Error> {

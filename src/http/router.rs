@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 
 use super::params::{Params, decode};
 use super::reply::Reply;
-use super::{State, health, index, labels, metadata, metrics, query, rules};
+use super::{State, health, index, labels, metadata, metrics, query, rules, tree};
 use crate::model::Timestamp;
 use crate::runtime::Stage;
 
@@ -62,7 +62,7 @@ const fn form(path: &'static str, help: &'static str, answer: fn(&Call, &State) 
 }
 
 /// All endpoints.
-pub(super) static ALL: [Route; 17] = [
+pub(super) static ALL: [Route; 19] = [
     get("/", Lane::Probe, "This page.", index::page),
     get("/metrics", Lane::Metrics, "All metrics, as Prometheus's text or OpenMetrics.", metrics::answer),
     get("/health", Lane::Probe, "The health score and what it is made of, as JSON.", health::report),
@@ -70,11 +70,18 @@ pub(super) static ALL: [Route; 17] = [
     get("/readyz", Lane::Probe, "200 when the agent is ready; ?verbose tells of every part.", health::ready),
     form("/api/v1/query", "PromQL at one time: query, time, timeout, limit.", query::instant),
     form("/api/v1/query_range", "PromQL over a range: query, start, end, step, timeout, limit.", query::range),
+    form("/api/v1/format_query", "A query in lines of at most 100 characters: query.", tree::formatted),
+    form("/api/v1/parse_query", "A query as a tree: query.", tree::parsed),
     form("/api/v1/series", "Series by match[]; start, end, limit.", labels::series),
     form("/api/v1/labels", "Label names; match[], start, end, limit.", labels::names),
     get("/api/v1/label/{name}/values", Lane::Query, "Values of a label; match[], start, end, limit.", labels::values),
     get("/api/v1/metadata", Lane::Query, "Type, help and unit of metrics: metric, limit.", metadata::metadata),
-    get("/api/v1/rules", Lane::Query, "Rule groups: type, rule_name[], rule_group[], file[], exclude_alerts.", rules::rules),
+    get(
+        "/api/v1/rules",
+        Lane::Query,
+        "Rule groups: type, rule_name[], rule_group[], file[], match[], exclude_alerts, group_limit, group_next_token.",
+        rules::rules,
+    ),
     get("/api/v1/alerts", Lane::Query, "Pending and firing alerts.", rules::alerts),
     get("/api/v1/status/buildinfo", Lane::Probe, "Which Prometheus this interface resembles.", metadata::build_info),
     get("/-/healthy", Lane::Probe, "As /livez.", health::live),

@@ -5,15 +5,18 @@ use serde::Serialize;
 
 use super::State;
 use super::api::{self, Error, Success};
+use super::labels::selectors;
 use super::params::Params;
 use super::reply::Reply;
 use super::router::Call;
-use crate::model::{AlertSnapshot, AlertState, GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, RulesSnapshot, Timestamp};
+use crate::model::{
+    AlertSnapshot, AlertState, GroupSnapshot, Labels, Matcher, RuleHealth, RuleKind, RuleSnapshot, RulesSnapshot, Timestamp,
+};
 
 /// All groups with their rules, or those asked for.
 pub(super) fn rules(call: &Call, state: &State) -> Reply {
     let snapshot = state.rules.borrow().clone();
-    api::reply(Filter::read(&call.params).map(|filter| Success::new(&groups(&snapshot, &filter))))
+    api::reply(Filter::read(&call.params).and_then(|filter| Ok(Success::new(&groups(&snapshot, &filter)?))))
 }
 
 /// Pending and firing alerts.
@@ -38,24 +41,40 @@ struct Filter {
     names: Vec<String>,
     groups: Vec<String>,
     files: Vec<String>,
+    /// Sets of conditions on a rule's labels, of which one has to hold.
+    selectors: Vec<Vec<Matcher>>,
     exclude_alerts: bool,
+    page: Option<Page>,
+}
+
+/// A part of the groups.
+#[derive(Debug)]
+struct Page {
+    /// The most groups on it.
+    size: usize,
+    /// The token of its first group, or of the first group there is.
+    begin: Option<String>,
 }
 
 impl Filter {
     fn read(params: &Params) -> Result<Self, Error> {
-        let (alerting, recording) = match params.get("type") {
-            None => (true, true),
-            Some("alert") => (true, false),
-            Some("record") => (false, true),
-            Some(other) => return Err(Error::parameter("type", format!("not supported value {other:?}"))),
+        let (alerting, recording) = match params.get("type").unwrap_or("").to_ascii_lowercase().as_str() {
+            "" => (true, true),
+            "alert" => (true, false),
+            "record" => (false, true),
+            other => return Err(Error::parameter("type", format!("not supported value {other:?}"))),
         };
         let exclude_alerts = match params.get("exclude_alerts").unwrap_or("false").to_ascii_lowercase().as_str() {
             "true" | "t" | "1" => true,
             "false" | "f" | "0" => false,
-            other => return Err(Error::parameter("exclude_alerts", format!("{other:?} is neither true nor false"))),
+            other => {
+                let problem = format!("error converting exclude_alerts: strconv.ParseBool: parsing {other:?}: invalid syntax");
+                return Err(Error::parameter("exclude_alerts", problem));
+            }
         };
         let list = |name: &str| params.all(name).map(str::to_owned).collect();
-        Ok(Self { alerting, recording, names: list("rule_name[]"), groups: list("rule_group[]"), files: list("file[]"), exclude_alerts })
+        let (names, groups, files) = (list("rule_name[]"), list("rule_group[]"), list("file[]"));
+        Ok(Self { alerting, recording, names, groups, files, selectors: selectors(params)?, exclude_alerts, page: Page::read(params)? })
     }
 
     fn wants_group(&self, group: &GroupSnapshot) -> bool {
@@ -67,32 +86,62 @@ impl Filter {
             RuleKind::Alerting { .. } => self.alerting,
             RuleKind::Recording => self.recording,
         };
-        kind && listed(&self.names, &rule.name)
+        let holds = |matchers: &Vec<Matcher>| matchers.iter().all(|matcher| matcher.matches(rule.labels.get(matcher.name()).unwrap_or("")));
+        kind && listed(&self.names, &rule.name) && (self.selectors.is_empty() || self.selectors.iter().any(holds))
     }
+}
+
+impl Page {
+    fn read(params: &Params) -> Result<Option<Self>, Error> {
+        let begin = params.get("group_next_token").map(str::to_owned);
+        let Some(text) = params.get("group_limit") else {
+            if begin.is_some() {
+                let problem = "group_limit needs to be present in order to paginate over the groups";
+                return Err(Error::parameter("group_next_token", problem));
+            }
+            return Ok(None);
+        };
+        let size = text.parse::<i32>().map_err(|_| {
+            let problem = format!("group_limit needs to be a valid number: strconv.ParseInt: parsing {text:?}: invalid syntax");
+            Error::parameter("group_limit", problem)
+        })?;
+        match usize::try_from(size) {
+            Ok(size) if size > 0 => Ok(Some(Self { size, begin })),
+            _ => Err(Error::parameter("group_limit", "group_limit needs to be greater than 0")),
+        }
+    }
+}
+
+/// What names a group from one page to the next: nothing that anyone but this file has to understand.
+fn token(group: &GroupSnapshot) -> String {
+    format!("{};{}", group.file, group.name).bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn listed(list: &[String], name: &str) -> bool {
     list.is_empty() || list.iter().any(|wanted| wanted == name)
 }
 
-fn groups<'a>(snapshot: &'a RulesSnapshot, filter: &Filter) -> GroupsView<'a> {
-    let groups = snapshot.groups.iter().filter(|group| filter.wants_group(group)).map(|group| GroupView {
-        name: &group.name,
-        file: &group.file,
-        rules: group.rules.iter().filter(|rule| filter.wants(rule)).map(|rule| RuleView::new(rule, filter.exclude_alerts)).collect(),
-        interval: seconds(group.interval_millis),
-        limit: group.limit,
-        evaluation_time: group.evaluation_seconds,
-        last_evaluation: time(group.last_evaluation),
-    });
-    // A group of which a filter left nothing would only be noise.
-    let narrowed = !(filter.names.is_empty() && filter.alerting && filter.recording);
-    GroupsView { groups: groups.filter(|group| !narrowed || !group.rules.is_empty()).collect() }
+fn groups<'a>(snapshot: &'a RulesSnapshot, filter: &Filter) -> Result<GroupsView<'a>, Error> {
+    let mut all = snapshot.groups.as_slice();
+    if let Some(begin) = filter.page.as_ref().and_then(|page| page.begin.as_ref()) {
+        let first = all.iter().position(|group| token(group) == *begin);
+        all = first.and_then(|first| all.get(first..)).ok_or_else(|| {
+            Error::parameter("group_next_token", format!("invalid group_next_token '{begin}'. were rule groups changed?"))
+        })?;
+    }
+    // A group of which nothing is left is left out.
+    let viewed = all.iter().filter(|group| filter.wants_group(group)).map(|group| (group, GroupView::new(group, filter)));
+    let mut viewed = viewed.filter(|(_, view)| !view.rules.is_empty());
+    let groups = viewed.by_ref().take(filter.page.as_ref().map_or(usize::MAX, |page| page.size)).map(|(_, view)| view).collect();
+    Ok(GroupsView { groups, group_next_token: viewed.next().map(|(group, _)| token(group)) })
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct GroupsView<'a> {
     groups: Vec<GroupView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_next_token: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -132,7 +181,8 @@ struct AlertingView<'a> {
     duration: f64,
     keep_firing_for: f64,
     annotations: &'a Labels,
-    alerts: Vec<AlertView<'a>>,
+    /// `None` where they are not asked for.
+    alerts: Option<Vec<AlertView<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -145,6 +195,20 @@ struct AlertView<'a> {
     value: String,
 }
 
+impl<'a> GroupView<'a> {
+    fn new(group: &'a GroupSnapshot, filter: &Filter) -> Self {
+        Self {
+            name: &group.name,
+            file: &group.file,
+            rules: group.rules.iter().filter(|rule| filter.wants(rule)).map(|rule| RuleView::new(rule, filter.exclude_alerts)).collect(),
+            interval: seconds(group.interval_millis),
+            limit: group.limit,
+            evaluation_time: group.evaluation_seconds,
+            last_evaluation: time(group.last_evaluation),
+        }
+    }
+}
+
 impl<'a> RuleView<'a> {
     fn new(rule: &'a RuleSnapshot, exclude_alerts: bool) -> Self {
         let alerting = match &rule.kind {
@@ -154,7 +218,7 @@ impl<'a> RuleView<'a> {
                 duration: seconds(*for_millis),
                 keep_firing_for: seconds(*keep_firing_for_millis),
                 annotations: &rule.annotations,
-                alerts: if exclude_alerts { Vec::new() } else { alerts.iter().map(AlertView::new).collect() },
+                alerts: (!exclude_alerts).then(|| alerts.iter().map(AlertView::new).collect()),
             }),
         };
         let (health, last_error) = match &rule.health {
@@ -258,7 +322,15 @@ mod tests {
 
     fn asked(query: &str) -> serde_json::Value {
         let filter = Filter::read(&Params::parse(query, b"")).expect("a filter");
-        serde_json::to_value(groups(&snapshot(), &filter)).expect("JSON")
+        serde_json::to_value(groups(&snapshot(), &filter).unwrap_or_else(|error| panic!("{error:?}"))).expect("JSON")
+    }
+
+    fn refused(query: &str) -> String {
+        let answer = Filter::read(&Params::parse(query, b"")).and_then(|filter| groups(&snapshot(), &filter).map(|_| ()));
+        match answer {
+            Err(Error::BadData(message)) => message,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -294,8 +366,42 @@ mod tests {
         assert_eq!(asked("rule_name[]=x"), serde_json::json!({"groups": []}));
         assert_eq!(asked("rule_group[]=h"), serde_json::json!({"groups": []}));
         assert_eq!(asked("file[]=b.yml"), serde_json::json!({"groups": []}));
-        assert_eq!(asked("exclude_alerts=true")["groups"][0]["rules"][0]["alerts"], serde_json::json!([]));
-        assert!(Filter::read(&Params::parse("type=x", b"")).is_err() && Filter::read(&Params::parse("exclude_alerts=x", b"")).is_err());
+        assert_eq!(names("match[]={severity=\"page\"}"), ["Busy", "cpu:avg"]);
+        assert_eq!(names("match[]={severity=\"none\"}&match[]={severity=~\"p.*\"}&type=Record"), ["cpu:avg"]);
+        assert_eq!(asked("match[]={severity=\"none\"}"), serde_json::json!({"groups": []}));
+        assert_eq!(asked("exclude_alerts=true")["groups"][0]["rules"][0]["alerts"], serde_json::Value::Null);
+        assert_eq!(refused("type=x"), "invalid parameter \"type\": not supported value \"x\"");
+        assert_eq!(
+            refused("exclude_alerts=x"),
+            "invalid parameter \"exclude_alerts\": error converting exclude_alerts: strconv.ParseBool: parsing \"x\": invalid syntax"
+        );
+        assert_eq!(refused("match[]={}"), "match[] must contain at least one non-empty matcher");
+    }
+
+    #[test]
+    fn groups_come_in_pages() {
+        let group = snapshot().groups.remove(0);
+        let named = |name: &str| Arc::new(GroupSnapshot { name: name.into(), ..(*group).clone() });
+        let empty = Arc::new(GroupSnapshot { rules: Vec::new(), ..(*named("c")).clone() });
+        let snapshot = RulesSnapshot { groups: vec![named("a"), named("b"), empty, named("d")], load_errors: Vec::new() };
+        let page = |query: &str| {
+            let filter = Filter::read(&Params::parse(query, b"")).expect("a filter");
+            let view = groups(&snapshot, &filter).unwrap_or_else(|error| panic!("{error:?}"));
+            (view.groups.iter().map(|group| group.name.to_owned()).collect::<Vec<_>>(), view.group_next_token)
+        };
+        let (names, next) = page("group_limit=2");
+        assert_eq!(names, ["a", "b"]);
+        let next = next.expect("one more");
+        assert_eq!(page(&format!("group_limit=1&group_next_token={next}")), (vec!["d".to_owned()], None));
+        assert_eq!(page("group_limit=3"), (vec!["a".into(), "b".into(), "d".into()], None));
+        for (query, problem) in [
+            ("group_next_token=x", "\"group_next_token\": group_limit needs to be present in order to paginate over the groups"),
+            ("group_limit=0", "\"group_limit\": group_limit needs to be greater than 0"),
+            ("group_limit=x", "\"group_limit\": group_limit needs to be a valid number: strconv.ParseInt: parsing \"x\": invalid syntax"),
+            ("group_limit=1&group_next_token=x", "\"group_next_token\": invalid group_next_token 'x'. were rule groups changed?"),
+        ] {
+            assert_eq!(refused(query), format!("invalid parameter {problem}"));
+        }
     }
 
     #[test]

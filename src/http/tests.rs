@@ -215,11 +215,11 @@ async fn every_endpoint_answers() {
     let agent = Agent::start(config()).await;
     for route in &super::router::ALL {
         let answer = agent.get(&route.path.replace("{name}", "job")).await;
-        // Without parameters these two say what is missing.
+        // Without parameters these say what is missing.
         let expected = match route.path {
             "/favicon.ico" => 204,
             "/health" => 418,
-            "/api/v1/query" | "/api/v1/query_range" | "/api/v1/series" => 400,
+            "/api/v1/query" | "/api/v1/query_range" | "/api/v1/series" | "/api/v1/format_query" | "/api/v1/parse_query" => 400,
             _ => 200,
         };
         assert_eq!(answer.status, expected, "{}: {}", route.path, answer.text());
@@ -284,8 +284,12 @@ async fn queries_are_answered_as_prometheus_does() {
         ("/api/v1/label/job/values", r#"["node"]"#),
         ("/api/v1/label/job/values?match[]=down", "[]"),
         ("/api/v1/label/U__job/values", r#"["node"]"#),
+        ("/api/v1/format_query?query=foo/bar", "\"foo / bar\""),
+        ("/api/v1/parse_query?query=1", r#"{"type":"numberLiteral","val":"1"}"#),
         ("/api/v1/series?match[]=up&match[]=up", r#"[{"__name__":"up","job":"node"}]"#),
         ("/api/v1/series?match[]=up&end=4", "[]"),
+        ("/api/v1/labels?start=2&end=1", "[]"),
+        ("/api/v1/metadata?limit=0", "{}"),
     ] {
         assert_eq!(agent.get(path).await.text(), format!(r#"{{"status":"success","data":{data}}}"#), "{path}");
     }
@@ -296,13 +300,21 @@ async fn a_wrong_question_is_told_what_is_wrong() {
     let agent = Agent::start(config()).await;
     for (path, status, kind, message) in [
         ("query", 400, "bad_data", "invalid parameter \"query\": "),
+        ("format_query?query=up%7B", 400, "bad_data", "invalid parameter \"query\": 1:4: parse error: "),
+        ("parse_query", 400, "bad_data", "invalid parameter \"query\": unknown position: parse error: no expression found in input"),
         ("query?query=up%7B", 400, "bad_data", "parse error: "),
-        ("query?query=up&time=now", 400, "bad_data", "invalid parameter \"time\": cannot parse \"now\" to a valid timestamp"),
-        ("query?query=up&timeout=soon", 400, "bad_data", "\"timeout\""),
-        ("query?query=up&limit=-1", 400, "bad_data", "\"limit\""),
-        ("query_range?query=up&end=1&step=1", 400, "bad_data", "\"start\""),
-        ("query_range?query=up&start=1&step=1", 400, "bad_data", "\"end\""),
-        ("query_range?query=up&start=1&end=2", 400, "bad_data", "\"step\""),
+        (
+            "query?query=up&time=now",
+            400,
+            "bad_data",
+            "invalid parameter \"time\": Invalid time value for 'time': cannot parse \"now\" to a valid timestamp",
+        ),
+        ("query?query=up&timeout=soon", 400, "bad_data", "invalid parameter \"timeout\": cannot parse \"soon\" to a valid duration"),
+        ("query?query=up&limit=-1", 400, "bad_data", "invalid parameter \"limit\": limit must be non-negative"),
+        ("query?query=up&limit=x", 400, "bad_data", "invalid parameter \"limit\": strconv.Atoi: parsing \"x\": invalid syntax"),
+        ("query_range?query=up&end=1&step=1", 400, "bad_data", "invalid parameter \"start\": cannot parse \"\" to a valid timestamp"),
+        ("query_range?query=up&start=1&step=1", 400, "bad_data", "invalid parameter \"end\": cannot parse \"\" to a valid timestamp"),
+        ("query_range?query=up&start=1&end=2", 400, "bad_data", "invalid parameter \"step\": cannot parse \"\" to a valid duration"),
         ("query_range?query=up&start=2&end=1&step=1", 400, "bad_data", "end timestamp must not be before start time"),
         ("query_range?query=up&start=1&end=2&step=0", 400, "bad_data", "zero or negative"),
         ("query_range?query=up&start=1&end=20000&step=1", 400, "bad_data", "exceeded maximum resolution of 11,000 points"),
@@ -312,7 +324,16 @@ async fn a_wrong_question_is_told_what_is_wrong() {
         ("query?query=vector(1)%20%2B%20on()%20(up%20or%20vector(2))", 422, "execution", "match"),
         ("series", 400, "bad_data", "no match[] parameter provided"),
         ("series?match[]=1%2B1", 400, "bad_data", "invalid parameter \"match[]\": "),
-        ("labels?start=2&end=1", 400, "bad_data", "\"end\""),
+        ("series?match[]={}", 400, "bad_data", "invalid parameter \"match[]\": match[] must contain at least one non-empty matcher"),
+        ("labels?match[]={}", 400, "bad_data", "match[] must contain at least one non-empty matcher"),
+        ("label/job/values?match[]=a+b", 400, "bad_data", "1:3: parse error: unexpected identifier \"b\""),
+        (
+            "labels?end=x",
+            400,
+            "bad_data",
+            "invalid parameter \"end\": Invalid time value for 'end': cannot parse \"x\" to a valid timestamp",
+        ),
+        ("metadata?limit=x", 400, "bad_data", "limit must be a number"),
     ] {
         let answer = agent.get(&format!("/api/v1/{path}")).await;
         let json = answer.json();

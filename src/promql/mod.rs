@@ -18,6 +18,7 @@ mod matching;
 mod naming;
 mod operator;
 mod parser;
+mod pretty;
 mod print;
 mod quote;
 mod select;

@@ -33,18 +33,18 @@ impl Display for Expr {
     }
 }
 
-fn write_list<T: Display>(f: &mut Formatter<'_>, separator: &str, items: impl IntoIterator<Item = T>) -> fmt::Result {
+fn write_list<T: Display>(f: &mut impl fmt::Write, separator: &str, items: impl IntoIterator<Item = T>) -> fmt::Result {
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
             f.write_str(separator)?;
         }
-        item.fmt(f)?;
+        write!(f, "{item}")?;
     }
     Ok(())
 }
 
 /// Labels in parentheses, quoted where a bare word would mean something else.
-fn write_labels(f: &mut Formatter<'_>, word: &str, labels: &[String]) -> fmt::Result {
+fn write_labels(f: &mut impl fmt::Write, word: &str, labels: &[String]) -> fmt::Result {
     write!(f, " {word} (")?;
     let written = labels.iter().map(|label| match keyword(label) {
         None if is_label_name(label) => label.clone(),
@@ -101,7 +101,7 @@ fn write_matcher(matcher: &Matcher) -> String {
     format!("{label}{}{}", matcher.op().as_str(), quote(matcher.value()))
 }
 
-fn write_at(f: &mut Formatter<'_>, at: Option<AtModifier>) -> fmt::Result {
+fn write_at(f: &mut impl fmt::Write, at: Option<AtModifier>) -> fmt::Result {
     match at {
         None => Ok(()),
         Some(AtModifier::Start) => f.write_str(" @ start()"),
@@ -110,7 +110,7 @@ fn write_at(f: &mut Formatter<'_>, at: Option<AtModifier>) -> fmt::Result {
     }
 }
 
-fn write_offset(f: &mut Formatter<'_>, offset: &DurationArg) -> fmt::Result {
+fn write_offset(f: &mut impl fmt::Write, offset: &DurationArg) -> fmt::Result {
     if *offset == DurationArg::default() { Ok(()) } else { write!(f, " offset {offset}") }
 }
 
@@ -126,9 +126,17 @@ impl Display for MatrixSelector {
 
 impl Display for Subquery {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}[{}:", self.expr, self.range)?;
+        self.expr.fmt(f)?;
+        self.write_times(f)
+    }
+}
+
+impl Subquery {
+    /// All that stands behind the expression.
+    pub(super) fn write_times(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        write!(f, "[{}:", self.range)?;
         if let Some(step) = &self.step {
-            step.fmt(f)?;
+            write!(f, "{step}")?;
         }
         f.write_char(']')?;
         write_at(f, self.at)?;
@@ -162,14 +170,22 @@ impl Display for DurationExpr {
 
 impl Display for Aggregate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.write_operator(f)?;
+        f.write_char('(')?;
+        write_list(f, ", ", self.param.iter().chain([&self.expr]))?;
+        f.write_char(')')
+    }
+}
+
+impl Aggregate {
+    /// All that stands before the parenthesis of the arguments.
+    pub(super) fn write_operator(&self, f: &mut impl fmt::Write) -> fmt::Result {
         f.write_str(self.op.as_str())?;
         if self.without || !self.grouping.is_empty() {
             write_labels(f, if self.without { "without" } else { "by" }, &self.grouping)?;
             f.write_char(' ')?;
         }
-        f.write_char('(')?;
-        write_list(f, ", ", self.param.iter().chain([&self.expr]))?;
-        f.write_char(')')
+        Ok(())
     }
 }
 
@@ -180,14 +196,23 @@ impl Display for Binary {
             ExprKind::Number(base) if self.op == BinaryOp::Pow && base.value == f64::INFINITY => f.write_str("Inf")?,
             _ => self.lhs.fmt(f)?,
         }
-        write!(f, " {}", self.op.as_str())?;
+        f.write_char(' ')?;
+        self.write_operator(f)?;
+        write!(f, " {}", self.rhs)
+    }
+}
+
+impl Binary {
+    /// The operator and how it finds partners.
+    pub(super) fn write_operator(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        f.write_str(self.op.as_str())?;
         if self.return_bool {
             f.write_str(" bool")?;
         }
-        if let Some(matching) = &self.matching {
-            matching.fmt(f)?;
+        match &self.matching {
+            Some(matching) => write!(f, "{matching}"),
+            None => Ok(()),
         }
-        write!(f, " {}", self.rhs)
     }
 }
 
