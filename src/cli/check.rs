@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::output::{note, print};
 use super::print_problems;
 use crate::config;
 use crate::config::{Config, Source, load};
@@ -28,12 +29,12 @@ pub(super) struct Arguments {
 
 pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.print_schema {
-        println!("{:#}", config::json_schema());
+        print(&format!("{:#}\n", config::json_schema()))?;
         return Ok(ExitCode::SUCCESS);
     }
     if !arguments.files.is_empty() {
         let config = rules::Config { packs: Packs { host: false, requests: false }, ..rules::Config::default() };
-        return Ok(verdict("", 0, &rules::load_files(&config, &arguments.files)));
+        return verdict("", 0, &rules::load_files(&config, &arguments.files));
     }
     let (config, problems) = match load(source) {
         Ok(loaded) => (loaded.config, Vec::new()),
@@ -42,13 +43,13 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     print_problems(&problems);
     let path = source.path();
     let checked = if path.exists() { format!("{}, ", path.display()) } else { format!("defaults (no {}), ", path.display()) };
-    Ok(verdict(&checked, problems.len(), &rules::load(&config.rules)))
+    verdict(&checked, problems.len(), &rules::load(&config.rules))
 }
 
 /// The last line: what is valid, or how many problems there are, `before` of them outside the rule files.
-fn verdict(checked: &str, before: usize, set: &RuleSet) -> ExitCode {
+fn verdict(checked: &str, before: usize, set: &RuleSet) -> anyhow::Result<ExitCode> {
     for warning in &set.warnings {
-        eprintln!("warning: {warning}");
+        note(&format!("warning: {warning}"));
     }
     print_problems(&set.problems);
     match before + set.problems.len() {
@@ -57,12 +58,12 @@ fn verdict(checked: &str, before: usize, set: &RuleSet) -> ExitCode {
             let counted = [(packs.len(), "pack"), (set.loaded.saturating_sub(packs.len()), "rule file")];
             let counted: Vec<_> = counted.into_iter().filter(|(number, _)| *number > 0).map(|(number, noun)| count(number, noun)).collect();
             let sources = if counted.is_empty() { "no rule files".to_owned() } else { counted.join(" and ") };
-            println!("valid: {checked}{sources} with {}", count(set.rule_count(), "rule"));
-            ExitCode::SUCCESS
+            print(&format!("valid: {checked}{sources} with {}\n", count(set.rule_count(), "rule")))?;
+            Ok(ExitCode::SUCCESS)
         }
         problems => {
-            eprintln!("{} found", count(problems, "problem"));
-            ExitCode::FAILURE
+            note(&format!("{} found", count(problems, "problem")));
+            Ok(ExitCode::FAILURE)
         }
     }
 }

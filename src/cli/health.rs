@@ -9,6 +9,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use super::client::Target;
+use super::output::{note, print};
 use crate::config::Source;
 
 /// Exit codes are those of Nagios plugins: 0 healthy, 1 degraded, 2 critical, 3 unknown or no answer.
@@ -43,7 +44,7 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     let verdict = match report(source, arguments) {
         Ok(verdict) => verdict,
         Err(error) => {
-            eprintln!("sidewatch: {error:#}");
+            note(&format!("sidewatch: {error:#}"));
             Verdict::Unknown
         }
     };
@@ -62,9 +63,9 @@ fn report(source: &Source, arguments: &Arguments) -> anyhow::Result<Verdict> {
     let report: Value =
         serde_json::from_slice(&answer.body).with_context(|| format!("the answer ({}) is no health report", answer.status))?;
     if arguments.json {
-        println!("{report:#}");
+        print(&format!("{report:#}\n"))?;
     } else {
-        print!("{}", describe(&report));
+        print(&describe(&report))?;
     }
     Ok(match report["state"].as_str() {
         Some("healthy") => Verdict::Healthy,

@@ -1,11 +1,15 @@
 //! The command line: one file a subcommand.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic when nobody reads any more
+
 mod check;
 mod client;
 mod health;
+mod output;
 mod query;
 mod run;
 mod send;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,7 +77,7 @@ pub fn main() -> ExitCode {
         Command::Health(arguments) => health::run(&source, &arguments),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("sidewatch: {error:#}");
+        output::note(&format!("sidewatch: {error:#}"));
         ExitCode::FAILURE
     })
 }
@@ -99,7 +103,7 @@ fn configuration(source: &Source) -> Config {
 fn print_problems(problems: &[Diagnostic]) {
     let styled = std::io::IsTerminal::is_terminal(&std::io::stderr());
     for problem in problems {
-        eprintln!("{}\n", problem.render(styled));
+        output::note(&format!("{}\n", problem.render(styled)));
     }
 }
 

@@ -4,15 +4,23 @@
 #![allow(clippy::indexing_slicing)]
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::client::{Target, percent_encode};
+use super::output::{is_styled, note, print};
+use super::table::table;
 use crate::clock;
 use crate::config::Source;
 use crate::model::{Labels, PromDuration, Timestamp};
 use crate::promql;
+
+/// The smallest step that is chosen for a range.
+const STEP: Duration = Duration::from_secs(15);
+/// The most points that are chosen for a range: four for each column of a sparkline.
+const POINTS: u32 = 240;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 answered (also with no data), 1 refused or no answer from the agent.
@@ -33,12 +41,47 @@ pub(super) struct Arguments {
     /// Evaluate over this long, up to --at
     #[arg(long, value_name = "DURATION")]
     range: Option<PromDuration>,
-    /// How far the points of a range are apart
-    #[arg(long, value_name = "DURATION", default_value = "15s", requires = "range")]
-    step: PromDuration,
+    /// How far the points of a range are apart [default: 15s, more for ranges over an hour]
+    #[arg(long, value_name = "DURATION", requires = "range")]
+    step: Option<PromDuration>,
     /// Print the agent's answer as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// When the expression is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum When {
+    /// Now is the agent's.
+    At(Option<Timestamp>),
+    Range {
+        start: Timestamp,
+        end: Timestamp,
+        step: Duration,
+    },
+}
+
+impl When {
+    fn read(arguments: &Arguments) -> Self {
+        let Some(range) = arguments.range else { return Self::At(arguments.at) };
+        let end = arguments.at.unwrap_or_else(clock::now);
+        // In whole seconds, rounded up.
+        let chosen = || Duration::from_secs((range.get() / POINTS + Duration::from_millis(999)).as_secs()).max(STEP);
+        Self::Range { start: end - range.get(), end, step: arguments.step.map_or_else(chosen, PromDuration::get) }
+    }
+
+    /// What the agent's query API is asked.
+    fn path(self, expression: &str) -> String {
+        let query = percent_encode(expression);
+        match self {
+            Self::At(None) => format!("/api/v1/query?query={query}"),
+            Self::At(Some(at)) => format!("/api/v1/query?query={query}&time={}", at.as_seconds()),
+            Self::Range { start, end, step } => {
+                let step = step.as_secs_f64();
+                format!("/api/v1/query_range?query={query}&start={}&end={}&step={step}", start.as_seconds(), end.as_seconds())
+            }
+        }
+    }
 }
 
 pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -46,40 +89,35 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     if let Err(error) = promql::parse(&arguments.expression) {
         bail!("{error}\n{}", error.caret(&arguments.expression));
     }
-    let answer = arguments.target.get(source, &path(arguments))?;
-    let body: Value =
-        serde_json::from_slice(&answer.body).with_context(|| format!("the answer ({}) is not the query API's", answer.status))?;
+    let when = When::read(arguments);
+    let body = answer(source, arguments, when)?;
     if arguments.json {
-        println!("{body:#}");
+        print(&format!("{body:#}\n"))?;
     }
-    for note in ["warnings", "infos"].iter().flat_map(|key| body[*key].as_array().cloned().unwrap_or_default()) {
-        eprintln!("{}", note.as_str().unwrap_or_default());
+    for line in ["warnings", "infos"].iter().flat_map(|key| body[*key].as_array().cloned().unwrap_or_default()) {
+        note(line.as_str().unwrap_or_default());
     }
     if body["status"] != "success" {
         bail!("{}", body["error"].as_str().unwrap_or("the agent refused the query"));
     }
     if !arguments.json {
-        print!("{}", table(&body["data"]));
+        let range = match when {
+            When::Range { start, end, .. } => Some((start.as_seconds(), end.as_seconds())),
+            When::At(_) => None,
+        };
+        print(&table(&body["data"], range, is_styled()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn path(arguments: &Arguments) -> String {
-    let query = percent_encode(&arguments.expression);
-    let Some(range) = arguments.range else {
-        return match arguments.at {
-            None => format!("/api/v1/query?query={query}"),
-            Some(at) => format!("/api/v1/query?query={query}&time={}", at.as_seconds()),
-        };
-    };
-    let end = arguments.at.unwrap_or_else(clock::now);
-    let start = end - range.get();
-    let step = arguments.step.get().as_secs_f64();
-    format!("/api/v1/query_range?query={query}&start={}&end={}&step={step}", start.as_seconds(), end.as_seconds())
+/// The answer in the form of the query API. Only here it matters that it comes from a running agent.
+fn answer(source: &Source, arguments: &Arguments, when: When) -> anyhow::Result<Value> {
+    let answer = arguments.target.get(source, &when.path(&arguments.expression))?;
+    serde_json::from_slice(&answer.body).with_context(|| format!("the answer ({}) is not the query API's", answer.status))
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
+    if let Some(seconds) = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()) {
         return Ok(Timestamp::from_seconds(seconds));
     }
     match text.parse::<jiff::Timestamp>() {
@@ -88,75 +126,50 @@ fn time(text: &str) -> Result<Timestamp, String> {
     }
 }
 
-/// A line a series: its labels and its value, or its last value behind a sparkline.
-fn table(data: &Value) -> String {
-    let rows: Vec<(String, String)> = match (data["resultType"].as_str(), data["result"].as_array()) {
-        (Some("vector"), Some(series)) => series.iter().map(|one| (labels(one), text(&one["value"][1]))).collect(),
-        (Some("matrix"), Some(series)) => series.iter().map(|one| (labels(one), points(one))).collect(),
-        (_, Some(point)) => return format!("{}\n", point.get(1).map(text).unwrap_or_default()),
-        _ => Vec::new(),
-    };
-    if rows.is_empty() {
-        return "no data\n".to_owned();
-    }
-    let width = rows.iter().map(|(labels, _)| labels.chars().count()).max().unwrap_or(0);
-    rows.iter().map(|(labels, value)| format!("{labels:width$}  {value}\n")).collect()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-fn labels(series: &Value) -> String {
+/// A series of the query API as it is written in PromQL.
+pub(super) fn labels(series: &Value) -> Labels {
     let pairs = series["metric"].as_object().into_iter().flatten();
-    Labels::from_pairs(pairs.map(|(name, value)| (name, value.as_str().unwrap_or_default()))).to_string()
-}
-
-fn points(series: &Value) -> String {
-    let values: Vec<String> = series["values"].as_array().into_iter().flatten().map(|point| text(&point[1])).collect();
-    let numbers: Vec<f64> = values.iter().map(|value| value.parse().unwrap_or(f64::NAN)).collect();
-    format!("{}  {}", sparkline(&numbers), values.last().map_or("", String::as_str))
-}
-
-/// Eight heights between the smallest and the largest value, at most 60 wide (the last ones).
-fn sparkline(values: &[f64]) -> String {
-    const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let shown = values.get(values.len().saturating_sub(60)..).unwrap_or(values);
-    let finite = || shown.iter().copied().filter(|value| value.is_finite());
-    let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-    let height = |value: f64| {
-        let share = if high > low { (value - low) / (high - low) } else { 0.0 };
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and 7
-        HEIGHTS.get((share * 7.0).round() as usize).copied().unwrap_or(' ')
-    };
-    shown.iter().map(|value| if value.is_finite() { height(*value) } else { ' ' }).collect()
+    Labels::from_pairs(pairs.map(|(name, value)| (name, value.as_str().unwrap_or_default())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use clap::Parser;
 
-    #[test]
-    fn a_vector_is_a_line_a_series() {
-        let data = json!({"resultType": "vector", "result": [
-            {"metric": {"__name__": "up", "job": "node"}, "value": [1, "1"]},
-            {"metric": {"__name__": "up", "job": "a"}, "value": [1, "0"]}]});
-        assert_eq!(table(&data), "up{job=\"node\"}  1\nup{job=\"a\"}     0\n");
-        assert_eq!(table(&json!({"resultType": "vector", "result": []})), "no data\n");
-        assert_eq!(table(&json!({"resultType": "scalar", "result": [1, "2"]})), "2\n");
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
     }
 
-    #[test]
-    fn a_range_is_a_sparkline_and_its_last_value() {
-        let data = json!({"resultType": "matrix", "result": [{"metric": {}, "values": [[1, "0"], [2, "7"], [3, "NaN"], [4, "3.5"]]}]});
-        assert_eq!(table(&data), "{}  ▁█ ▅  3.5\n");
+    fn when(line: &str) -> When {
+        let words = ["query", "up"].into_iter().chain(line.split_whitespace());
+        When::read(&Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).arguments)
     }
 
     #[test]
     fn times_are_seconds_or_rfc_3339() {
         assert_eq!(time("1.5").expect("valid"), Timestamp::from_millis(1_500));
         assert_eq!(time("1970-01-01T00:00:02Z").expect("valid"), Timestamp::from_millis(2_000));
-        assert!(time("yesterday").is_err());
+        assert!(time("yesterday").is_err() && time("inf").is_err());
+    }
+
+    #[test]
+    fn the_agent_is_asked_for_the_time_or_the_range_that_is_meant() {
+        assert_eq!(when("").path("a+b"), "/api/v1/query?query=a%2Bb");
+        assert_eq!(when("--at 4.5").path("1"), "/api/v1/query?query=1&time=4.5");
+        let range = when("--at 7200 --range 1h --step 30s").path("1");
+        assert_eq!(range, "/api/v1/query_range?query=1&start=3600&end=7200&step=30");
+    }
+
+    #[test]
+    fn a_range_has_no_more_points_than_can_be_seen() {
+        for (range, seconds) in [("5m", 15), ("1h", 15), ("61m", 16), ("1d", 360)] {
+            match when(&format!("--range {range}")) {
+                When::Range { step, .. } => assert_eq!(step.as_secs(), seconds, "{range}"),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

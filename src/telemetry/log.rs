@@ -99,6 +99,8 @@ pub fn stderr(journal_stream: Option<&str>) -> Stderr {
 pub fn init(config: &Config, stderr: Stderr) -> Result<(), LogError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let builder = tracing_subscriber::fmt().with_env_filter(config.filter()?).with_writer(std::io::stderr);
+    // A log that nobody reads any more must not end the agent: without this the failure is printed, which panics.
+    let builder = builder.log_internal_errors(false);
     match (config.format, stderr) {
         (LogFormat::Json, _) => builder.json().flatten_event(true).finish().try_init()?,
         (LogFormat::Journal, _) | (LogFormat::Auto, Stderr::Journal) => {
