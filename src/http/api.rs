@@ -1,13 +1,14 @@
-//! The envelope of Prometheus's HTTP API, its errors, and how it writes times and durations in parameters.
+//! The errors of Prometheus's HTTP API, and how it writes times and durations in parameters.
 //! Source: Prometheus documentation "HTTP API", prometheus/prometheus `web/api/v1/api.go`.
 
 use std::time::Duration;
 
 use hyper::StatusCode;
 
+use super::envelope::Success;
 use super::params::Params;
 use super::reply::{JSON, Reply};
-use crate::model::{Timestamp, parse_millis};
+use crate::model::{PromDuration, Timestamp, parse_millis};
 
 /// Why the API cannot answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,52 +50,9 @@ impl From<crate::history::QueryError> for Error {
     }
 }
 
-/// What an endpoint of the API finds: its data as JSON, and what the asker should know of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Success {
-    pub(super) data: Vec<u8>,
-    pub(super) warnings: Vec<String>,
-    pub(super) infos: Vec<String>,
-}
-
-impl Success {
-    pub(super) fn new<T: serde::Serialize>(data: &T) -> Self {
-        // Plain data with text keys: it cannot fail.
-        Self { data: serde_json::to_vec(data).unwrap_or_else(|_| b"null".to_vec()), ..Self::default() }
-    }
-
-    /// A list cut to the asked number, with a warning where something is missing then.
-    pub(super) fn limited<T: serde::Serialize>(mut list: Vec<T>, limit: usize) -> Self {
-        let truncated = truncate(&mut list, limit);
-        Self { warnings: truncated.into_iter().collect(), ..Self::new(&list) }
-    }
-}
-
-/// Cuts a list to `limit` (0 is no limit) and says so.
-pub(super) fn truncate<T>(list: &mut Vec<T>, limit: usize) -> Option<String> {
-    let cut = limit > 0 && list.len() > limit;
-    if cut {
-        list.truncate(limit);
-    }
-    cut.then(|| "results truncated due to limit".to_owned())
-}
-
-/// Wraps an outcome in the envelope.
+/// The answer that an outcome makes.
 pub(super) fn reply(outcome: Result<Success, Error>) -> Reply {
-    let success = match outcome {
-        Ok(success) => success,
-        Err(error) => return error.reply(),
-    };
-    let mut body = Vec::with_capacity(success.data.len() + 64);
-    body.extend_from_slice(b"{\"status\":\"success\",\"data\":");
-    body.extend_from_slice(&success.data);
-    for (name, notes) in [("warnings", success.warnings), ("infos", success.infos)] {
-        if !notes.is_empty() {
-            body.extend_from_slice(format!(",\"{name}\":{}", serde_json::json!(notes)).as_bytes());
-        }
-    }
-    body.push(b'}');
-    Reply::new(StatusCode::OK, JSON, body)
+    outcome.map_or_else(|error| error.reply(), Success::reply)
 }
 
 /// The earliest and the latest time that Go's clients can name: they mean "without a bound".
@@ -130,10 +88,21 @@ pub(super) fn required_duration_millis(params: &Params, name: &str) -> Result<i6
 }
 
 fn parse_duration(name: &str, text: &str) -> Result<i64, Error> {
+    read_duration(text).map_err(|problem| Error::parameter(name, problem))
+}
+
+fn read_duration(text: &str) -> Result<i64, String> {
     let seconds =
         text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(|seconds| Timestamp::from_seconds(seconds).as_millis());
     let parsed = seconds.or_else(|| parse_millis(text).ok());
-    parsed.ok_or_else(|| Error::parameter(name, format!("cannot parse {text:?} to a valid duration")))
+    parsed.ok_or_else(|| format!("cannot parse {text:?} to a valid duration"))
+}
+
+/// The parameter `lookback_delta`: how old a sample may be for this query. Where it is absent, zero or negative the engine's holds.
+pub(super) fn lookback(params: &Params) -> Result<Option<PromDuration>, Error> {
+    let Some(text) = params.get("lookback_delta") else { return Ok(None) };
+    let millis = read_duration(text).map_err(|problem| Error::BadData(format!("error parsing lookback delta duration: {problem}")))?;
+    Ok(u64::try_from(millis).ok().filter(|millis| *millis > 0).map(PromDuration::from_millis))
 }
 
 /// How long the asker wants to wait; a text that is no duration is left for the endpoint to complain about.
@@ -159,8 +128,7 @@ mod tests {
 
     #[test]
     fn success_and_errors_have_their_envelopes() {
-        let noted = Success { warnings: vec!["a \"b\"".into()], ..Success::new(&["x"]) };
-        assert_eq!(body(&reply(Ok(noted))), r#"{"status":"success","data":["x"],"warnings":["a \"b\""]}"#);
+        assert_eq!(body(&reply(Ok(Success::new(&["x"])))), r#"{"status":"success","data":["x"]}"#);
         let error = reply(Err(Error::parameter("step", "no")));
         let error: serde_json::Value = serde_json::from_slice(&error.body).expect("JSON");
         assert_eq!(error, serde_json::json!({"status": "error", "errorType": "bad_data", "error": "invalid parameter \"step\": no"}));
@@ -194,12 +162,5 @@ mod tests {
             assert_eq!(duration_millis(&Params::parse(&format!("step={text}"), b""), "step"), Ok(Some(millis)), "{text}");
         }
         assert!(duration_millis(&Params::parse("step=soon", b""), "step").is_err());
-    }
-
-    #[test]
-    fn a_cut_list_says_so() {
-        assert_eq!(Success::limited(vec![1, 2, 3], 2).data, b"[1,2]");
-        assert_eq!(Success::limited(vec![1, 2, 3], 2).warnings, ["results truncated due to limit"]);
-        assert_eq!(Success::limited(vec![1, 2], 2).warnings.len() + Success::limited(vec![1, 2], 0).warnings.len(), 0);
     }
 }

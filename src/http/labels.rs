@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::State;
-use super::api::{self, Error, Success, limit, time};
+use super::api::{self, Error, limit, time};
+use super::envelope::Success;
 use super::params::Params;
 use super::reply::Reply;
 use super::router::Call;

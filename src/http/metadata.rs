@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::State;
-use super::api::{self, Error, Success};
+use super::api::{self, Error};
+use super::envelope::Success;
 use super::metrics::described;
 use super::params::Params;
 use super::reply::Reply;

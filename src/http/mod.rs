@@ -8,6 +8,7 @@ mod address;
 mod api;
 mod config;
 mod encoding;
+mod envelope;
 mod guard;
 mod health;
 mod index;
@@ -28,6 +29,7 @@ mod scrape;
 mod serve;
 mod task;
 mod tree;
+mod watched;
 
 #[cfg(test)]
 mod tests;

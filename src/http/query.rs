@@ -1,14 +1,18 @@
 //! `/api/v1/query` and `/api/v1/query_range`.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::State;
-use super::api::{self, Error, Success, duration_millis, limit, required_duration_millis, required_time, time, truncate};
-use super::json::write_value;
+use super::api::{self, Error, duration_millis, limit, lookback, required_duration_millis, required_time, time};
+use super::envelope::{Success, truncate};
+use super::json::ValueWriter;
 use super::reply::Reply;
 use super::router::Call;
+use super::watched::Watched;
+use crate::clock;
 use crate::model::Timestamp;
-use crate::promql::{Answer, EvalError, Value, When, parse};
+use crate::promql::{Answer, Engine, EngineConfig, EvalError, Value, When, parse};
 
 /// Evaluates at one time, now by default.
 pub(super) fn instant(call: &Call, state: &State) -> Reply {
@@ -20,23 +24,46 @@ pub(super) fn range(call: &Call, state: &State) -> Reply {
     api::reply(answer_range(call, state))
 }
 
+/// Parameters are looked at in upstream's order, so that of several mistakes the same one is told.
 fn answer_instant(call: &Call, state: &State) -> Result<Success, Error> {
+    let limit = limit(&call.params)?;
     let at = time(&call.params, "time")?.unwrap_or(call.at);
-    evaluate(call, state, When::At(at), at)
+    evaluate(call, state, When::At(at), at, limit)
 }
 
 fn answer_range(call: &Call, state: &State) -> Result<Success, Error> {
+    let limit = limit(&call.params)?;
     let (start, end) = (required_time(&call.params, "start")?, required_time(&call.params, "end")?);
+    if end < start {
+        return Err(explain(EvalError::EndBeforeStart));
+    }
     let step_millis = required_duration_millis(&call.params, "step")?;
-    evaluate(call, state, When::Range { start, end, step_millis }, end)
+    if step_millis <= 0 {
+        return Err(explain(EvalError::NoStep));
+    }
+    evaluate(call, state, When::Range { start, end, step_millis }, end, limit)
 }
 
-fn evaluate(call: &Call, state: &State, when: When, at: Timestamp) -> Result<Success, Error> {
-    let limit = limit(&call.params)?;
+fn evaluate(call: &Call, state: &State, when: When, at: Timestamp, limit: usize) -> Result<Success, Error> {
     // Its use is to bound the wait for this answer; here it only has to be one.
     duration_millis(&call.params, "timeout")?;
+    let lookback = lookback(&call.params)?;
     let expr = parse(call.params.get("query").unwrap_or("")).map_err(|error| Error::parameter("query", error))?;
-    let answer = state.engine.evaluate(&expr, when, &|| call.given_up.load(Ordering::Relaxed)).map_err(explain)?;
+
+    let watched = call.params.get("stats").map(|_| Arc::new(Watched::new(Arc::clone(&state.history))));
+    let engine = match (&watched, lookback) {
+        (None, None) => Engine::clone(&state.engine),
+        (watched, lookback) => {
+            let config = state.engine.config().clone();
+            let config = EngineConfig { lookback: lookback.unwrap_or(config.lookback), ..config };
+            let history = watched.as_ref().map_or_else(|| Arc::clone(&state.history), |watched| Arc::clone(watched) as _);
+            Engine::new(history, config)
+        }
+    };
+    let begun = clock::monotonic();
+    let answer = engine.evaluate(&expr, when, &|| call.given_up.load(Ordering::Relaxed)).map_err(explain)?;
+    let taken = clock::monotonic().duration_since(begun);
+
     let Answer { mut value, mut warnings, infos, .. } = answer;
     let truncated = match &mut value {
         Value::Vector(samples) => truncate(samples, limit),
@@ -44,9 +71,11 @@ fn evaluate(call: &Call, state: &State, when: When, at: Timestamp) -> Result<Suc
         Value::Scalar(_) | Value::String(_) => None,
     };
     warnings.extend(truncated);
-    let mut data = Vec::new();
-    write_value(&value, at, &mut data);
-    Ok(Success { data, warnings, infos })
+    let mut data = ValueWriter::new(value, at);
+    if let Some(watched) = watched {
+        data = data.with("stats", &watched.stats(call.queued, taken));
+    }
+    Ok(Success::of(data).with(warnings, infos))
 }
 
 /// The kinds are Prometheus's: what is wrong with the question is bad data, what goes wrong with the answer is not.

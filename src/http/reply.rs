@@ -61,14 +61,7 @@ impl Reply {
     /// The response, which is counted when it has been made. Every answer is of this moment, and no browser is to guess what
     /// it is or run what is in it.
     pub(super) fn into_response(self, answered: Answered) -> Response<Content> {
-        let content = match self.pieces {
-            Some(mut pieces) => {
-                pieces.count(answered);
-                Either::Right(pieces)
-            }
-            None => Either::Left(Full::new(Bytes::from(self.body))),
-        };
-        let mut response = Response::new(content);
+        let mut response = Response::new(());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
@@ -82,6 +75,18 @@ impl Reply {
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
-        response
+        let mut content = self.into_content();
+        if let Either::Right(pieces) = &mut content {
+            pieces.count(answered);
+        }
+        response.map(|()| content)
+    }
+
+    /// What is sent.
+    pub(super) fn into_content(self) -> Content {
+        match self.pieces {
+            Some(pieces) => Either::Right(pieces),
+            None => Either::Left(Full::new(Bytes::from(self.body))),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 
@@ -47,6 +48,8 @@ pub(super) struct Call {
     pub(super) accept: Option<String>,
     /// Now.
     pub(super) at: Timestamp,
+    /// How long it has waited for its turn.
+    pub(super) queued: Duration,
     /// Where the agent is in its life.
     pub(super) stage: Stage,
     /// Becomes true when nobody waits for the answer any more.
@@ -68,8 +71,8 @@ pub(super) static ALL: [Route; 19] = [
     get("/health", Lane::Probe, "The health score and what it is made of, as JSON.", health::report),
     get("/livez", Lane::Probe, "200 while the agent runs.", health::live),
     get("/readyz", Lane::Probe, "200 when the agent is ready; ?verbose tells of every part.", health::ready),
-    form("/api/v1/query", "PromQL at one time: query, time, timeout, limit.", query::instant),
-    form("/api/v1/query_range", "PromQL over a range: query, start, end, step, timeout, limit.", query::range),
+    form("/api/v1/query", "PromQL at one time: query, time, timeout, limit, lookback_delta, stats.", query::instant),
+    form("/api/v1/query_range", "PromQL over a range: query, start, end, step, timeout, limit, lookback_delta, stats.", query::range),
     form("/api/v1/format_query", "A query in lines of at most 100 characters: query.", tree::formatted),
     form("/api/v1/parse_query", "A query as a tree: query.", tree::parsed),
     form("/api/v1/series", "Series by match[]; start, end, limit.", labels::series),

@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use super::State;
-use super::api::{self, Error, Success};
+use super::api::{self, Error};
+use super::envelope::Success;
 use super::labels::selectors;
 use super::params::Params;
 use super::reply::Reply;

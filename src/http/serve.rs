@@ -108,7 +108,8 @@ impl Server {
             }
             let params = Params::parse(query, &form);
             let accept = list(&head.headers, &ACCEPT);
-            let call = Call { params, segment, accept, at: clock::now(), stage: shutdown.stage(), given_up: Arc::default() };
+            let (at, queued, stage) = (clock::now(), Duration::ZERO, shutdown.stage());
+            let call = Call { params, segment, accept, at, queued, stage, given_up: Arc::default() };
             let accept_encoding = list(&head.headers, &ACCEPT_ENCODING);
             let asked = if route.lane == Lane::Metrics { scrape_timeout(&head.headers) } else { api::timeout(&call.params) };
             let limit = asked.map_or(longest, |asked| asked.min(longest));
@@ -168,17 +169,19 @@ impl Server {
     }
 
     /// Makes the answer where the route wants it made. A turn ends when the work does, not when nobody waits any more.
-    pub(super) async fn take_turn(&self, route: &'static Route, call: Call, accept_encoding: Option<String>) -> Reply {
+    pub(super) async fn take_turn(&self, route: &'static Route, mut call: Call, accept_encoding: Option<String>) -> Reply {
         let turns = match route.lane {
             Lane::Probe => return (route.answer)(&call, &self.state).compress(accept_encoding.as_deref()),
             Lane::Metrics => &self.scrapes,
             Lane::Query => &self.queries,
         };
+        let asked = clock::monotonic();
         // Never closed, so there is always a turn to come.
         let turn = Arc::clone(turns).acquire_owned().await;
         if route.lane == Lane::Metrics {
             return (route.answer)(&call, &self.state).compress(accept_encoding.as_deref());
         }
+        call.queued = clock::monotonic().duration_since(asked);
         let state = self.state.clone();
         let _waiting = Waiting(Arc::clone(&call.given_up));
         let made = blocking(move || {

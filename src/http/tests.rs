@@ -1,5 +1,7 @@
 //! The interface over real sockets, asked in raw bytes.
 
+mod queries;
+
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
@@ -18,7 +20,7 @@ use crate::clock;
 use crate::health::{HealthState, Report};
 use crate::history::{Append, History, Query, QueryError, Window};
 use crate::model::{Condition, Family, Labels, Matcher, MetricType, Origin, PromDuration, RulesSnapshot, Timestamp, Value};
-use crate::promql::{Engine, EngineConfig, QUERY_REGEXES_MAX};
+use crate::promql::{Engine, EngineConfig};
 use crate::registry::Registry;
 use crate::runtime::{Board, Policy, Stage, Supervisor};
 use crate::telemetry::Telemetry;
@@ -251,108 +253,6 @@ async fn wrong_paths_and_methods_are_told_what_is_right() {
 }
 
 #[tokio::test]
-async fn queries_are_answered_as_prometheus_does() {
-    let agent = Agent::start(config()).await;
-    assert_eq!(
-        agent.get("/api/v1/query?query=1%2B1&time=4").await.text(),
-        r#"{"status":"success","data":{"resultType":"scalar","result":[4,"2"]}}"#
-    );
-    let form = "query=up";
-    let posted = agent
-        .ask(&format!(
-            "POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-             Content-Length: {}\r\n\r\n{form}",
-            form.len()
-        ))
-        .await;
-    assert_eq!(posted.json()["data"]["result"][0]["metric"], serde_json::json!({"__name__": "up", "job": "node"}));
-    assert_eq!(posted.json()["data"]["result"][0]["value"][1], "1");
-    let json = agent
-        .ask("POST /api/v1/query HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\nquery=1")
-        .await;
-    assert_eq!(json.status, 400, "only a form is read as one");
-    let now = clock::now().as_seconds();
-    let range = agent.get(&format!("/api/v1/query_range?query=up&start={}&end={now}&step=15", now - 60.0)).await;
-    assert_eq!(range.json()["data"]["resultType"], "matrix", "{}", range.text());
-    let up = agent.get(&format!("/api/v1/query?query=up[1m]&time={}", now + 1.0)).await;
-    assert_eq!(up.json()["data"]["result"][0]["values"][0][1], "1", "{}", up.text());
-    let cut = agent.get("/api/v1/query?query=vector(1)%20or%20up&limit=1").await;
-    assert_eq!(cut.json()["warnings"], serde_json::json!(["results truncated due to limit"]), "{}", cut.text());
-
-    for (path, data) in [
-        ("/api/v1/labels", r#"["__name__","job"]"#),
-        ("/api/v1/label/job/values", r#"["node"]"#),
-        ("/api/v1/label/job/values?match[]=down", "[]"),
-        ("/api/v1/label/U__job/values", r#"["node"]"#),
-        ("/api/v1/format_query?query=foo/bar", "\"foo / bar\""),
-        ("/api/v1/parse_query?query=1", r#"{"type":"numberLiteral","val":"1"}"#),
-        ("/api/v1/series?match[]=up&match[]=up", r#"[{"__name__":"up","job":"node"}]"#),
-        ("/api/v1/series?match[]=up&end=4", "[]"),
-        ("/api/v1/labels?start=2&end=1", "[]"),
-        ("/api/v1/metadata?limit=0", "{}"),
-    ] {
-        assert_eq!(agent.get(path).await.text(), format!(r#"{{"status":"success","data":{data}}}"#), "{path}");
-    }
-}
-
-#[tokio::test]
-async fn a_wrong_question_is_told_what_is_wrong() {
-    let agent = Agent::start(config()).await;
-    for (path, status, kind, message) in [
-        ("query", 400, "bad_data", "invalid parameter \"query\": "),
-        ("format_query?query=up%7B", 400, "bad_data", "invalid parameter \"query\": 1:4: parse error: "),
-        ("parse_query", 400, "bad_data", "invalid parameter \"query\": unknown position: parse error: no expression found in input"),
-        ("query?query=up%7B", 400, "bad_data", "parse error: "),
-        (
-            "query?query=up&time=now",
-            400,
-            "bad_data",
-            "invalid parameter \"time\": Invalid time value for 'time': cannot parse \"now\" to a valid timestamp",
-        ),
-        ("query?query=up&timeout=soon", 400, "bad_data", "invalid parameter \"timeout\": cannot parse \"soon\" to a valid duration"),
-        ("query?query=up&limit=-1", 400, "bad_data", "invalid parameter \"limit\": limit must be non-negative"),
-        ("query?query=up&limit=x", 400, "bad_data", "invalid parameter \"limit\": strconv.Atoi: parsing \"x\": invalid syntax"),
-        ("query_range?query=up&end=1&step=1", 400, "bad_data", "invalid parameter \"start\": cannot parse \"\" to a valid timestamp"),
-        ("query_range?query=up&start=1&step=1", 400, "bad_data", "invalid parameter \"end\": cannot parse \"\" to a valid timestamp"),
-        ("query_range?query=up&start=1&end=2", 400, "bad_data", "invalid parameter \"step\": cannot parse \"\" to a valid duration"),
-        ("query_range?query=up&start=2&end=1&step=1", 400, "bad_data", "end timestamp must not be before start time"),
-        ("query_range?query=up&start=1&end=2&step=0", 400, "bad_data", "zero or negative"),
-        ("query_range?query=up&start=1&end=20000&step=1", 400, "bad_data", "exceeded maximum resolution of 11,000 points"),
-        ("query_range?query=up&start=-1e300&end=1e300&step=1", 400, "bad_data", "exceeded maximum resolution"),
-        ("query_range?query=up[5m]&start=1&end=2&step=1", 400, "bad_data", "invalid expression type \"range vector\" for range query"),
-        ("query?query=up%20%2B%20on(job)%20(up%20or%20vector(1))%20%2B%20foo%5B5m%5D", 400, "bad_data", "parse error"),
-        ("query?query=vector(1)%20%2B%20on()%20(up%20or%20vector(2))", 422, "execution", "match"),
-        ("series", 400, "bad_data", "no match[] parameter provided"),
-        ("series?match[]=1%2B1", 400, "bad_data", "invalid parameter \"match[]\": "),
-        ("series?match[]={}", 400, "bad_data", "invalid parameter \"match[]\": match[] must contain at least one non-empty matcher"),
-        ("labels?match[]={}", 400, "bad_data", "match[] must contain at least one non-empty matcher"),
-        ("label/job/values?match[]=a+b", 400, "bad_data", "1:3: parse error: unexpected identifier \"b\""),
-        (
-            "labels?end=x",
-            400,
-            "bad_data",
-            "invalid parameter \"end\": Invalid time value for 'end': cannot parse \"x\" to a valid timestamp",
-        ),
-        ("metadata?limit=x", 400, "bad_data", "limit must be a number"),
-    ] {
-        let answer = agent.get(&format!("/api/v1/{path}")).await;
-        let json = answer.json();
-        assert_eq!((answer.status, json["errorType"].as_str()), (status, Some(kind)), "{path}: {}", answer.text());
-        assert!(json["error"].as_str().is_some_and(|error| error.contains(message)), "{path}: {}", answer.text());
-    }
-    // As far as time goes, and beyond.
-    for path in [
-        "query?query=up&time=-1e300",
-        "query?query=up+offset+1y&time=1e300",
-        "query_range?query=rate(up[1y])&start=-1e300&end=1e300&step=1e300",
-        "series?match[]=up&start=-1e300&end=1e300",
-    ] {
-        let answer = agent.get(&format!("/api/v1/{path}")).await;
-        assert!(matches!(answer.status, 200 | 400 | 422), "{path}: {}", answer.text());
-    }
-}
-
-#[tokio::test]
 async fn a_unix_socket_serves_too_and_any_host_may_be_named_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let path: PathBuf = folder.path().join("http.sock");
@@ -412,15 +312,6 @@ async fn more_parameters_than_any_question_needs_are_refused() {
         "POST /api/v1/labels HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n";
     assert_eq!(agent.ask(&format!("{head}Content-Length: {}\r\n\r\n{many}", many.len())).await.status, 400);
     assert_eq!(agent.refused("malformed"), 1.0);
-}
-
-#[tokio::test]
-async fn regular_expressions_are_bounded_over_all_selectors() {
-    let agent = Agent::start(config()).await;
-    let selectors = |count| "match[]=a{b=~%22c%22}&".repeat(count);
-    assert_eq!(agent.get(&format!("/api/v1/series?{}", selectors(QUERY_REGEXES_MAX))).await.status, 200);
-    let refused = agent.get(&format!("/api/v1/series?{}", selectors(QUERY_REGEXES_MAX + 1))).await;
-    assert_eq!((refused.status, refused.text().contains("regular expressions")), (400, true), "{}", refused.text());
 }
 
 #[tokio::test]
@@ -543,7 +434,8 @@ async fn an_asker_may_wait_less_and_what_nobody_waits_for_is_given_up() {
 
     let Found::Route(route, segment) = find(&hyper::Method::GET, "/api/v1/series") else { panic!("a route") };
     let params = Params::parse("match[]=up", b"");
-    let call = Call { params, segment, accept: None, at: clock::now(), stage: Stage::Running, given_up: Arc::default() };
+    let (accept, at, queued, stage) = (None, clock::now(), Duration::ZERO, Stage::Running);
+    let call = Call { params, segment, accept, at, queued, stage, given_up: Arc::default() };
     let given_up = Arc::clone(&call.given_up);
     assert!(timeout(Duration::ZERO, agent.server.take_turn(route, call, None)).await.is_err());
     assert!(given_up.load(Ordering::Relaxed));

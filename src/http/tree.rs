@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::State;
-use super::api::{self, Error, Success};
+use super::api::{self, Error};
+use super::envelope::Success;
 use super::reply::Reply;
 use super::router::Call;
 use crate::model::{FloatStyle, Matcher, format_float};
