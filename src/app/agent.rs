@@ -9,6 +9,7 @@ use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use super::about;
 use super::reload::Reloads;
 use super::signals::{Request, Signals};
 use super::state::{self, StateFolder};
@@ -23,7 +24,7 @@ use crate::http;
 use crate::ingest::{self, Ingest, Passed, Sockets};
 use crate::model::Labels;
 use crate::promql::Engine;
-use crate::recorder::{Identity, Recorder};
+use crate::recorder::Recorder;
 use crate::registry::{self, Journal, Registry};
 use crate::rules;
 use crate::runtime::{Board, Policy, Stage, Supervisor, TaskHandle, blocking};
@@ -46,6 +47,7 @@ pub(super) struct Agent {
     pub(super) health: watch::Receiver<Arc<Report>>,
     pub(super) collect_config: watch::Sender<collect::Config>,
     pub(super) health_config: watch::Sender<Arc<health::Config>>,
+    pub(super) about: watch::Sender<Arc<http::About>>,
     /// The sockets that systemd passed, kept so that the part which serves them can be built anew.
     pub(super) passed: Passed,
     /// `None` where its sockets were lost in a reload.
@@ -123,6 +125,8 @@ impl Agent {
         let files = Files::new(source.path(), &rules_folder);
         let recorder = recorder(config, &registry, &telemetry, &history, &board);
         let recorder_task = supervisor.spawn("recorder", Policy::RESTART, move |context| recorder.clone().run(context));
+        let about = about::at_start(config, &source.path().display().to_string(), &source.host_name, &bound, clock::now());
+        let (about, abouts) = watch::channel(Arc::new(about));
         let state = http::State {
             registry: Arc::clone(&registry),
             telemetry: Arc::clone(&telemetry),
@@ -131,6 +135,7 @@ impl Agent {
             rules: rules.snapshots(),
             health: health.clone(),
             board: board.clone(),
+            about: abouts,
         };
         let addresses: Vec<_> = bound.addresses().map(ToString::to_string).collect();
         let http_task = spawn_http(&supervisor, http::Server::new(&config.http, state), &bound);
@@ -153,6 +158,7 @@ impl Agent {
             health,
             collect_config,
             health_config,
+            about,
             passed,
             ingest: Some(ingest),
             ingest_task,
@@ -285,12 +291,7 @@ pub(super) fn recorder(
     history: &History,
     board: &Board,
 ) -> Recorder {
-    let identity = Identity {
-        instance: config.instance.clone().unwrap_or_default(),
-        host_job: config.jobs.host.clone(),
-        events_job: config.jobs.events.clone(),
-        agent_job: config.jobs.agent.clone(),
-    };
+    let identity = about::identity(config);
     let append: Arc<dyn history::Append> = Arc::new(history.clone());
     Recorder::new(Arc::clone(registry), Arc::clone(telemetry), append, config.history.resolution.get(), identity, board.clone())
 }

@@ -1,5 +1,6 @@
 //! Builds all rooms, wires them, reloads and stops them; systemd and signals.
 
+mod about;
 mod agent;
 mod reload;
 mod signals;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use prometheus::{Gauge, IntCounterVec, IntGauge};
 use sd_notify::NotifyState;
 
+use super::about;
 use super::agent::{Agent, open_sockets, recorder, spawn_http, spawn_ingest};
 use super::systemd;
 use crate::clock;
@@ -73,6 +74,11 @@ impl Agent {
         };
         let at = clock::now();
         self.reloads.count(outcome.is_ok(), at);
+        let told = http::About::clone(&self.about.borrow());
+        self.about.send_replace(Arc::new(match &outcome {
+            Ok(()) => about::after_reload(told, &self.loaded.config, &self.bound, at),
+            Err(_) => http::About { load_succeeded: false, ..told },
+        }));
         match outcome {
             Ok(()) => self.board.report(PART, Condition::Ok, "", at),
             Err(reason) => {
@@ -193,6 +199,7 @@ impl Agent {
             rules: self.rules.snapshots(),
             health: self.health.clone(),
             board: self.board.clone(),
+            about: self.about.subscribe(),
         };
         self.http_task = spawn_http(&self.supervisor, http::Server::new(&config.http, state), &self.bound);
     }
@@ -364,6 +371,30 @@ mod tests {
         write(folder, "http: {listen: ['127.0.0.1:0'], connections_max: 7}");
         agent.reload("a test").await;
         assert_eq!((agent.bound.addresses().next().cloned(), detail(&agent)), (address, String::new()));
+        stop(agent).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_said_of_the_configuration_follows_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let mut agent = start(folder, "{instance: a, http: {listen: []}}").await;
+        let told = |agent: &Agent| {
+            let about = agent.about.borrow();
+            let shown = about.configuration.lines().next().unwrap_or_default().to_owned();
+            (shown, about.identity.instance.clone(), about.load_succeeded, about.retention.clone())
+        };
+        let expected = |name: &str, succeeded| (format!("instance: {name}"), name.to_owned(), succeeded, "6h or 64MiB".to_owned());
+        assert_eq!(told(&agent), expected("a", true));
+        let started = agent.about.borrow().loaded;
+        write(folder, "{instance: b, htttp: 1}");
+        agent.reload("a test").await;
+        assert_eq!((told(&agent), agent.about.borrow().loaded), (expected("a", false), started));
+        // How much history is kept changes at the next start.
+        write(folder, "{instance: b, http: {listen: []}, history: {retention: 1h}}");
+        agent.reload("a test").await;
+        assert_eq!(told(&agent), expected("b", true));
+        assert!(agent.about.borrow().loaded >= started && agent.about.borrow().started <= started);
         stop(agent).await;
     }
 }

@@ -151,7 +151,13 @@ fn open(kind: &str, out: &mut Vec<u8>) {
 
 /// Leaves the object open for the values.
 fn write_metric(labels: &Labels, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"metric\":{");
+    out.extend_from_slice(b"{\"metric\":");
+    write_labels(labels, out);
+}
+
+/// Appends a set of labels as an object.
+pub(super) fn write_labels(labels: &Labels, out: &mut Vec<u8>) {
+    out.push(b'{');
     for (index, (name, value)) in labels.iter().enumerate() {
         if index > 0 {
             out.push(b',');
@@ -172,8 +178,8 @@ fn write_point(at: Timestamp, value: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"]");
 }
 
-/// Whole seconds, or three decimals.
-fn write_seconds(at: Timestamp, out: &mut Vec<u8>) {
+/// Appends a time: whole seconds, or three decimals.
+pub(super) fn write_seconds(at: Timestamp, out: &mut Vec<u8>) {
     let millis = at.as_millis();
     if millis < 0 {
         out.push(b'-');

@@ -1,4 +1,4 @@
-//! `/api/v1/metadata` and `/api/v1/status/buildinfo`: what a client wants to know before it asks.
+//! `/api/v1/metadata`: what metrics mean.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,6 @@ use super::params::Params;
 use super::reply::Reply;
 use super::router::Call;
 use crate::model::unit_of_name;
-
-/// The version of Prometheus whose interface this resembles: clients look at it to learn which parameters they may use.
-const PROMETHEUS_VERSION: &str = "3.5.0";
 
 #[derive(Serialize)]
 struct Metadata {
@@ -46,13 +43,4 @@ fn most(params: &Params) -> Result<usize, Error> {
     let Some(text) = params.get("limit") else { return Ok(usize::MAX) };
     let number = text.parse::<i64>().map_err(|_| Error::BadData("limit must be a number".to_owned()))?;
     Ok(usize::try_from(number).unwrap_or(usize::MAX))
-}
-
-/// Which Prometheus this resembles. There is no `features` member: its presence means Mimir to Grafana.
-pub(super) fn build_info(_: &Call, _: &State) -> Reply {
-    let version = concat!("sidewatch ", env!("CARGO_PKG_VERSION"));
-    let info = serde_json::json!({
-        "version": PROMETHEUS_VERSION, "revision": version, "branch": "", "buildUser": "", "buildDate": "", "goVersion": "",
-    });
-    api::reply(Ok(Success::new(&info)))
 }

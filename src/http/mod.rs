@@ -4,11 +4,13 @@
 //! without waiting; what is expensive is made on a blocking thread, few at a time, so that probes never wait.
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
+mod about;
 mod address;
 mod api;
 mod config;
 mod encoding;
 mod envelope;
+mod exemplars;
 mod guard;
 mod health;
 mod index;
@@ -27,6 +29,8 @@ mod router;
 mod rules;
 mod scrape;
 mod serve;
+mod status;
+mod targets;
 mod task;
 mod tree;
 mod watched;
@@ -34,6 +38,7 @@ mod watched;
 #[cfg(test)]
 mod tests;
 
+pub use about::About;
 pub use address::{Address, AddressError};
 pub use config::Config;
 pub use listen::{BindError, Bound};

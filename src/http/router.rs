@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 
 use super::params::{Params, decode};
 use super::reply::Reply;
-use super::{State, health, index, labels, metadata, metrics, query, rules, tree};
+use super::{State, exemplars, health, index, labels, metadata, metrics, query, rules, status, targets, tree};
 use crate::model::Timestamp;
 use crate::runtime::Stage;
 
@@ -65,7 +65,7 @@ const fn form(path: &'static str, help: &'static str, answer: fn(&Call, &State) 
 }
 
 /// All endpoints.
-pub(super) static ALL: [Route; 19] = [
+pub(super) static ALL: [Route; 27] = [
     get("/", Lane::Probe, "This page.", index::page),
     get("/metrics", Lane::Metrics, "All metrics, as Prometheus's text or OpenMetrics.", metrics::answer),
     get("/health", Lane::Probe, "The health score and what it is made of, as JSON.", health::report),
@@ -73,6 +73,7 @@ pub(super) static ALL: [Route; 19] = [
     get("/readyz", Lane::Probe, "200 when the agent is ready; ?verbose tells of every part.", health::ready),
     form("/api/v1/query", "PromQL at one time: query, time, timeout, limit, lookback_delta, stats.", query::instant),
     form("/api/v1/query_range", "PromQL over a range: query, start, end, step, timeout, limit, lookback_delta, stats.", query::range),
+    form("/api/v1/query_exemplars", "The traces of the series that a query selects: query, start, end.", exemplars::exemplars),
     form("/api/v1/format_query", "A query in lines of at most 100 characters: query.", tree::formatted),
     form("/api/v1/parse_query", "A query as a tree: query.", tree::parsed),
     form("/api/v1/series", "Series by match[]; start, end, limit.", labels::series),
@@ -86,7 +87,14 @@ pub(super) static ALL: [Route; 19] = [
         rules::rules,
     ),
     get("/api/v1/alerts", Lane::Query, "Pending and firing alerts.", rules::alerts),
-    get("/api/v1/status/buildinfo", Lane::Probe, "Which Prometheus this interface resembles.", metadata::build_info),
+    get("/api/v1/targets", Lane::Query, "Every job and how it is: state, scrapePool.", targets::targets),
+    get("/api/v1/scrape_pools", Lane::Query, "The jobs.", targets::pools),
+    get("/api/v1/alertmanagers", Lane::Probe, "None: an agent tells nobody.", targets::alertmanagers),
+    get("/api/v1/status/buildinfo", Lane::Probe, "Which Prometheus this interface resembles.", status::build),
+    get("/api/v1/status/runtimeinfo", Lane::Query, "Since when the agent runs, and what became of its configuration.", status::runtime),
+    get("/api/v1/status/config", Lane::Probe, "The configuration in force.", status::configuration),
+    get("/api/v1/status/flags", Lane::Probe, "Settings under the names of Prometheus's flags.", status::flags),
+    get("/api/v1/status/tsdb", Lane::Query, "How many series history holds, and what makes them many: limit.", status::tsdb),
     get("/-/healthy", Lane::Probe, "As /livez.", health::live),
     get("/-/ready", Lane::Probe, "As /readyz.", health::ready),
     get("/favicon.ico", Lane::Probe, "Nothing.", index::no_icon),

@@ -18,7 +18,7 @@ use super::params::Params;
 use super::pieces::Answered;
 use super::reply::{Content, Reply};
 use super::router::{Call, Found, Lane, Route, find, not_allowed, not_found};
-use super::{Config, api};
+use super::{About, Config, api};
 use crate::clock;
 use crate::health::Report;
 use crate::history::Query;
@@ -48,6 +48,8 @@ pub struct State {
     pub health: watch::Receiver<Arc<Report>>,
     /// The condition of every part of the agent.
     pub board: Board,
+    /// What the agent says about itself.
+    pub about: watch::Receiver<Arc<About>>,
 }
 
 /// Answers requests; shared by all connections.

@@ -1,6 +1,7 @@
 //! The interface over real sockets, asked in raw bytes.
 
 mod queries;
+mod server;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -15,12 +16,13 @@ use tokio::time::timeout;
 use super::listen::Stream;
 use super::params::Params;
 use super::router::{Call, Found, find};
-use super::{Address, Bound, Config, Server, State, run};
+use super::{About, Address, Bound, Config, Server, State, run};
 use crate::clock;
 use crate::health::{HealthState, Report};
 use crate::history::{Append, History, Query, QueryError, Window};
 use crate::model::{Condition, Family, Labels, Matcher, MetricType, Origin, PromDuration, RulesSnapshot, Timestamp, Value};
 use crate::promql::{Engine, EngineConfig};
+use crate::recorder::Identity;
 use crate::registry::Registry;
 use crate::runtime::{Board, Policy, Stage, Supervisor};
 use crate::telemetry::Telemetry;
@@ -55,6 +57,23 @@ fn report() -> Report {
     }
 }
 
+fn about() -> About {
+    let identity = Identity { instance: "h1".into(), host_job: "node".into(), events_job: "app".into(), agent_job: "sidewatch".into() };
+    About {
+        started: Timestamp::from_millis(1_500),
+        folder: "/".into(),
+        host_name: "h1".into(),
+        scrape_url: "http://h1:1/metrics".into(),
+        identity,
+        configuration: "instance: h1\n".into(),
+        loaded: Timestamp::from_millis(2_000),
+        load_succeeded: false,
+        resolution: PromDuration::from_secs(5),
+        retention: "6h or 64MiB".into(),
+        flags: [("query.timeout", "30s".to_owned())].into(),
+    }
+}
+
 fn millis(millis: u64) -> PromDuration {
     PromDuration::from_millis(millis)
 }
@@ -78,7 +97,8 @@ impl Agent {
         let (health_sender, health) = watch::channel(Arc::new(report()));
         let board = Board::new();
         let engine = Arc::new(Engine::new(Arc::clone(&history), EngineConfig::default()));
-        let state = State { registry, telemetry: Arc::clone(&telemetry), history, engine, rules, health, board: board.clone() };
+        let (_, about) = watch::channel(Arc::new(about()));
+        let state = State { registry, telemetry: Arc::clone(&telemetry), history, engine, rules, health, board: board.clone(), about };
         let supervisor = Supervisor::new(&telemetry);
         let bound = Arc::new(Bound::new(&config.listen).await.expect("bound"));
         let addresses = bound.addresses().cloned().collect();
@@ -221,7 +241,12 @@ async fn every_endpoint_answers() {
         let expected = match route.path {
             "/favicon.ico" => 204,
             "/health" => 418,
-            "/api/v1/query" | "/api/v1/query_range" | "/api/v1/series" | "/api/v1/format_query" | "/api/v1/parse_query" => 400,
+            "/api/v1/query"
+            | "/api/v1/query_range"
+            | "/api/v1/query_exemplars"
+            | "/api/v1/series"
+            | "/api/v1/format_query"
+            | "/api/v1/parse_query" => 400,
             _ => 200,
         };
         assert_eq!(answer.status, expected, "{}: {}", route.path, answer.text());

@@ -36,7 +36,8 @@ impl Sets {
 
 impl Identity {
     /// The job of a series.
-    pub(super) fn job<'a>(&'a self, origin: Origin, labels: &'a Labels) -> &'a str {
+    #[must_use]
+    pub fn job<'a>(&'a self, origin: Origin, labels: &'a Labels) -> &'a str {
         match origin {
             Origin::Host => &self.host_job,
             Origin::Agent => &self.agent_job,
