@@ -19,6 +19,7 @@ mod clients;
 mod events;
 #[path = "../soak/exactness.rs"]
 mod exactness;
+mod grafana;
 #[path = "../soak/kill.rs"]
 mod kill;
 mod life;

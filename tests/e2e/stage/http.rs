@@ -8,6 +8,8 @@ use std::time::Duration;
 pub(crate) struct Answer {
     /// The status code.
     pub(crate) status: u16,
+    /// Status line and headers, in lower case.
+    pub(crate) head: String,
     /// The body, as text.
     pub(crate) body: String,
 }
@@ -21,9 +23,19 @@ impl Answer {
 
 /// `GET path` with `headers` ("Name: value\r\n" each).
 pub(crate) fn get(address: SocketAddr, path: &str, headers: &str) -> Result<Answer> {
+    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n"))
+}
+
+/// `POST path` with a form.
+pub(crate) fn post(address: SocketAddr, path: &str, form: &str) -> Result<Answer> {
+    let headers = format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}", form.len());
+    ask(address, &format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n\r\n{form}"))
+}
+
+fn ask(address: SocketAddr, request: &str) -> Result<Answer> {
     let mut connection = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     connection.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(connection, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n")?;
+    connection.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     connection.read_to_end(&mut bytes)?;
     parse(&bytes).ok_or_else(|| std::io::Error::other(format!("not an HTTP answer: {}", String::from_utf8_lossy(&bytes))))
@@ -35,7 +47,7 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let body = &bytes[end + 4..];
     let body = if head.contains("transfer-encoding: chunked") { unchunk(body)? } else { body.to_vec() };
-    Some(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
+    Some(Answer { status, head, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {

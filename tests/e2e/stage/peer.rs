@@ -79,7 +79,8 @@ pub(crate) fn node(script: &str) -> Command {
 
 /// A real Prometheus that scrapes one address every second.
 pub(crate) struct Prometheus {
-    address: SocketAddr,
+    /// Where it answers.
+    pub(crate) address: SocketAddr,
     _folder: TempDir,
     _peer: Peer,
 }
