@@ -1,6 +1,8 @@
 //! What history promises to those who write into it and to those who read it, with their errors, in one place, so that
 //! the engine and its tests can stand on any other store.
 
+use std::ops::ControlFlow;
+
 use crate::model::{Labels, Matcher, Sample, Timestamp};
 
 /// Taking samples in.
@@ -59,6 +61,26 @@ pub trait Query: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError>;
+
+    /// Hands on what [`Query::select`] answers a series at a time, until `visit` breaks off: whoever asks can stop before the rest
+    /// is decoded, and needs no room for all of it at once.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn visit(
+        &self,
+        matchers: &[Matcher],
+        after: Timestamp,
+        until: Timestamp,
+        visit: &mut dyn FnMut(Window) -> ControlFlow<()>,
+    ) -> Result<(), QueryError> {
+        for window in self.select(matchers, after, until)? {
+            if visit(window).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
 
     /// The series alone, in order.
     ///

@@ -1,6 +1,6 @@
 //! What history says about itself.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge};
 
 use super::contract::Appended;
 use super::store::{Dropped, Store};
@@ -11,8 +11,11 @@ pub(super) struct Metrics {
     appended: IntCounter,
     refused: IntCounterVec,
     dropped: IntCounterVec,
+    sealed: IntCounter,
     series: IntGauge,
+    samples: IntGauge,
     bytes: IntGauge,
+    bytes_per_sample: Gauge,
 }
 
 impl Metrics {
@@ -28,6 +31,12 @@ impl Metrics {
                 "sidewatch_history_samples_dropped_total",
                 "Samples that history has let go, by reason: their age or the byte budget.",
                 &["reason"],
+            ),
+            sealed: telemetry.counter("sidewatch_history_chunks_sealed_total", "Chunks that history has compressed."),
+            samples: telemetry.int_gauge("sidewatch_history_samples", "Samples in history."),
+            bytes_per_sample: telemetry.gauge(
+                "sidewatch_history_bytes_per_sample",
+                "Bytes of the budget that history uses for a sample on average, with times, labels and index.",
             ),
             series: telemetry.int_gauge("sidewatch_history_series", "Series in history."),
             bytes: telemetry.int_gauge("sidewatch_history_bytes", "Bytes of the budget that history uses."),
@@ -49,8 +58,14 @@ impl Metrics {
         }
     }
 
+    pub(super) fn count_sealed(&self, chunks: usize) {
+        self.sealed.inc_by(chunks as u64);
+    }
+
     pub(super) fn measure(&self, store: &Store) {
         self.series.set(i64::try_from(store.series_count()).unwrap_or(i64::MAX));
+        self.samples.set(i64::try_from(store.samples()).unwrap_or(i64::MAX));
         self.bytes.set(i64::try_from(store.bytes()).unwrap_or(i64::MAX));
+        self.bytes_per_sample.set(store.bytes() as f64 / store.samples().max(1) as f64);
     }
 }

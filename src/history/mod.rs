@@ -1,27 +1,40 @@
 //! The recent past in memory: who appends (the recorder, the rules) and who asks (the engine, the API) meet here.
 //!
-//! Samples are raw in this first form; what the two contracts promise will not change when they are compressed.
+//! A series has a head, which takes samples in a compact form, and behind it sealed chunks, which are compressed and never
+//! change. A query takes references to chunks and copies of heads from under the lock and decodes them afterwards; sealing
+//! happens under a lock that readers share.
 
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
+mod blocks;
 mod budget;
+mod bytes;
+mod chunk;
 mod contract;
+mod decimal;
+mod head;
 mod index;
 mod metrics;
+mod numbers;
 mod series;
+mod snapshot;
 mod store;
+mod times;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use contract::{Append, Appended, Query, QueryError, Window};
 
 use crate::model::{Labels, Matcher, PromDuration, Timestamp};
 use crate::telemetry::Telemetry;
+use index::SeriesId;
 use metrics::Metrics;
+use snapshot::Snapshot;
 use store::Store;
 
 /// The `history` section of the configuration.
@@ -57,6 +70,9 @@ pub struct History {
 
 #[derive(Debug)]
 struct Shared {
+    /// Held by the one who appends, from the first sample to the last chunk, so that nobody else changes the store meanwhile. It
+    /// guards a list that is kept for its room.
+    full: Mutex<Vec<SeriesId>>,
     store: RwLock<Store>,
     metrics: Metrics,
 }
@@ -66,7 +82,7 @@ impl History {
     #[must_use]
     pub fn new(config: &Config, telemetry: &Telemetry) -> Self {
         let store = Store::new(config.bytes_max, config.series_max, config.retention.as_millis());
-        Self { shared: Arc::new(Shared { store: RwLock::new(store), metrics: Metrics::new(telemetry) }) }
+        Self { shared: Arc::new(Shared { full: Mutex::default(), store: RwLock::new(store), metrics: Metrics::new(telemetry) }) }
     }
 
     /// How many series there are.
@@ -85,12 +101,26 @@ impl History {
     fn read(&self) -> RwLockReadGuard<'_, Store> {
         self.shared.store.read().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Store> {
+        self.shared.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Append for History {
     fn append(&self, at: Timestamp, samples: &[(Labels, f64)]) -> Appended {
-        let mut store = self.shared.store.write().unwrap_or_else(PoisonError::into_inner);
-        let (appended, dropped) = store.append(at, samples);
+        let mut full = self.shared.full.lock().unwrap_or_else(PoisonError::into_inner);
+        full.clear();
+        let mut store = self.write();
+        let appended = store.append(at, samples, &mut full);
+        if !full.is_empty() {
+            drop(store);
+            let sealed = self.read().seal(&full);
+            self.shared.metrics.count_sealed(sealed.len());
+            store = self.write();
+            store.install(sealed);
+        }
+        let dropped = store.make_room();
         self.shared.metrics.measure(&store);
         drop(store);
         self.shared.metrics.count(&appended, dropped);
@@ -98,12 +128,26 @@ impl Append for History {
     }
 }
 
-/// Under the lock windows are copied and nothing else is done: sorting comes after.
 impl Query for History {
     fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError> {
-        let mut windows = self.read().select(matchers, after, until);
-        windows.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(windows)
+        let snapshot = Snapshot::take(&self.read(), matchers, after, until);
+        snapshot.windows().collect()
+    }
+
+    fn visit(
+        &self,
+        matchers: &[Matcher],
+        after: Timestamp,
+        until: Timestamp,
+        visit: &mut dyn FnMut(Window) -> ControlFlow<()>,
+    ) -> Result<(), QueryError> {
+        let snapshot = Snapshot::take(&self.read(), matchers, after, until);
+        for window in snapshot.windows() {
+            if visit(window?).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn series(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Labels>, QueryError> {

@@ -2,10 +2,12 @@
 
 use hashbrown::HashMap;
 
+use super::blocks::Blocks;
 use super::budget::Budget;
-use super::contract::{Appended, Window};
+use super::chunk::Decoder;
+use super::contract::Appended;
 use super::index::{Index, SeriesId};
-use super::series::{Refusal, Series};
+use super::series::{Refusal, Sealed, Series};
 use crate::model::{Labels, Matcher, Timestamp};
 
 /// How far the newest sample moves on between two looks for samples beyond the retention.
@@ -24,7 +26,9 @@ pub(super) struct Store {
     free: Vec<SeriesId>,
     ids: HashMap<Labels, SeriesId>,
     index: Index,
+    blocks: Blocks,
     budget: Budget,
+    samples: u64,
     series_max: usize,
     retention_millis: i64,
     newest: Timestamp,
@@ -38,7 +42,9 @@ impl Store {
             free: Vec::new(),
             ids: HashMap::new(),
             index: Index::default(),
+            blocks: Blocks::default(),
             budget: Budget::new(bytes_max),
+            samples: 0,
             series_max: series_max.min(SeriesId::MAX as usize),
             retention_millis,
             newest: Timestamp::MIN,
@@ -54,37 +60,82 @@ impl Store {
         self.budget.used()
     }
 
+    /// How many samples there are.
+    pub(super) const fn samples(&self) -> u64 {
+        self.samples
+    }
+
     /// What is this old or older is not to be seen any more, whether or not its chunk has gone yet.
     const fn horizon(&self) -> Timestamp {
         self.newest.plus_millis(-self.retention_millis)
     }
 
-    pub(super) fn append(&mut self, at: Timestamp, samples: &[(Labels, f64)]) -> (Appended, Dropped) {
+    /// Takes samples in. The series whose heads are full afterwards are in `full`.
+    pub(super) fn append(&mut self, at: Timestamp, samples: &[(Labels, f64)], full: &mut Vec<SeriesId>) -> Appended {
         let mut appended = Appended::default();
         self.newest = self.newest.max(at);
         if at <= self.horizon() {
             appended.out_of_order = samples.len() as u64;
-            return (appended, Dropped::default());
+            return appended;
         }
+        let mut before = None;
         for (labels, value) in samples {
-            let Some(id) = self.find_or_insert(labels) else {
+            let Some(id) = self.find_or_insert(before, labels) else {
                 appended.over_limit += 1;
                 continue;
             };
+            before = Some(id);
             let Some(Some(series)) = self.series.get_mut(id as usize) else { continue };
-            match series.push(at, *value) {
+            match series.push(&mut self.blocks, at, *value) {
                 Ok(grown) => {
                     appended.stored += 1;
                     self.budget.add(grown);
+                    if series.is_full(id) {
+                        full.push(id);
+                    }
                 }
                 Err(Refusal::OutOfOrder) => appended.out_of_order += 1,
                 Err(Refusal::Duplicate) => appended.duplicate += 1,
             }
         }
-        (appended, self.make_room())
+        self.samples += appended.stored;
+        appended
     }
 
-    fn find_or_insert(&mut self, labels: &Labels) -> Option<SeriesId> {
+    /// Chunks of these series' heads. Nothing is changed, so that readers need not wait.
+    pub(super) fn seal(&self, full: &[SeriesId]) -> Vec<(SeriesId, Sealed)> {
+        full.iter().filter_map(|id| Some((*id, self.get(*id)?.seal(&self.blocks)?))).collect()
+    }
+
+    /// Puts chunks in the place of the heads that they were made of; nothing may have been appended in between.
+    pub(super) fn install(&mut self, sealed: Vec<(SeriesId, Sealed)>) {
+        for (id, chunk) in sealed {
+            let Some(Some(series)) = self.series.get_mut(id as usize) else { continue };
+            let (taken, given) = series.replace_head(&mut self.blocks, chunk);
+            self.budget.add(taken);
+            self.budget.release(given);
+        }
+    }
+
+    fn get(&self, id: SeriesId) -> Option<&Series> {
+        self.series.get(id as usize)?.as_ref()
+    }
+
+    /// Writers bring the same series in the same order each time. So the series that followed `before` the last time is most likely
+    /// the one, and to see that it is takes a comparison of two pointers.
+    fn find_or_insert(&mut self, before: Option<SeriesId>, labels: &Labels) -> Option<SeriesId> {
+        let guess = before.and_then(|before| self.get(before)).map(|series| series.follower);
+        if let Some(id) = guess.filter(|id| self.get(*id).is_some_and(|series| series.labels() == labels)) {
+            return Some(id);
+        }
+        let id = self.find_or_insert_unguessed(labels)?;
+        if let Some(Some(series)) = before.and_then(|before| self.series.get_mut(before as usize)) {
+            series.follower = id;
+        }
+        Some(id)
+    }
+
+    fn find_or_insert_unguessed(&mut self, labels: &Labels) -> Option<SeriesId> {
         if let Some(id) = self.ids.get(labels) {
             return Some(*id);
         }
@@ -106,13 +157,14 @@ impl Store {
         Some(id)
     }
 
-    fn make_room(&mut self) -> Dropped {
+    /// Lets go what is too old or too much.
+    pub(super) fn make_room(&mut self) -> Dropped {
         let mut dropped = Dropped::default();
         if self.newest.as_millis().saturating_sub(self.swept.as_millis()) >= SWEEP_MILLIS {
             self.swept = self.newest;
             dropped.retention = self.drop_until(self.horizon());
         }
-        if let Some(cut) = self.budget.cut(self.series.iter().flatten().flat_map(Series::chunks)) {
+        if let Some(cut) = self.budget.cut(self.series.iter().flatten().flat_map(Series::costs)) {
             dropped.budget = self.drop_until(cut);
         }
         dropped
@@ -124,7 +176,7 @@ impl Store {
         let mut gone = Vec::new();
         for (place, slot) in self.series.iter_mut().enumerate() {
             let (Some(series), Ok(id)) = (slot.as_mut(), SeriesId::try_from(place)) else { continue };
-            let (samples, bytes) = series.drop_until(until);
+            let (samples, bytes) = series.drop_until(&mut self.blocks, until);
             dropped += samples;
             self.budget.release(bytes);
             if series.is_empty() {
@@ -139,29 +191,25 @@ impl Store {
         if !gone.is_empty() {
             self.index.remove(&gone);
         }
+        self.samples = self.samples.saturating_sub(dropped);
         dropped
     }
 
-    /// The matching series with a sample in the time, and that time cut to what is still to be seen.
-    fn matching(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> (Timestamp, impl Iterator<Item = &Series>) {
-        let after = after.max(self.horizon());
-        let ids = self.index.select(matchers);
-        let series = ids.into_iter().filter_map(|id| self.series.get(id as usize)?.as_ref());
-        (after, series.filter(move |series| series.overlaps(after, until)))
+    /// The matching series, and the time cut to what is still to be seen.
+    pub(super) fn candidates(&self, matchers: &[Matcher], after: Timestamp) -> (Timestamp, impl Iterator<Item = &Series>) {
+        let series = self.index.select(matchers).into_iter().filter_map(|id| self.get(id));
+        (after.max(self.horizon()), series)
     }
 
-    pub(super) fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Vec<Window> {
-        let (after, series) = self.matching(matchers, after, until);
-        series
-            .map(|series| {
-                let mut samples = Vec::new();
-                series.copy_window(after, until, &mut samples);
-                Window { labels: series.labels().clone(), samples }
-            })
-            .collect()
+    pub(super) const fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 
+    /// The labels of the matching series with a sample in the time.
     pub(super) fn labels(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Vec<Labels> {
-        self.matching(matchers, after, until).1.map(|series| series.labels().clone()).collect()
+        let (after, series) = self.candidates(matchers, after);
+        let mut decoder = Decoder::default();
+        let present = series.filter(|series| series.overlaps(&self.blocks, after.as_millis(), until.as_millis(), &mut decoder));
+        present.map(|series| series.labels().clone()).collect()
     }
 }

@@ -88,8 +88,11 @@ fn over_the_budget_the_oldest_samples_go_first() {
     let config = Config { bytes_max: 32 << 10, ..config() };
     let history = history(&config);
     history.append(at(0), &[(labels("gone"), 1.0)]);
+    // Values without any pattern take eight bytes each.
+    let mix = |bits: u64| (bits ^ (bits >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let value = |second: i64| f64::from_bits(mix(mix(second.cast_unsigned())) >> 2);
     for second in 1..10_000 {
-        let appended = history.append(at(second * 1000), &[(labels("a"), 1.0), (labels("b"), 1.0)]);
+        let appended = history.append(at(second * 1000), &[(labels("a"), value(second)), (labels("b"), -value(second))]);
         assert_eq!(appended.stored, 2);
         assert!(history.bytes() <= config.bytes_max);
     }
@@ -97,7 +100,7 @@ fn over_the_budget_the_oldest_samples_go_first() {
     assert_eq!(windows.iter().map(|window| window.labels.clone()).collect::<Vec<_>>(), [labels("a"), labels("b")]);
     for window in windows {
         assert_eq!(window.samples.last().map(|sample| sample.at), Some(at(9_999_000)));
-        assert!(window.samples.len() >= 720, "{} samples of 16 bytes in half of 32 KiB", window.samples.len());
+        assert!(window.samples.len() >= 1500, "{} samples of 8 bytes in half of 32 KiB", window.samples.len());
         assert!(window.samples.windows(2).all(|pair| pair[1].at == pair[0].at.plus_millis(1000)), "no hole");
     }
 }
@@ -111,14 +114,62 @@ fn an_emptied_history_holds_no_bytes() {
 }
 
 #[test]
-fn ten_minutes_of_a_thousand_series_take_less_than_three_mebibytes() {
-    let history = history(&Config::default());
-    let mut samples: Vec<(Labels, f64)> = (0..1000).map(|i| (labels(&format!("series-{i}")), 0.0)).collect();
-    for tick in 0..120 {
-        samples.iter_mut().for_each(|(_, value)| *value += 1.0);
-        assert_eq!(history.append(at(tick * 5_000), &samples).stored, 1000);
+fn six_hours_of_counters_take_less_than_a_byte_a_sample() {
+    let telemetry = Telemetry::new();
+    let history = History::new(&Config::default(), &telemetry);
+    let mut samples: Vec<(Labels, f64)> = (0..20).map(|i| (labels(&format!("series-{i}")), 0.0)).collect();
+    let mut random = 0x9e37_79b9_u32;
+    for tick in 0..4320 {
+        for (number, (_, value)) in samples.iter_mut().enumerate() {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Some stand still, some go on evenly, some by steps that differ.
+            *value += [0.0, 128.0, f64::from(random >> 28)][number % 3];
+        }
+        assert_eq!(history.append(at(tick * 5_000), &samples).stored, 20);
     }
-    assert!(history.bytes() < 3 << 20, "{} bytes", history.bytes());
+    assert!(history.bytes() < 4320 * 20, "{} bytes", history.bytes());
+    let families = telemetry.families();
+    let value = |name: &str| families.iter().find(|family| &*family.name == name).expect("registered").series[0].value.clone();
+    assert_eq!(value("sidewatch_history_samples"), crate::model::Value::Number(86_400.0));
+    assert_eq!(value("sidewatch_history_bytes_per_sample"), crate::model::Value::Number(history.bytes() as f64 / 86_400.0));
+    let crate::model::Value::Number(sealed) = value("sidewatch_history_chunks_sealed_total") else { panic!("a number") };
+    assert!((20.0 * 8.0..=20.0 * 11.0).contains(&sealed), "{sealed} chunks");
+}
+
+#[test]
+fn a_query_reads_on_while_another_one_appends_and_seals() {
+    let history = history(&config());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for tick in 0..3000 {
+                history.append(at(tick), &[(labels("a"), tick as f64), (labels("b"), tick as f64)]);
+            }
+            stop.store(true, std::sync::atomic::Ordering::Release);
+        });
+        loop {
+            let last = stop.load(std::sync::atomic::Ordering::Acquire);
+            for window in everything(&history) {
+                assert!(window.samples.iter().zip(0..).all(|(sample, tick)| sample.value == f64::from(tick)), "a prefix without a hole");
+            }
+            if last {
+                break;
+            }
+        }
+    });
+    assert!(everything(&history).iter().all(|window| window.samples.len() == 3000));
+}
+
+#[test]
+fn whoever_visits_can_stop() {
+    let history = history(&config());
+    history.append(at(1000), &[(labels("b"), 2.0), (labels("a"), 1.0)]);
+    let mut seen = Vec::new();
+    let visited = history.visit(&[], Timestamp::MIN, Timestamp::MAX, &mut |window| {
+        seen.push(window.labels);
+        ControlFlow::Break(())
+    });
+    assert_eq!((visited, seen), (Ok(()), vec![labels("a")]));
 }
 
 /// Samples by series, with the rules of the contract written out as plainly as possible.
@@ -193,5 +244,41 @@ proptest! {
         }
         let stale = |windows: Vec<Window>| windows.iter().flat_map(|window| &window.samples).filter(|sample| is_stale(sample.value)).count();
         prop_assert_eq!(stale(everything(&history)), stale(model.select(&[], Timestamp::MIN, Timestamp::MAX)));
+    }
+
+    /// Runs of samples that fill heads and chunks, with every kind of value, gaps, and times without a pattern.
+    #[test]
+    fn sealed_history_answers_as_a_naive_model(
+        runs in prop::collection::vec((0..4u8, 1..400i64, prop::sample::select(vec![1, 7, 5000]), 0..4u8), 1..8),
+        queries in prop::collection::vec((0..1000i64, 0..1000i64), 1..6),
+    ) {
+        let history = history(&config());
+        let mut model = Model::default();
+        let mut millis = 0;
+        for (who, count, step, kind) in runs {
+            for number in 0..count {
+                millis += if number % 50 == 49 { step * 3 + number } else { step };
+                let value = match kind {
+                    0 => 1.5,
+                    1 => number as f64 * 0.01,
+                    2 if number % 17 == 0 => stale_marker(),
+                    _ => (number as f64).sqrt(),
+                };
+                let samples = [(labels("a"), value), (labels("b"), -value)];
+                let samples = match who { 0 => &samples[..1], 1 => &samples[1..], _ => &samples[..] };
+                prop_assert_eq!(history.append(at(millis), samples), model.append(at(millis), samples));
+            }
+        }
+        for (from, to) in queries {
+            let place = |mille: i64| at(mille * (millis + 20) / 1000 - 10);
+            let (after, until) = (place(from.min(to)), place(from.max(to)));
+            let expected = model.select(&[], after, until);
+            let bits = |windows: &[Window]| windows.iter().flat_map(|window| &window.samples).map(|sample| (sample.at, sample.value.to_bits())).collect::<Vec<_>>();
+            let windows = history.select(&[], after, until).expect("readable");
+            prop_assert_eq!(bits(&windows), bits(&expected));
+            let series: Vec<Labels> = expected.into_iter().map(|window| window.labels).collect();
+            prop_assert_eq!(history.series(&[], after, until).expect("readable"), series.clone());
+            prop_assert_eq!(windows.into_iter().map(|window| window.labels).collect::<Vec<_>>(), series);
+        }
     }
 }

@@ -1,0 +1,164 @@
+//! Small blocks of memory, shared by the heads of all series: a head grows by a block at a time and gives its blocks back
+//! when it is sealed, so that in the steady state nothing is allocated and no head holds room that it may need later.
+
+/// Bytes of a block that carry data; with the link it is one cache line.
+const DATA: usize = 60;
+
+/// Blocks that are allocated at a time.
+const PAGE: usize = 1024;
+
+/// What a block costs.
+pub(super) const BLOCK_BYTES: usize = size_of::<Block>();
+
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    next: u32,
+    data: [u8; DATA],
+}
+
+/// Blocks in a row, with the bytes written into them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chain {
+    first: u32,
+    last: u32,
+    bytes: u32,
+}
+
+impl Chain {
+    pub(super) const EMPTY: Self = Self { first: 0, last: 0, bytes: 0 };
+
+    pub(super) const fn len(self) -> usize {
+        self.bytes as usize
+    }
+
+    /// What its blocks cost.
+    pub(super) const fn cost(self) -> usize {
+        self.len().div_ceil(DATA) * BLOCK_BYTES
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    pages: Vec<Box<[Block]>>,
+    /// The blocks that were given back, linked.
+    free: Option<u32>,
+    /// The first block that was never given out.
+    fresh: u32,
+    in_use: usize,
+}
+
+impl Blocks {
+    fn get(&self, place: u32) -> Option<&Block> {
+        let place = place as usize;
+        self.pages.get(place / PAGE)?.get(place % PAGE)
+    }
+
+    fn get_mut(&mut self, place: u32) -> Option<&mut Block> {
+        let place = place as usize;
+        self.pages.get_mut(place / PAGE)?.get_mut(place % PAGE)
+    }
+
+    /// Gives out a block. There is no limit here: what is written is accounted for by the one who writes.
+    fn take(&mut self) -> u32 {
+        self.in_use += 1;
+        if let Some(place) = self.free {
+            // The last one of the list links to itself.
+            self.free = self.get(place).map(|block| block.next).filter(|next| *next != place);
+            return place;
+        }
+        let place = self.fresh;
+        self.fresh += 1;
+        if place as usize / PAGE >= self.pages.len() {
+            self.pages.push(vec![Block { next: 0, data: [0; DATA] }; PAGE].into_boxed_slice());
+        }
+        place
+    }
+
+    /// Writes at the chain's end.
+    pub(super) fn write(&mut self, chain: &mut Chain, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let filled = chain.len() % DATA;
+            if filled == 0 {
+                let place = self.take();
+                if chain.bytes == 0 {
+                    chain.first = place;
+                } else if let Some(last) = self.get_mut(chain.last) {
+                    last.next = place;
+                }
+                chain.last = place;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(DATA - filled));
+            let room = self.get_mut(chain.last).and_then(|block| block.data.get_mut(filled..filled + now.len()));
+            if let Some(room) = room {
+                room.copy_from_slice(now);
+            }
+            chain.bytes += u32::try_from(now.len()).unwrap_or_default();
+            bytes = later;
+        }
+    }
+
+    /// Appends a chain's bytes to `out`.
+    pub(super) fn copy(&self, chain: Chain, out: &mut Vec<u8>) {
+        let (mut place, mut left) = (chain.first, chain.len());
+        while left > 0 {
+            let Some(block) = self.get(place) else { return };
+            let here = left.min(DATA);
+            out.extend(block.data.iter().take(here));
+            left -= here;
+            place = block.next;
+        }
+    }
+
+    /// Takes a chain's blocks back.
+    pub(super) fn release(&mut self, chain: Chain) {
+        if chain.bytes == 0 {
+            return;
+        }
+        let next = self.free.unwrap_or(chain.last);
+        if let Some(last) = self.get_mut(chain.last) {
+            last.next = next;
+        }
+        self.free = Some(chain.first);
+        self.in_use -= chain.len().div_ceil(DATA);
+        if self.in_use == 0 {
+            *self = Self::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(blocks: &Blocks, chain: Chain) -> Vec<u8> {
+        let mut out = Vec::new();
+        blocks.copy(chain, &mut out);
+        out
+    }
+
+    #[test]
+    fn chains_that_grow_by_turns_stay_apart_and_blocks_are_used_again() {
+        let mut blocks = Blocks::default();
+        let (mut a, mut b) = (Chain::EMPTY, Chain::EMPTY);
+        let bytes: Vec<u8> = (0..=255).collect();
+        for piece in bytes.chunks(7) {
+            blocks.write(&mut a, piece);
+            blocks.write(&mut b, &[piece, piece].concat());
+        }
+        assert_eq!(read(&blocks, a), bytes);
+        assert_eq!(read(&blocks, b).len(), 512);
+        assert_eq!((a.cost(), b.cost(), blocks.in_use), (5 * BLOCK_BYTES, 9 * BLOCK_BYTES, 14));
+
+        blocks.release(a);
+        let (mut c, mut d) = (Chain::EMPTY, Chain::EMPTY);
+        blocks.write(&mut c, &bytes[..200]);
+        blocks.write(&mut d, &bytes);
+        assert_eq!((read(&blocks, c), read(&blocks, d)), (bytes[..200].to_vec(), bytes.clone()));
+        assert_eq!(read(&blocks, b).len(), 512);
+        assert_eq!(blocks.fresh, 18, "all that came back is used before anything new");
+        for chain in [b, c, d] {
+            blocks.release(chain);
+        }
+        assert!(blocks.pages.is_empty());
+    }
+}

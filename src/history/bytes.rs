@@ -1,0 +1,86 @@
+//! Reading and writing the small numbers of which chunks are made.
+
+/// A number in seven bits a byte, least significant first, the top bit set where more follow.
+pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number > 0x7f {
+        out.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push((number & 0x7f) as u8);
+}
+
+/// The lowest byte of a number.
+pub(super) const fn low_byte(number: u64) -> u8 {
+    let [low, ..] = number.to_le_bytes();
+    low
+}
+
+/// Small numbers of either sign become small numbers.
+pub(super) const fn zigzag(number: i64) -> u64 {
+    (number.cast_unsigned() << 1) ^ (number >> 63).cast_unsigned()
+}
+
+/// What [`zigzag`] was given.
+pub(super) const fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
+
+/// Takes bytes from the front; `None` where there are too few.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// What [`put_number`] wrote; `None` for what does not fit 64 bits, too.
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                return None;
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// Up to eight bytes, least significant first.
+    pub(super) fn little_endian(&mut self, count: usize) -> Option<u64> {
+        let taken = self.take(count)?;
+        let mut bytes = [0; 8];
+        bytes.get_mut(..count)?.copy_from_slice(taken);
+        Some(u64::from_le_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_back_and_broken_ones_do_not() {
+        for number in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
+            let mut out = Vec::new();
+            put_number(&mut out, number);
+            assert_eq!(Reader(&out).number(), Some(number));
+            assert_eq!(Reader(&out[..out.len() - 1]).number(), None);
+            assert_eq!(unzigzag(zigzag(number.cast_signed())), number.cast_signed());
+        }
+        assert_eq!(Reader(&[0xff; 10]).number(), None, "70 bits");
+    }
+}
