@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::pattern::{Pattern, PatternError};
+
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MatchOp {
@@ -28,43 +30,28 @@ impl MatchOp {
     }
 }
 
-/// A pattern that is no regular expression.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("error parsing regexp {pattern:?}")]
-pub struct MatcherError {
-    /// The pattern as written.
-    pub pattern: String,
-    /// What the regular expression compiler says.
-    #[source]
-    pub source: regex::Error,
-}
-
 /// One label condition. An absent label has the empty value.
 #[derive(Clone, Debug)]
 pub struct Matcher {
     name: String,
     op: MatchOp,
     value: String,
-    regex: Option<regex::Regex>,
+    pattern: Option<Pattern>,
 }
 
 impl Matcher {
-    /// Makes a matcher. A regular expression is anchored on both sides and its `.` matches a line feed.
+    /// Makes a matcher. A regular expression means what it means in Go, is anchored on both sides, and its `.` matches a
+    /// line feed.
     ///
     /// # Errors
-    /// When the pattern does not compile, or compiles to more than 1 MiB.
-    pub fn new(name: impl Into<String>, op: MatchOp, value: impl Into<String>) -> Result<Self, MatcherError> {
+    /// When the pattern is none, or exceeds a limit: see [`Pattern::new`].
+    pub fn new(name: impl Into<String>, op: MatchOp, value: impl Into<String>) -> Result<Self, PatternError> {
         let (name, value) = (name.into(), value.into());
-        let regex = match op {
+        let pattern = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(
-                regex::RegexBuilder::new(&format!("^(?s:{value})$"))
-                    .size_limit(1 << 20)
-                    .build()
-                    .map_err(|source| MatcherError { pattern: value.clone(), source })?,
-            ),
+            MatchOp::Regex | MatchOp::NotRegex => Some(Pattern::new(&value)?),
         };
-        Ok(Self { name, op, value, regex })
+        Ok(Self { name, op, value, pattern })
     }
 
     /// The label.
@@ -88,12 +75,23 @@ impl Matcher {
     /// Whether a label's value (`""` where the label is absent) satisfies this.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
-        let regex = || self.regex.as_ref().is_some_and(|regex| regex.is_match(value));
+        let pattern = || self.pattern.as_ref().is_some_and(|pattern| pattern.is_match(value));
         match self.op {
             MatchOp::Equal => value == self.value,
             MatchOp::NotEqual => value != self.value,
-            MatchOp::Regex => regex(),
-            MatchOp::NotRegex => !regex(),
+            MatchOp::Regex => pattern(),
+            MatchOp::NotRegex => !pattern(),
+        }
+    }
+
+    /// The only values that satisfy this, in order, where they are few enough to be listed: those of `=` and of
+    /// `=~"a|b|c"`. An index looks them up instead of asking for each value that it has.
+    #[must_use]
+    pub fn values(&self) -> Option<&[String]> {
+        match self.op {
+            MatchOp::Equal => Some(std::slice::from_ref(&self.value)),
+            MatchOp::Regex => self.pattern.as_ref().and_then(Pattern::values),
+            MatchOp::NotEqual | MatchOp::NotRegex => None,
         }
     }
 }
@@ -127,6 +125,15 @@ mod tests {
     fn an_absent_label_is_the_empty_value() {
         assert!(Matcher::new("a", MatchOp::NotEqual, "x").expect("valid").matches(""));
         assert!(Matcher::new("a", MatchOp::Regex, ".*").expect("valid").matches(""));
+    }
+
+    #[test]
+    fn the_values_that_match_are_listed_where_they_are_few() {
+        let values = |op, value| Matcher::new("a", op, value).expect("valid").values().map(<[String]>::to_vec);
+        assert_eq!(values(MatchOp::Equal, "x.y"), Some(vec!["x.y".to_owned()]));
+        assert_eq!(values(MatchOp::Regex, "b|a"), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(values(MatchOp::NotRegex, "b|a"), None);
+        assert_eq!(values(MatchOp::Regex, "a.*"), None);
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! Functions that look at labels only.
 
-use regex::{Regex, RegexBuilder};
-
 use super::super::ast::Call;
 use super::super::eval::Evaluator;
 use super::super::eval_error::EvalError;
 use super::super::naming;
 use super::super::value::{Evaluated, Steps, Track};
 use super::{Function, argument, text};
-use crate::model::{METRIC_NAME, Sample};
+use crate::model::{METRIC_NAME, Rewrite, Sample};
 
 pub(super) const ALL: &[Function] = &[Function::whole("label_replace", label_replace), Function::whole("label_join", label_join)];
 
@@ -16,22 +14,17 @@ pub(super) const ALL: &[Function] = &[Function::whole("label_replace", label_rep
 /// end.
 const VALUE_BYTES_MAX: usize = 64 << 10;
 
-/// The largest program that a pattern may compile to, in bytes: that of a matcher's pattern.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
-
 fn label_replace(ev: &mut Evaluator<'_>, call: &Call, steps: Steps) -> Result<Evaluated, EvalError> {
     let (target, replacement, source, pattern) = (text(call, 1)?, text(call, 2)?, text(call, 3)?, text(call, 4)?);
-    let regex =
-        compile(pattern).ok_or_else(|| EvalError::InvalidArgument(format!("invalid regular expression in label_replace(): {pattern}")))?;
+    let rewrite = Rewrite::new(pattern)
+        .map_err(|_| EvalError::InvalidArgument(format!("invalid regular expression in label_replace(): {pattern}")))?;
     check_name(target, "destination", "label_replace")?;
     let mut tracks = ev.vector(argument(call, 0)?, steps)?;
     let references = replacement.matches('$').count();
     for track in &mut tracks {
         let original = track.labels.get(source).unwrap_or("");
-        let Some(captures) = regex.captures(original) else { continue };
         check_length(replacement.len() + references.saturating_mul(original.len()))?;
-        let mut expanded = String::new();
-        captures.expand(replacement, &mut expanded);
+        let Some(expanded) = rewrite.apply(original, replacement) else { continue };
         set(ev, track, target, &expanded)?;
     }
     naming::merge(tracks).map(Evaluated::Vector)
@@ -71,11 +64,6 @@ fn set(ev: &mut Evaluator<'_>, track: &mut Track, label: &str, value: &str) -> R
         track.drop_name = false;
     }
     Ok(())
-}
-
-/// Over the whole value, `.` matching line feeds too.
-fn compile(pattern: &str) -> Option<Regex> {
-    RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(PATTERN_BYTES_MAX).build().ok()
 }
 
 /// Any text but none is a label name.

@@ -112,10 +112,5 @@ impl Parser<'_> {
 }
 
 fn matcher(name: &str, op: MatchOp, value: &str, span: Span) -> Result<Matcher> {
-    Matcher::new(name, op, value).map_err(|error| {
-        let source = error.source.to_string();
-        // The regex crate draws the pattern over several lines; the last one says what is wrong.
-        let reason = source.lines().last().unwrap_or(&source).trim_start_matches("error: ");
-        Problem::new(span, format!("error parsing regexp: {reason}: `{value}`"))
-    })
+    Matcher::new(name, op, value).map_err(|error| Problem::new(span, error.to_string()))
 }

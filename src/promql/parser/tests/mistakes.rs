@@ -144,7 +144,7 @@ fn selectors_are_checked() {
         ("foo{bar=\"x\" baz=\"y\"}", 12, 15, "unexpected identifier \"baz\" in label matching, expected \",\" or \"}\""),
         ("{\"foo\"xx}", 6, 8, "unexpected identifier \"xx\" in label matching, expected \",\" or \"}\""),
         ("foo{\"a\"=}", 8, 9, "unexpected \"}\" in label matching, expected string"),
-        ("foo{a=~\"(\"}", 4, 10, "error parsing regexp: unclosed group: `(`"),
+        ("foo{a=~\"(\"}", 4, 10, "error parsing regexp: missing closing ): `(`"),
     ]);
 }
 
