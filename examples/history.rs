@@ -70,6 +70,12 @@ struct Time {
     /// Seconds of history's time between two ticks.
     #[arg(long, default_value_t = 5)]
     step: i64,
+    /// Hours of full resolution.
+    #[arg(long, default_value_t = 6)]
+    hours: u64,
+    /// Days of the last sample of each minute.
+    #[arg(long, default_value_t = 7)]
+    days: u64,
     /// The budget.
     #[arg(long, default_value_t = 1 << 32)]
     bytes_max: usize,
@@ -224,8 +230,13 @@ fn cpu() -> f64 {
 }
 
 fn feed(what: &str, time: Time, mut make: impl FnMut(usize, &mut Samples)) -> Result<(), Box<dyn Error>> {
-    let config =
-        Config { bytes_max: time.bytes_max, series_max: 1_000_000, retention: PromDuration::from_secs(7 * 24 * 3600), ..Config::default() };
+    let config = Config {
+        bytes_max: time.bytes_max,
+        series_max: 1_000_000,
+        retention: PromDuration::from_secs(time.hours * 3600),
+        thinned_retention: PromDuration::from_secs(time.days * 24 * 3600),
+        ..Config::default()
+    };
     let at = |tick: usize| Timestamp::from_millis(START_MILLIS + 1000 * time.step * tick as i64);
     let mut samples = Samples::new();
     make(0, &mut samples);
@@ -252,19 +263,20 @@ fn feed(what: &str, time: Time, mut make: impl FnMut(usize, &mut Samples)) -> Re
         std::ops::ControlFlow::Continue(())
     });
     let reading = cpu() - began;
-    let per = |total: f64| total / stored.max(1) as f64;
+    let per = |total: f64, samples: u64| total / samples.max(1) as f64;
+    let kept = read as u64;
     println!(
-        "{what}: {stored} samples of {} series in {} ticks of {} s, {refused} refused; {} bytes by account, {:.3} a sample; {:.3} a sample by the \
-         allocator; append {:.0} ns of CPU a sample, the slowest tick {:.1} ms; reading all {read} {:.1} ns a sample",
+        "{what}: {stored} samples of {} series in {} ticks of {} s, {refused} refused, {kept} kept; {} bytes by account, {:.3} a sample; {:.3} a sample by the \
+         allocator; append {:.0} ns of CPU a sample, the slowest tick {:.1} ms; reading all {:.1} ns a sample",
         history.series_count(),
         time.ticks,
         time.step,
         history.bytes(),
-        per(history.bytes() as f64),
-        per(taken as f64),
-        per(appending * 1e9),
+        per(history.bytes() as f64, kept),
+        per(taken as f64, kept),
+        per(appending * 1e9, stored),
         slowest * 1e3,
-        reading * 1e9 / read.max(1) as f64,
+        per(reading * 1e9, kept),
     );
     Ok(())
 }

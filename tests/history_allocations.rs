@@ -29,7 +29,9 @@ fn sealed(telemetry: &Telemetry) -> f64 {
 #[test]
 fn a_sample_of_a_known_series_allocates_nothing() {
     let telemetry = Telemetry::new();
-    let history = History::new(&Config { retention: PromDuration::from_secs(3600), ..Config::default() }, &telemetry);
+    // Nothing is thinned, which is work for whole chunks as well, once a minute.
+    let (retention, thinned_retention) = (PromDuration::from_secs(3600), PromDuration::from_secs(0));
+    let history = History::new(&Config { retention, thinned_retention, ..Config::default() }, &telemetry);
     let mut samples: Vec<(Labels, f64)> =
         (0..SERIES).map(|series| (Labels::from_pairs([("__name__", "m"), ("l", &series.to_string())]), 0.0)).collect();
     let (mut plain, mut all, mut seals, mut random) = (0, 0, 0.0, 0x9e37_79b9_u32);

@@ -29,7 +29,7 @@ impl Metrics {
             ),
             dropped: telemetry.counters(
                 "sidewatch_history_samples_dropped_total",
-                "Samples that history has let go, by reason: their age or the byte budget.",
+                "Samples that history has let go, by reason: their age, a later one in the same minute (`thinned`), or the byte budget.",
                 &["reason"],
             ),
             sealed: telemetry.counter("sidewatch_history_chunks_sealed_total", "Chunks that history has compressed."),
@@ -53,7 +53,7 @@ impl Metrics {
         {
             self.refused.with_label_values(&[reason]).inc_by(count);
         }
-        for (reason, count) in [("retention", dropped.retention), ("budget", dropped.budget)] {
+        for (reason, count) in [("retention", dropped.retention), ("thinned", dropped.thinned), ("budget", dropped.budget)] {
             self.dropped.with_label_values(&[reason]).inc_by(count);
         }
     }

@@ -10,6 +10,7 @@ mod blocks;
 mod budget;
 mod bytes;
 mod chunk;
+mod column;
 mod contract;
 mod decimal;
 mod head;
@@ -35,14 +36,17 @@ use crate::telemetry::Telemetry;
 use index::SeriesId;
 use metrics::Metrics;
 use snapshot::Snapshot;
-use store::Store;
+use store::{Dropped, Store};
 
 /// The `history` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How long a sample is kept, counted back from the newest one.
+    /// How long every sample is kept, counted back from the newest one.
     pub retention: PromDuration,
+    /// How long the last sample of each minute is kept, counted back from the newest one. Where that is not longer than `retention`,
+    /// what is older goes altogether.
+    pub thinned_retention: PromDuration,
     /// How often the registry is written into history.
     pub resolution: PromDuration,
     /// The most memory that history takes, in bytes (67108864 is 64 MiB). The oldest samples go first when it is used up.
@@ -55,6 +59,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             retention: PromDuration::from_secs(6 * 3600),
+            thinned_retention: PromDuration::from_secs(7 * 24 * 3600),
             resolution: PromDuration::from_secs(5),
             bytes_max: 64 << 20,
             series_max: 50_000,
@@ -81,7 +86,7 @@ impl History {
     /// An empty history.
     #[must_use]
     pub fn new(config: &Config, telemetry: &Telemetry) -> Self {
-        let store = Store::new(config.bytes_max, config.series_max, config.retention.as_millis());
+        let store = Store::new(config);
         Self { shared: Arc::new(Shared { full: Mutex::default(), store: RwLock::new(store), metrics: Metrics::new(telemetry) }) }
     }
 
@@ -120,7 +125,14 @@ impl Append for History {
             store = self.write();
             store.install(sealed);
         }
-        let dropped = store.make_room();
+        let mut dropped = Dropped::default();
+        if store.is_sweep_due() {
+            drop(store);
+            let thinned = self.read().thin();
+            store = self.write();
+            dropped = store.sweep(thinned);
+        }
+        dropped.budget = store.make_room();
         self.shared.metrics.measure(&store);
         drop(store);
         self.shared.metrics.count(&appended, dropped);

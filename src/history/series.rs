@@ -1,30 +1,17 @@
-//! One series: its sealed chunks, oldest first, and the head that takes new samples.
-
-use std::collections::VecDeque;
-use std::sync::Arc;
+//! One series: its samples as they came, and behind them, for longer, the last one of each minute.
 
 use super::blocks::Blocks;
-use super::chunk::{self, Decoder};
-use super::head::{Head, Raw, SAMPLES_MAX};
+use super::chunk::Decoder;
+use super::column::{Column, Sealed};
+use super::head::{Raw, SAMPLES_MAX};
 use super::index::SeriesId;
 use crate::model::{Labels, Timestamp};
 
-/// What a chunk costs beside its bytes: its place in the series, the two counts of an `Arc`, the allocator's own.
-const CHUNK_BYTES: usize = size_of::<Sealed>() + 24;
+/// Behind the horizon of the full resolution so much time has one sample.
+const THINNED_MILLIS: i64 = 60_000;
 
-/// A chunk with the times of its ends. A clone shares the bytes.
-#[derive(Clone, Debug)]
-pub(super) struct Sealed {
-    pub(super) first: i64,
-    pub(super) last: i64,
-    pub(super) bytes: Arc<[u8]>,
-}
-
-impl Sealed {
-    fn cost(&self) -> usize {
-        CHUNK_BYTES + self.bytes.len()
-    }
-}
+/// What a second column costs beside its samples.
+const MINUTES_BYTES: usize = size_of::<Column>() + 8;
 
 /// Why a series does not take a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,15 +26,32 @@ pub(super) enum Refusal {
 #[derive(Debug)]
 pub(super) struct Series {
     labels: Labels,
-    chunks: VecDeque<Sealed>,
-    head: Option<Head>,
+    full: Column,
+    /// The last samples of minutes, all of them older than those in `full`.
+    minutes: Option<Box<Column>>,
     /// The series whose sample came after this one's the last time: the first guess for the next time.
     pub(super) follower: SeriesId,
 }
 
+/// What thinning makes of a series: samples that go from one column into the other.
+#[derive(Debug)]
+pub(super) struct Thinned {
+    /// The head of the minutes, where it was full.
+    sealed: Option<Sealed>,
+    kept: Vec<Raw>,
+}
+
+/// What a change did to the account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) samples_gone: u64,
+    pub(super) bytes_taken: usize,
+    pub(super) bytes_given: usize,
+}
+
 impl Series {
-    pub(super) const fn new(labels: Labels) -> Self {
-        Self { labels, chunks: VecDeque::new(), head: None, follower: 0 }
+    pub(super) fn new(labels: Labels) -> Self {
+        Self { labels, full: Column::default(), minutes: None, follower: 0 }
     }
 
     pub(super) const fn labels(&self) -> &Labels {
@@ -55,37 +59,26 @@ impl Series {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.chunks.is_empty() && self.head.is_none()
+        self.full.is_empty() && self.minutes.is_none()
     }
 
-    pub(super) const fn head(&self) -> Option<&Head> {
-        self.head.as_ref()
-    }
-
-    /// The chunks that may have samples in `(after, until]`.
-    pub(super) fn chunks(&self, after: i64, until: i64) -> impl Iterator<Item = &Sealed> {
-        self.chunks.iter().skip_while(move |chunk| chunk.last <= after).take_while(move |chunk| chunk.first <= until)
+    /// Its columns in order of time.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.minutes.as_deref().into_iter().chain(std::iter::once(&self.full))
     }
 
     fn newest(&self) -> Option<i64> {
-        self.head.as_ref().map(Head::last).or_else(|| self.chunks.back().map(|chunk| chunk.last))
+        self.full.newest().or_else(|| self.minutes.as_ref()?.newest())
     }
 
     /// Takes a sample and says by how many bytes the series grew.
     pub(super) fn push(&mut self, blocks: &mut Blocks, at: Timestamp, value: f64) -> Result<usize, Refusal> {
         let raw = Raw { millis: at.as_millis(), bits: value.to_bits() };
         match self.newest() {
-            Some(newest) if newest > raw.millis => return Err(Refusal::OutOfOrder),
-            Some(newest) if newest == raw.millis => return Err(Refusal::Duplicate),
-            _ => {}
+            Some(newest) if newest > raw.millis => Err(Refusal::OutOfOrder),
+            Some(newest) if newest == raw.millis => Err(Refusal::Duplicate),
+            _ => Ok(self.full.push(blocks, raw)),
         }
-        let Some(head) = &mut self.head else {
-            self.head = Some(Head::new(raw));
-            return Ok(0);
-        };
-        let before = head.chain().cost();
-        head.push(blocks, raw);
-        Ok(head.chain().cost() - before)
     }
 
     /// Whether the head has to be sealed. The first time that is early, for each series another time, so that series which began together
@@ -93,76 +86,81 @@ impl Series {
     pub(super) fn is_full(&self, id: SeriesId) -> bool {
         /// Odd and far from small ratios, so that neighbours are far from each other.
         const SPREAD: SeriesId = 2_654_435_769;
-        let early = if self.chunks.is_empty() { (id.wrapping_mul(SPREAD) >> 16) as u16 % (SAMPLES_MAX / 4 * 3) } else { 0 };
-        self.head.as_ref().is_some_and(|head| head.is_full(early))
+        let early = if self.full.is_unsealed() { (id.wrapping_mul(SPREAD) >> 16) as u16 % (SAMPLES_MAX / 4 * 3) } else { 0 };
+        self.full.head().is_some_and(|head| head.is_full(early))
     }
 
     /// The head as a chunk.
     pub(super) fn seal(&self, blocks: &Blocks) -> Option<Sealed> {
-        let head = self.head.as_ref()?;
-        let mut bytes = Vec::with_capacity(head.chain().len());
-        blocks.copy(head.chain(), &mut bytes);
-        let mut samples = Vec::with_capacity(usize::from(head.count()));
-        head.opening().read(&bytes, |raw| {
-            samples.push(raw);
-            true
-        });
-        Some(Sealed { first: head.first(), last: head.last(), bytes: chunk::encode(&samples)?.into() })
+        self.full.seal(blocks)
     }
 
     /// Puts a chunk in the place of the head that it was made of, and says how many bytes that takes and gives back.
     pub(super) fn replace_head(&mut self, blocks: &mut Blocks, chunk: Sealed) -> (usize, usize) {
-        let Some(head) = self.head.take() else { return (0, 0) };
-        blocks.release(head.chain());
-        let taken = chunk.cost();
-        self.chunks.reserve_exact(1);
-        self.chunks.push_back(chunk);
-        (taken, head.chain().cost())
+        self.full.replace_head(blocks, chunk)
+    }
+
+    /// What is to be done to keep of all chunks that end at or before `until` only the last sample of each minute; `None` where there is
+    /// nothing to do.
+    pub(super) fn thin(&self, blocks: &Blocks, until: i64, decoder: &mut Decoder) -> Option<Thinned> {
+        let mut kept: Vec<Raw> = Vec::new();
+        let mut found = false;
+        self.full.read_until(blocks, until, decoder, |samples, follows| {
+            found = true;
+            let later = samples.iter().skip(1).map(|raw| Some(raw.millis)).chain(std::iter::once(follows));
+            let minute = |millis: i64| millis.div_euclid(THINNED_MILLIS);
+            let last_ones = samples.iter().zip(later).filter(|(raw, later)| later.is_none_or(|later| minute(later) != minute(raw.millis)));
+            kept.extend(last_ones.map(|(raw, _)| *raw));
+        });
+        if !found {
+            return None;
+        }
+        let minutes = self.minutes.as_ref().filter(|minutes| minutes.head().is_some_and(|head| head.is_full(0)));
+        Some(Thinned { sealed: minutes.and_then(|minutes| minutes.seal(blocks)), kept })
+    }
+
+    /// Does what [`Series::thin`] has found with the same `until`; nothing may have been appended in between.
+    pub(super) fn replace_thinned(&mut self, blocks: &mut Blocks, thinned: Thinned, until: i64) -> Moved {
+        let mut moved = Moved::default();
+        let (gone, given) = self.full.drop_until(blocks, until);
+        moved.samples_gone = gone.saturating_sub(thinned.kept.len() as u64);
+        moved.bytes_given = given;
+        let minutes = self.minutes.get_or_insert_with(|| {
+            moved.bytes_taken += MINUTES_BYTES;
+            Box::default()
+        });
+        if let Some(sealed) = thinned.sealed {
+            let (taken, given) = minutes.replace_head(blocks, sealed);
+            moved.bytes_taken += taken;
+            moved.bytes_given += given;
+        }
+        for raw in thinned.kept {
+            moved.bytes_taken += minutes.push(blocks, raw);
+        }
+        moved
     }
 
     /// Whether there is a sample in `(after, until]`.
     pub(super) fn overlaps(&self, blocks: &Blocks, after: i64, until: i64, decoder: &mut Decoder) -> bool {
-        let in_time = |time: i64| time > after && time <= until;
-        let in_chunk = |chunk: &Sealed| {
-            // Only where both ends are outside the times themselves have to be looked at.
-            in_time(chunk.first)
-                || in_time(chunk.last)
-                || decoder.times(&chunk.bytes).is_some_and(|times| times.iter().copied().any(in_time))
-        };
-        if self.chunks(after, until).any(in_chunk) {
-            return true;
-        }
-        let Some(head) = self.head.as_ref().filter(|head| head.last() > after && head.first() <= until) else { return false };
-        if in_time(head.first()) || in_time(head.last()) {
-            return true;
-        }
-        let (mut bytes, mut found) = (Vec::new(), false);
-        blocks.copy(head.chain(), &mut bytes);
-        head.opening().read(&bytes, |raw| {
-            found = in_time(raw.millis);
-            raw.millis <= after
-        });
-        found
+        self.columns().any(|column| column.overlaps(blocks, after, until, decoder))
     }
 
-    /// The last time and the bytes of each chunk and of the head, oldest first.
+    /// The last time and the bytes of each chunk and of the heads, oldest first.
     pub(super) fn costs(&self) -> impl Iterator<Item = (Timestamp, usize)> + '_ {
-        let head = self.head.iter().map(|head| (head.last(), head.chain().cost()));
-        self.chunks.iter().map(|chunk| (chunk.last, chunk.cost())).chain(head).map(|(last, cost)| (Timestamp::from_millis(last), cost))
+        self.columns().flat_map(Column::costs)
     }
 
     /// Drops what ends at or before `until`, and says how many samples and bytes went.
     pub(super) fn drop_until(&mut self, blocks: &mut Blocks, until: Timestamp) -> (u64, usize) {
         let until = until.as_millis();
-        let (mut samples, mut bytes) = (0, 0);
-        while let Some(chunk) = self.chunks.pop_front_if(|chunk| chunk.last <= until) {
-            samples += chunk::count(&chunk.bytes);
-            bytes += chunk.cost();
+        let (mut samples, mut bytes) = self.full.drop_until(blocks, until);
+        if let Some(minutes) = &mut self.minutes {
+            let (more_samples, more_bytes) = minutes.drop_until(blocks, until);
+            samples += more_samples;
+            bytes += more_bytes;
         }
-        if let Some(head) = self.head.take_if(|head| head.last() <= until) {
-            samples += u64::from(head.count());
-            bytes += head.chain().cost();
-            blocks.release(head.chain());
+        if self.minutes.take_if(|minutes| minutes.is_empty()).is_some() {
+            bytes += MINUTES_BYTES;
         }
         (samples, bytes)
     }

@@ -1,27 +1,42 @@
 //! What a query takes along from under the lock: sealed chunks by reference, heads as bytes. It is decoded afterwards, a series at a time.
 
+use std::ops::Range;
+
+use super::blocks::Blocks;
 use super::chunk::Decoder;
+use super::column::{Column, Sealed};
 use super::contract::{QueryError, Window};
 use super::head::Opening;
-use super::series::Sealed;
 use super::store::Store;
 use crate::model::{Labels, Matcher, Sample, Timestamp};
 
-/// One series' part.
+/// One series' part: what its columns have of it, in order of time.
 #[derive(Debug)]
 struct Part {
     labels: Labels,
-    /// How many of the chunks are this series'; they follow each other.
-    chunks: usize,
-    /// The head, and where its bytes end.
-    head: Option<(Opening, u16, usize)>,
+    columns: [Piece; 2],
+}
+
+/// One column's part.
+#[derive(Debug, Default)]
+struct Piece {
+    /// Its chunks, by their places.
+    chunks: Range<usize>,
+    /// The head, how many samples it has, and where its bytes are.
+    head: Option<(Opening, u16, Range<usize>)>,
+}
+
+impl Piece {
+    fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.head.is_none()
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Snapshot {
     after: i64,
     until: i64,
-    parts: Vec<(Part, usize, usize)>,
+    parts: Vec<Part>,
     chunks: Vec<Sealed>,
     heads: Vec<u8>,
 }
@@ -32,55 +47,63 @@ impl Snapshot {
         let (after, until) = (after.as_millis(), until.as_millis());
         let mut snapshot = Self { after, until, parts: Vec::new(), chunks: Vec::new(), heads: Vec::new() };
         for series in series {
-            let (chunks_from, heads_from) = (snapshot.chunks.len(), snapshot.heads.len());
-            snapshot.chunks.extend(series.chunks(after, until).cloned());
-            let head = series.head().filter(|head| head.last() > after && head.first() <= until).map(|head| {
-                store.blocks().copy(head.chain(), &mut snapshot.heads);
-                (head.opening(), head.count(), snapshot.heads.len())
-            });
-            let chunks = snapshot.chunks.len() - chunks_from;
-            if chunks > 0 || head.is_some() {
-                snapshot.parts.push((Part { labels: series.labels().clone(), chunks, head }, chunks_from, heads_from));
+            let mut columns = <[Piece; 2]>::default();
+            for (piece, column) in columns.iter_mut().zip(series.columns()) {
+                *piece = snapshot.take_column(store.blocks(), column);
+            }
+            if !columns.iter().all(Piece::is_empty) {
+                snapshot.parts.push(Part { labels: series.labels().clone(), columns });
             }
         }
         snapshot
     }
 
+    fn take_column(&mut self, blocks: &Blocks, column: &Column) -> Piece {
+        let chunks_from = self.chunks.len();
+        self.chunks.extend(column.chunks(self.after, self.until).cloned());
+        let head = column.head_within(self.after, self.until).map(|head| {
+            let from = self.heads.len();
+            blocks.copy(head.chain(), &mut self.heads);
+            (head.opening(), head.count(), from..self.heads.len())
+        });
+        Piece { chunks: chunks_from..self.chunks.len(), head }
+    }
+
     /// The windows in order of their labels, as they are asked for.
     pub(super) fn windows(mut self) -> impl Iterator<Item = Result<Window, QueryError>> {
         let mut parts = std::mem::take(&mut self.parts);
-        parts.sort_unstable_by(|(a, ..), (b, ..)| a.labels.cmp(&b.labels));
+        parts.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
         let mut decoder = Decoder::default();
-        parts.into_iter().filter_map(move |(part, chunks_from, heads_from)| {
-            let chunks = self.chunks.get(chunks_from..chunks_from + part.chunks).unwrap_or(&[]);
-            match self.samples(&part, chunks, heads_from, &mut decoder) {
-                Some(samples) if samples.is_empty() => None,
-                Some(samples) => Some(Ok(Window { labels: part.labels, samples })),
+        parts.into_iter().filter_map(move |part| {
+            let mut samples = Vec::new();
+            let read = part.columns.into_iter().try_for_each(|piece| self.samples(piece, &mut decoder, &mut samples));
+            match read {
+                Some(()) if samples.is_empty() => None,
+                Some(()) => Some(Ok(Window { labels: part.labels, samples })),
                 None => Some(Err(QueryError::Unavailable { reason: "a chunk cannot be decoded".to_owned() })),
             }
         })
     }
 
-    fn samples(&self, part: &Part, chunks: &[Sealed], heads_from: usize, decoder: &mut Decoder) -> Option<Vec<Sample>> {
+    fn samples(&self, piece: Piece, decoder: &mut Decoder, samples: &mut Vec<Sample>) -> Option<()> {
         let (after, until) = (self.after, self.until);
-        let mut samples = Vec::new();
-        for chunk in chunks {
+        for chunk in self.chunks.get(piece.chunks)? {
             let (times, bits) = decoder.decode(&chunk.bytes)?;
             let from = times.partition_point(|time| *time <= after);
             let to = times.partition_point(|time| *time <= until);
             let window = times.get(from..to)?.iter().zip(bits.get(from..to)?);
             samples.extend(window.map(|(millis, bits)| sample(*millis, *bits)));
         }
-        if let Some((opening, count, heads_to)) = part.head {
+        if let Some((opening, count, bytes)) = piece.head {
             samples.reserve(usize::from(count));
-            opening.read(self.heads.get(heads_from..heads_to)?, |raw| {
+            opening.read(self.heads.get(bytes)?, |raw| {
                 if raw.millis > after && raw.millis <= until {
                     samples.push(sample(raw.millis, raw.bits));
                 }
                 raw.millis < until
             });
         }
-        Some(samples)
+        Some(())
     }
 }
 

@@ -2,21 +2,24 @@
 
 use hashbrown::HashMap;
 
+use super::Config;
 use super::blocks::Blocks;
 use super::budget::Budget;
 use super::chunk::Decoder;
+use super::column::Sealed;
 use super::contract::Appended;
 use super::index::{Index, SeriesId};
-use super::series::{Refusal, Sealed, Series};
+use super::series::{Refusal, Series, Thinned};
 use crate::model::{Labels, Matcher, Timestamp};
 
 /// How far the newest sample moves on between two looks for samples beyond the retention.
 const SWEEP_MILLIS: i64 = 60_000;
 
-/// Samples that went because of their age or the budget.
+/// Samples that went because of their age, of others in the same minute, or of the budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dropped {
     pub(super) retention: u64,
+    pub(super) thinned: u64,
     pub(super) budget: u64,
 }
 
@@ -31,22 +34,24 @@ pub(super) struct Store {
     samples: u64,
     series_max: usize,
     retention_millis: i64,
+    thinned_millis: i64,
     newest: Timestamp,
     swept: Timestamp,
 }
 
 impl Store {
-    pub(super) fn new(bytes_max: usize, series_max: usize, retention_millis: i64) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
             series: Vec::new(),
             free: Vec::new(),
             ids: HashMap::new(),
             index: Index::default(),
             blocks: Blocks::default(),
-            budget: Budget::new(bytes_max),
+            budget: Budget::new(config.bytes_max),
             samples: 0,
-            series_max: series_max.min(SeriesId::MAX as usize),
-            retention_millis,
+            series_max: config.series_max.min(SeriesId::MAX as usize),
+            retention_millis: config.retention.as_millis(),
+            thinned_millis: config.thinned_retention.as_millis(),
             newest: Timestamp::MIN,
             swept: Timestamp::MIN,
         }
@@ -65,9 +70,14 @@ impl Store {
         self.samples
     }
 
-    /// What is this old or older is not to be seen any more, whether or not its chunk has gone yet.
+    /// What is this old or older is not taken in any more, and of what is there only the last sample of each minute stays.
     const fn horizon(&self) -> Timestamp {
         self.newest.plus_millis(-self.retention_millis)
+    }
+
+    /// What is this old or older is not to be seen any more, whether or not its chunk has gone yet.
+    fn end(&self) -> Timestamp {
+        self.newest.plus_millis(-self.retention_millis.max(self.thinned_millis))
     }
 
     /// Takes samples in. The series whose heads are full afterwards are in `full`.
@@ -157,17 +167,49 @@ impl Store {
         Some(id)
     }
 
-    /// Lets go what is too old or too much.
-    pub(super) fn make_room(&mut self) -> Dropped {
-        let mut dropped = Dropped::default();
-        if self.newest.as_millis().saturating_sub(self.swept.as_millis()) >= SWEEP_MILLIS {
+    /// Whether it is time to look for samples that are too old; once only for each time.
+    pub(super) fn is_sweep_due(&mut self) -> bool {
+        let due = self.newest.as_millis().saturating_sub(self.swept.as_millis()) >= SWEEP_MILLIS;
+        if due {
             self.swept = self.newest;
-            dropped.retention = self.drop_until(self.horizon());
         }
-        if let Some(cut) = self.budget.cut(self.series.iter().flatten().flat_map(Series::costs)) {
-            dropped.budget = self.drop_until(cut);
+        due
+    }
+
+    /// What is to be thinned. Nothing is changed, so that readers need not wait.
+    pub(super) fn thin(&self) -> Vec<(SeriesId, Thinned)> {
+        if self.thinned_millis <= self.retention_millis {
+            return Vec::new();
         }
+        let (until, mut decoder) = (self.horizon().as_millis(), Decoder::default());
+        let thinned = self.series.iter().enumerate().filter_map(|(place, series)| {
+            let thinned = series.as_ref()?.thin(&self.blocks, until, &mut decoder)?;
+            Some((SeriesId::try_from(place).ok()?, thinned))
+        });
+        thinned.collect()
+    }
+
+    /// Does what [`Store::thin`] has found, lets go what is too old, and says how many samples went; nothing may have been appended in
+    /// between.
+    pub(super) fn sweep(&mut self, thinned: Vec<(SeriesId, Thinned)>) -> Dropped {
+        let mut dropped = Dropped::default();
+        let until = self.horizon().as_millis();
+        for (id, thinned) in thinned {
+            let Some(Some(series)) = self.series.get_mut(id as usize) else { continue };
+            let moved = series.replace_thinned(&mut self.blocks, thinned, until);
+            self.budget.add(moved.bytes_taken);
+            self.budget.release(moved.bytes_given);
+            dropped.thinned += moved.samples_gone;
+        }
+        self.samples = self.samples.saturating_sub(dropped.thinned);
+        dropped.retention = self.drop_until(self.end());
         dropped
+    }
+
+    /// Lets go what is too much, oldest first, and says how many samples went.
+    pub(super) fn make_room(&mut self) -> u64 {
+        let cut = self.budget.cut(self.series.iter().flatten().flat_map(Series::costs));
+        cut.map_or(0, |cut| self.drop_until(cut))
     }
 
     /// Drops every chunk that ends at or before `until`, and the series that have none left.
@@ -198,7 +240,7 @@ impl Store {
     /// The matching series, and the time cut to what is still to be seen.
     pub(super) fn candidates(&self, matchers: &[Matcher], after: Timestamp) -> (Timestamp, impl Iterator<Item = &Series>) {
         let series = self.index.select(matchers).into_iter().filter_map(|id| self.get(id));
-        (after.max(self.horizon()), series)
+        (after.max(self.end()), series)
     }
 
     pub(super) const fn blocks(&self) -> &Blocks {

@@ -16,7 +16,7 @@ fn labels(text: &str) -> Labels {
 }
 
 fn config() -> Config {
-    Config { bytes_max: 1 << 20, series_max: 100, ..Config::default() }
+    Config { thinned_retention: PromDuration::from_secs(0), bytes_max: 1 << 20, series_max: 100, ..Config::default() }
 }
 
 fn history(config: &Config) -> History {
@@ -172,6 +172,72 @@ fn whoever_visits_can_stop() {
     assert_eq!((visited, seen), (Ok(()), vec![labels("a")]));
 }
 
+/// Full for an hour, thinned for a day.
+fn thinning() -> Config {
+    Config { retention: PromDuration::from_secs(3600), thinned_retention: PromDuration::from_secs(24 * 3600), ..config() }
+}
+
+/// The last sample of each minute.
+fn last_of_minutes(samples: &[Sample]) -> Vec<Sample> {
+    let mut minutes: BTreeMap<i64, Sample> = BTreeMap::new();
+    for sample in samples {
+        minutes.insert(sample.at.as_millis().div_euclid(60_000), *sample);
+    }
+    minutes.into_values().collect()
+}
+
+#[test]
+fn behind_the_retention_the_last_sample_of_each_minute_stays_at_its_own_time() {
+    let telemetry = Telemetry::new();
+    let history = History::new(&thinning(), &telemetry);
+    for tick in 0..(30 * 720) {
+        history.append(at(tick * 5000 + 1234), &[(labels("a"), tick as f64), (labels("b"), 1.0)]);
+    }
+    let newest = 1234 + (30 * 720 - 1) * 5000;
+    let windows = everything(&history);
+    assert_eq!(windows.len(), 2);
+    for window in &windows {
+        let full: Vec<i64> =
+            window.samples.iter().map(|sample| sample.at.as_millis()).filter(|millis| *millis > newest - 3_600_000).collect();
+        assert_eq!(full, (0..720).rev().map(|back| newest - back * 5000).collect::<Vec<_>>());
+        // A chunk is thinned as a whole, so what is behind the hour can be full for as long as a chunk is.
+        let behind: Vec<i64> =
+            window.samples.iter().map(|sample| sample.at.as_millis()).filter(|millis| *millis < newest - 2 * 3_600_000).collect();
+        assert!(behind.len() >= 21 * 60, "{} minutes", behind.len());
+        assert!(behind.iter().all(|millis| millis % 60_000 == 56_234), "the last tick of a minute");
+        assert!(behind.array_windows().all(|[earlier, later]| later - earlier == 60_000), "no minute is missing");
+        assert!(behind.first().is_some_and(|oldest| *oldest > newest - 24 * 3_600_000));
+    }
+    assert!(windows[0].samples.iter().all(|sample| sample.value == ((sample.at.as_millis() - 1234) / 5000) as f64));
+    let families = telemetry.families();
+    let dropped = families.iter().find(|family| &*family.name == "sidewatch_history_samples_dropped_total").expect("registered");
+    let dropped: f64 =
+        dropped.series.iter().map(|series| if let crate::model::Value::Number(number) = series.value { number } else { 0.0 }).sum();
+    let kept = history.read().samples();
+    assert_eq!(dropped + kept as f64, (2 * 30 * 720) as f64, "what is not there any more is counted");
+    assert!(kept >= windows.iter().map(|window| window.samples.len() as u64).sum());
+}
+
+#[test]
+fn a_series_that_has_ended_is_thinned_too_and_can_go_on() {
+    let history = history(&thinning());
+    for tick in 0..30 {
+        history.append(at(tick * 5000), &[(labels("a"), tick as f64)]);
+    }
+    history.append(at(150_000), &[(labels("a"), stale_marker())]);
+    history.append(at(3_800_000), &[(labels("b"), 1.0)]);
+    let times = |history: &History| everything(history)[0].samples.iter().map(|sample| sample.at.as_millis()).collect::<Vec<_>>();
+    assert_eq!(times(&history), [55_000, 115_000, 150_000]);
+    assert!(is_stale(everything(&history)[0].samples[2].value));
+    assert_eq!(history.append(at(150_000), &[(labels("a"), 1.0)]).out_of_order, 1);
+    history.append(at(3_800_001), &[(labels("a"), 2.0)]);
+    assert_eq!(times(&history), [55_000, 115_000, 150_000, 3_800_001]);
+    history.append(at(90_000_000), &[]);
+    assert_eq!(times(&history), [3_800_001]);
+    history.append(at(200_000_000), &[]);
+    assert_eq!((history.series_count(), history.bytes(), history.read().samples()), (0, 0, 0));
+}
+
 /// Samples by series, with the rules of the contract written out as plainly as possible.
 #[derive(Default)]
 struct Model {
@@ -280,5 +346,29 @@ proptest! {
             prop_assert_eq!(history.series(&[], after, until).expect("readable"), series.clone());
             prop_assert_eq!(windows.into_iter().map(|window| window.labels).collect::<Vec<_>>(), series);
         }
+    }
+
+    /// Whatever came, at whatever times: once all of it is behind the horizon the last sample of each minute is there and nothing else.
+    #[test]
+    fn thinning_leaves_what_a_naive_one_leaves(
+        runs in prop::collection::vec((1..700i64, prop::sample::select(vec![900, 5000, 17_000, 61_000]), any::<bool>()), 1..6),
+    ) {
+        let history = history(&Config { retention: PromDuration::from_secs(1800), thinned_retention: PromDuration::from_secs(30 * 24 * 3600), ..config() });
+        let mut samples = Vec::new();
+        let mut millis = 0;
+        for (count, step, odd) in runs {
+            for number in 0..count {
+                millis += if odd { step + number * 37 % 1000 } else { step };
+                samples.push(Sample { at: at(millis), value: number as f64 });
+                prop_assert_eq!(history.append(at(millis), &[(labels("a"), number as f64)]).stored, 1);
+            }
+            let seen = everything(&history).remove(0).samples;
+            let missing = last_of_minutes(&samples).into_iter().find(|sample| seen.binary_search_by_key(&sample.at, |seen| seen.at).is_err());
+            prop_assert_eq!(missing, None);
+            let full: Vec<_> = samples.iter().filter(|sample| sample.at > at(millis - 1_800_000)).collect();
+            prop_assert!(seen.iter().rev().zip(full.iter().rev()).all(|(seen, full)| seen == *full), "full within the retention");
+        }
+        history.append(at(millis + 2_000_000), &[(labels("b"), 0.0)]);
+        prop_assert_eq!(everything(&history).remove(0).samples, last_of_minutes(&samples));
     }
 }
