@@ -55,6 +55,9 @@ pub(super) fn reply(outcome: Result<Success, Error>) -> Reply {
     outcome.map_or_else(|error| error.reply(), Success::reply)
 }
 
+/// Go counts durations in nanoseconds of 64 bits.
+const DURATION_SECONDS_MAX: f64 = 9_223_372_036.854_775;
+
 /// The earliest and the latest time that Go's clients can name: they mean "without a bound".
 const BOUNDS: [(&str, Timestamp); 2] =
     [("-292273086-05-16T16:47:06Z", Timestamp::MIN), ("292277025-08-18T07:12:54.999999999Z", Timestamp::MAX)];
@@ -71,10 +74,16 @@ pub(super) fn required_time(params: &Params, name: &str) -> Result<Timestamp, Er
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {
-    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(Timestamp::from_seconds);
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(from_seconds);
     let bound = || BOUNDS.iter().find(|(bound, _)| *bound == text).map(|(_, time)| *time);
     let parsed = seconds.or_else(|| text.parse::<jiff::Timestamp>().ok().map(|time| Timestamp::from_millis(time.as_millisecond())));
     parsed.or_else(bound).ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"))
+}
+
+/// Seconds and their fraction are taken apart before that is rounded, as upstream does.
+fn from_seconds(seconds: f64) -> Timestamp {
+    let whole = seconds.trunc();
+    Timestamp::from_seconds(whole + ((seconds - whole) * 1e3).round() / 1e3)
 }
 
 /// A duration parameter in milliseconds that may be absent: seconds with decimals, or Prometheus's form.
@@ -92,9 +101,11 @@ fn parse_duration(name: &str, text: &str) -> Result<i64, Error> {
 }
 
 fn read_duration(text: &str) -> Result<i64, String> {
-    let seconds =
-        text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(|seconds| Timestamp::from_seconds(seconds).as_millis());
-    let parsed = seconds.or_else(|| parse_millis(text).ok());
+    let seconds = text.parse::<f64>().ok().filter(|seconds| !seconds.is_nan());
+    if seconds.is_some_and(|seconds| seconds.abs() > DURATION_SECONDS_MAX) {
+        return Err(format!("cannot parse {text:?} to a valid duration. It overflows int64"));
+    }
+    let parsed = seconds.map(|seconds| Timestamp::from_seconds(seconds).as_millis()).or_else(|| parse_millis(text).ok());
     parsed.ok_or_else(|| format!("cannot parse {text:?} to a valid duration"))
 }
 
@@ -108,7 +119,7 @@ pub(super) fn lookback(params: &Params) -> Result<Option<PromDuration>, Error> {
 /// How long the asker wants to wait; a text that is no duration is left for the endpoint to complain about.
 pub(super) fn timeout(params: &Params) -> Option<Duration> {
     let millis = duration_millis(params, "timeout").ok().flatten()?;
-    u64::try_from(millis).ok().map(Duration::from_millis)
+    Some(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
 }
 
 /// The `limit` parameter; 0 is no limit.
@@ -139,9 +150,14 @@ mod tests {
 
     #[test]
     fn times_are_unix_seconds_or_rfc_3339() {
-        for (text, millis) in
-            [("4", 4_000), ("1435781430.781", 1_435_781_430_781), ("-1", -1_000), ("2015-07-01T20:10:51.781Z", 1_435_781_451_781)]
-        {
+        for (text, millis) in [
+            ("4", 4_000),
+            ("1.0005", 1_000),
+            ("1.0006", 1_001),
+            ("1435781430.781", 1_435_781_430_781),
+            ("-1", -1_000),
+            ("2015-07-01T20:10:51.781Z", 1_435_781_451_781),
+        ] {
             assert_eq!(required_time(&Params::parse(&format!("time={text}"), b""), "time"), Ok(Timestamp::from_millis(millis)), "{text}");
             assert_eq!(
                 time(&Params::parse("", format!("time={text}").as_bytes()), "time"),
@@ -162,5 +178,7 @@ mod tests {
             assert_eq!(duration_millis(&Params::parse(&format!("step={text}"), b""), "step"), Ok(Some(millis)), "{text}");
         }
         assert!(duration_millis(&Params::parse("step=soon", b""), "step").is_err());
+        let large = duration_millis(&Params::parse("step=1e30", b""), "step");
+        assert!(matches!(large, Err(Error::BadData(message)) if message.ends_with("It overflows int64")));
     }
 }

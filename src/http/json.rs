@@ -125,17 +125,27 @@ impl Part for ValueWriter {
     }
 }
 
+/// Upstream leaves these two to Go's own encoder: numbers never have an exponent, times no zeros at their end.
 fn write_small(value: &Value, at: Timestamp, out: &mut Vec<u8>) {
+    let begin = |kind: &str, out: &mut Vec<u8>| {
+        open(kind, out);
+        out.push(b'[');
+        write_seconds(at, out);
+        if at.as_millis() % 1000 != 0 {
+            let zeros = out.iter().rev().take_while(|byte| **byte == b'0').count();
+            out.truncate(out.len() - zeros);
+        }
+        out.push(b',');
+    };
     match value {
         Value::Scalar(number) => {
-            open("scalar", out);
-            write_point(at, *number, out);
+            begin("scalar", out);
+            out.push(b'"');
+            write_float(*number, FloatStyle::Plain, out);
+            out.extend_from_slice(b"\"]");
         }
         Value::String(text) => {
-            open("string", out);
-            out.push(b'[');
-            write_seconds(at, out);
-            out.push(b',');
+            begin("string", out);
             write_text(text, out);
             out.push(b']');
         }
@@ -246,6 +256,18 @@ mod tests {
             let lengths = [0, 1].map(|one| parsed["result"][one]["values"].as_array().expect("values").len());
             assert_eq!(lengths, [count as usize; 2]);
         }
+    }
+
+    #[test]
+    fn scalars_and_strings_are_written_by_other_rules() {
+        let written = |value: Value, millis: i64| {
+            let mut out = Vec::new();
+            write_small(&value, Timestamp::from_millis(millis), &mut out);
+            String::from_utf8(out).expect("UTF-8")
+        };
+        assert_eq!(written(Value::Scalar(1e21), 1_500), r#"{"resultType":"scalar","result":[1.5,"1000000000000000000000"]"#);
+        assert_eq!(written(Value::Scalar(1e-7), -20), r#"{"resultType":"scalar","result":[-0.02,"0.0000001"]"#);
+        assert_eq!(written(Value::String("a".into()), 10_000), r#"{"resultType":"string","result":[10,"a"]"#);
     }
 
     #[test]

@@ -23,7 +23,9 @@ struct Metadata {
 
 /// Type, help and unit of every metric.
 pub(super) fn metadata(call: &Call, state: &State) -> Reply {
-    let answer = most(&call.params).map(|limit| {
+    // There is one entry a metric, which any limit on them leaves.
+    let limits = most(&call.params, "limit").and_then(|limit| most(&call.params, "limit_per_metric").map(|_| limit));
+    let answer = limits.map(|limit| {
         let wanted = call.params.get("metric");
         let families = described(state).into_iter().filter(|family| wanted.is_none_or(|name| *family.name == *name));
         let found: BTreeMap<String, [Metadata; 1]> = families
@@ -39,8 +41,8 @@ pub(super) fn metadata(call: &Call, state: &State) -> Reply {
 }
 
 /// How many metrics at most. Unlike elsewhere 0 is none, and a negative number is no limit.
-fn most(params: &Params) -> Result<usize, Error> {
-    let Some(text) = params.get("limit") else { return Ok(usize::MAX) };
-    let number = text.parse::<i64>().map_err(|_| Error::BadData("limit must be a number".to_owned()))?;
+fn most(params: &Params, name: &str) -> Result<usize, Error> {
+    let Some(text) = params.get(name) else { return Ok(usize::MAX) };
+    let number = text.parse::<i64>().map_err(|_| Error::BadData(format!("{name} must be a number")))?;
     Ok(usize::try_from(number).unwrap_or(usize::MAX))
 }

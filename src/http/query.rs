@@ -14,6 +14,9 @@ use crate::clock;
 use crate::model::Timestamp;
 use crate::promql::{Answer, Engine, EngineConfig, EvalError, Value, When, parse};
 
+/// The most annotations of a kind that are told, as upstream.
+const ANNOTATIONS_MAX: usize = 10;
+
 /// Evaluates at one time, now by default.
 pub(super) fn instant(call: &Call, state: &State) -> Reply {
     api::reply(answer_instant(call, state))
@@ -64,18 +67,29 @@ fn evaluate(call: &Call, state: &State, when: When, at: Timestamp, limit: usize)
     let answer = engine.evaluate(&expr, when, &|| call.given_up.load(Ordering::Relaxed)).map_err(explain)?;
     let taken = clock::monotonic().duration_since(begun);
 
-    let Answer { mut value, mut warnings, infos, .. } = answer;
+    let Answer { mut value, mut warnings, mut infos, .. } = answer;
     let truncated = match &mut value {
         Value::Vector(samples) => truncate(samples, limit),
         Value::Matrix(series) => truncate(series, limit),
         Value::Scalar(_) | Value::String(_) => None,
     };
     warnings.extend(truncated);
+    cut("warning", &mut warnings);
+    cut("info", &mut infos);
     let mut data = ValueWriter::new(value, at);
     if let Some(watched) = watched {
         data = data.with("stats", &watched.stats(call.queued, taken));
     }
     Ok(Success::of(data).with(warnings, infos))
+}
+
+/// Of many annotations of a kind some are enough.
+fn cut(kind: &str, annotations: &mut Vec<String>) {
+    let more = annotations.len().saturating_sub(ANNOTATIONS_MAX);
+    if more > 0 {
+        annotations.truncate(ANNOTATIONS_MAX);
+        annotations.push(format!("{more} more {kind} annotations omitted"));
+    }
 }
 
 /// The kinds are Prometheus's: what is wrong with the question is bad data, what goes wrong with the answer is not.
@@ -89,5 +103,20 @@ fn explain(error: EvalError) -> Error {
         EvalError::Timeout | EvalError::Cancelled => Error::Timeout(message),
         EvalError::History(_) => Error::Unavailable(message),
         _ => Error::Execution(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_annotations_are_told_and_how_many_more_there_are() {
+        let mut annotations: Vec<String> = (0..10).map(|number: u8| number.to_string()).collect();
+        cut("info", &mut annotations);
+        assert_eq!(annotations.len(), 10);
+        annotations.extend(["a".to_owned(), "b".to_owned()]);
+        cut("info", &mut annotations);
+        assert_eq!((annotations.len(), annotations.last().map(String::as_str)), (11, Some("2 more info annotations omitted")));
     }
 }

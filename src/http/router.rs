@@ -79,7 +79,7 @@ pub(super) static ALL: [Route; 27] = [
     form("/api/v1/series", "Series by match[]; start, end, limit.", labels::series),
     form("/api/v1/labels", "Label names; match[], start, end, limit.", labels::names),
     get("/api/v1/label/{name}/values", Lane::Query, "Values of a label; match[], start, end, limit.", labels::values),
-    get("/api/v1/metadata", Lane::Query, "Type, help and unit of metrics: metric, limit.", metadata::metadata),
+    get("/api/v1/metadata", Lane::Query, "Type, help and unit of metrics: metric, limit, limit_per_metric.", metadata::metadata),
     get(
         "/api/v1/rules",
         Lane::Query,

@@ -13,6 +13,7 @@
 )]
 
 mod activation;
+mod api;
 #[path = "../soak/attack.rs"]
 mod attack;
 mod clients;
