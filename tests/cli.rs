@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::disallowed_methods)] // a test may fail, and waits
 
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,23 @@ fn no_command_minds_that_nobody_reads_what_it_says() {
         assert!(arguments[0] == "send" && content || !said.is_empty(), "{arguments:?}");
         assert_eq!(agent.run(arguments, false).0, content, "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn whoever_answers_instead_of_the_agent_is_quoted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let other = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("asked");
+        let _some = stream.read(&mut [0; 1000]).expect("asked");
+        stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 11\r\n\r\nno access\n\n").expect("answered");
+    });
+    let output = sidewatch(&folder, &["query", "up", "--url", &url]).output().expect("started");
+    other.join().expect("answered");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("sidewatch: what answered is not the query API: 403 Forbidden: no access\n"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use super::client::{Target, percent_encode};
@@ -113,7 +113,10 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
 /// The answer in the form of the query API. Only here it matters that it comes from a running agent.
 fn answer(source: &Source, arguments: &Arguments, when: When) -> anyhow::Result<Value> {
     let answer = arguments.target.get(source, &when.path(&arguments.expression))?;
-    serde_json::from_slice(&answer.body).with_context(|| format!("the answer ({}) is not the query API's", answer.status))
+    serde_json::from_slice(&answer.body).map_err(|_| {
+        let said = String::from_utf8_lossy(&answer.body);
+        anyhow!("what answered is not the query API: {}: {}", answer.status, said.lines().next().unwrap_or_default())
+    })
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {

@@ -116,8 +116,14 @@ impl Server {
             let asked = if route.lane == Lane::Metrics { scrape_timeout(&head.headers) } else { api::timeout(&call.params) };
             let limit = asked.map_or(longest, |asked| asked.min(longest));
             match timeout(limit, self.take_turn(route, call, accept_encoding)).await {
-                Ok(reply) => Ok(reply),
-                Err(_elapsed) => Err(self.too_late(limit)),
+                // A timer is too coarse to notice that there was no time at all.
+                Ok(reply) if !limit.is_zero() => Ok(reply),
+                _ if route.lane == Lane::Query && limit < longest => {
+                    self.metrics.refuse("timeout");
+                    // The asker's own limit needs no explanation; the words are upstream's.
+                    Err(api::Error::Timeout("query timed out in query execution".to_owned()).reply())
+                }
+                _ => Err(self.too_late(limit)),
             }
         };
         // The outer limit is for a body that never comes.

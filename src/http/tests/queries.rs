@@ -73,6 +73,16 @@ async fn a_query_may_bring_its_own_lookback_and_ask_what_it_cost() {
 }
 
 #[tokio::test]
+async fn a_query_that_may_take_no_time_has_timed_out() {
+    let agent = Agent::start(config()).await;
+    for limit in ["0", "-1", "0s"] {
+        let answer = agent.get(&format!("/api/v1/query?query=1&timeout={limit}")).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (503, &"query timed out in query execution".into()), "{limit}");
+    }
+    assert_eq!(agent.refused("timeout"), 3.0);
+}
+
+#[tokio::test]
 async fn a_large_answer_comes_in_pieces_plain_and_compressed() {
     let agent = Agent::start(config()).await;
     // As many points as a query may have, of three series.
