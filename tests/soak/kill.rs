@@ -19,11 +19,11 @@ use crate::stage::{Agent, Exposition, Setup, get, until, until_within};
 
 /// Twenty, or three where the end-to-end tests run a part of everything.
 const KILLS: u64 = if ONE_IN == 1 { 20 } else { 3 };
-const STREAMS: usize = 2;
-const DATAGRAMS: usize = 2;
-/// A sender sends so many lines, then sleeps: about 20,000 lines a second of all four.
-const LINES: u64 = 10;
-const PAUSE: Duration = Duration::from_millis(2);
+const STREAMS: usize = 4;
+const DATAGRAMS: usize = 4;
+/// A sender sends so many lines, then sleeps: at most 400,000 lines a second of all eight.
+const LINES: u64 = 50;
+const PAUSE: Duration = Duration::from_millis(1);
 /// `ingest.flush_interval`, and what a machine with other things to do may add to it.
 const FLUSH: Duration = Duration::from_millis(100);
 const DELAY: Duration = Duration::from_millis(150);
