@@ -211,7 +211,7 @@ fn read_number(bytes: &mut Bytes<'_>, code: u8) -> Option<f64> {
 }
 
 fn read_family<'a>(bytes: &mut Bytes<'a>) -> Option<Family<'a>> {
-    let name = bytes.text().filter(|name| !name.is_empty())?;
+    let name = bytes.text()?;
     let kind = match bytes.u8()? {
         0 => MetricType::Counter,
         1 => MetricType::Gauge,

@@ -65,7 +65,8 @@ impl Replay {
                 }
                 Operation::Define(number, labels) => {
                     let family = family.as_ref().ok_or(Senseless)?;
-                    if number > NUMBER_MAX {
+                    // They begin at 1: a reader of a family begins behind 0.
+                    if number == 0 || number > NUMBER_MAX {
                         return Err(Senseless);
                     }
                     if part == Part::Journal && self.known.get(&number).is_some_and(|known| sequence <= known.through) {
