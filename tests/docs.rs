@@ -453,23 +453,17 @@ fn weights() -> String {
 
 fn functions() -> String {
     let config = history::Config::default();
-    let engine = Engine::new(Arc::new(History::new(&config, &Telemetry::new())), EngineConfig::default());
+    let options = EngineConfig { experimental: true, ..EngineConfig::default() };
+    let engine = Engine::new(Arc::new(History::new(&config, &Telemetry::new())), options);
     let row = |signature: &Signature| {
-        let state = if evaluates(&engine, signature) { "" } else { "no" };
-        let state = if signature.experimental { format!("{state} experimental") } else { state.to_owned() };
-        vec![code(&call(signature)), signature.doc.to_owned(), state.trim().to_owned()]
+        let state = match (evaluates(&engine, signature), signature.experimental) {
+            (true, false) => "yes",
+            (true, true) => "if `promql.experimental`",
+            (false, _) => "no",
+        };
+        vec![code(&call(signature)), signature.doc.to_owned(), state.to_owned()]
     };
-    let mut rows: Vec<_> = SIGNATURES.iter().map(row).collect();
-    for row in &mut rows {
-        if let Some(state) = row.last_mut() {
-            *state = match state.as_str() {
-                "" => "yes".to_owned(),
-                "experimental" => "yes (experimental in Prometheus)".to_owned(),
-                "no experimental" => "no (experimental in Prometheus)".to_owned(),
-                other => other.to_owned(),
-            };
-        }
-    }
+    let rows: Vec<_> = SIGNATURES.iter().map(row).collect();
     table("function | result | evaluated", rows)
 }
 

@@ -10,6 +10,7 @@ use super::ast::{Aggregate, AggregateOp, Expr, ExprKind};
 use super::eval::{Evaluator, wrong_type};
 use super::eval_error::EvalError;
 use super::quote::quote;
+use super::sampling;
 use super::statistics::{self, Direction, Sum};
 use super::value::{ABSENT, Steps, Track, is_absent};
 
@@ -28,12 +29,7 @@ pub(super) fn aggregate(ev: &mut Evaluator<'_>, aggregate: &Aggregate, steps: St
             })
         }
         (AggregateOp::CountValues, Some(param)) => count_values(ev, aggregate, param, steps),
-        (AggregateOp::LimitRatio, Some(param)) => {
-            if ev.scalar(param, steps)?.iter().any(|ratio| ratio.is_nan()) {
-                return Err(EvalError::InvalidArgument("Ratio value is NaN".to_owned()));
-            }
-            Err(EvalError::Unsupported("limit_ratio".to_owned()))
-        }
+        (AggregateOp::LimitRatio, Some(param)) => limit_ratio(ev, aggregate, param, steps),
         _ => {
             let tracks = ev.vector(&aggregate.expr, steps)?;
             reduce(ev, aggregate, tracks, steps, |values, _| fold(op, values))
@@ -163,6 +159,31 @@ fn choose(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, steps: St
         return Ok(order.into_iter().filter_map(|member| slots.get_mut(member)?.take()).collect());
     }
     Ok(chosen.into_iter().filter(Track::is_present).collect())
+}
+
+/// `limit_ratio`: the series of a share that their labels decide, whatever their group.
+fn limit_ratio(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, steps: Steps) -> Result<Vec<Track>, EvalError> {
+    let ratios = ev.scalar(param, steps)?;
+    let mut tracks = ev.vector(&aggregate.expr, steps)?;
+    if ratios.iter().any(|ratio| ratio.is_nan()) {
+        return Err(EvalError::InvalidArgument("Ratio value is NaN".to_owned()));
+    }
+    let (least, greatest) = ratios.iter().fold((0.0_f64, 0.0_f64), |(least, greatest), ratio| (least.min(*ratio), greatest.max(*ratio)));
+    for (ratio, limit) in [(greatest, 1.0), (least, -1.0)] {
+        if ratio.abs() > 1.0 {
+            ev.annotations.invalid_ratio(ratio, limit, param.span);
+        }
+    }
+    for track in &mut tracks {
+        let labels = track.labels.clone();
+        for (value, ratio) in track.values.iter_mut().zip(&ratios) {
+            if *ratio == 0.0 || !sampling::is_chosen(&labels, ratio.clamp(-1.0, 1.0)) {
+                *value = ABSENT;
+            }
+        }
+    }
+    tracks.retain(Track::is_present);
+    Ok(tracks)
 }
 
 /// `count_values`: how many series have each value.

@@ -70,6 +70,11 @@ impl Annotations {
         self.add(Severity::Warning, span, format!("quantile value should be between 0 and 1, got {got}"));
     }
 
+    pub(super) fn invalid_ratio(&mut self, ratio: f64, limit: f64, span: Span) {
+        let [got, capped] = [ratio, limit].map(|value| format_float(value, FloatStyle::General));
+        self.add(Severity::Warning, span, format!("ratio value should be between -1 and 1, got {got}, capping to {capped}"));
+    }
+
     pub(super) fn bad_bucket_label(&mut self, metric: &str, value: &str, span: Span) {
         let text = format!("bucket label \"le\" is missing or has a malformed value of {}{}", quote(value), of_metric(metric));
         self.add(Severity::Warning, span, text);

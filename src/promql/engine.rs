@@ -9,6 +9,8 @@ use super::annotation::{Annotation, Annotations, Severity};
 use super::ast::{Expr, ExprKind, ValueType};
 use super::eval::{Evaluator, QueryTimes, wrong_type};
 use super::eval_error::EvalError;
+use super::experimental;
+use super::extension;
 use super::naming;
 use super::value::{Answer, Evaluated, MatrixSeries, Steps, Track, Value, VectorSample, is_absent};
 
@@ -29,6 +31,9 @@ pub struct EngineConfig {
     /// Drop metric names of calculated values at the end of a query and not at once (Prometheus's feature
     /// `promql-delayed-name-removal`).
     pub delayed_name_removal: bool,
+    /// Evaluate what Prometheus has behind feature flags: experimental functions and aggregations, the modifiers `anchored`,
+    /// `smoothed` and `fill`.
+    pub experimental: bool,
 }
 
 impl Default for EngineConfig {
@@ -40,6 +45,7 @@ impl Default for EngineConfig {
             timeout: PromDuration::from_secs(30),
             steps_max: 11_000,
             delayed_name_removal: false,
+            experimental: false,
         }
     }
 }
@@ -117,6 +123,9 @@ impl Engine {
                 Ok(())
             }
         };
+        if !self.config.experimental {
+            experimental::refuse(expr)?;
+        }
         let (times, steps) = self.times(when)?;
         let mut ev = Evaluator {
             source: &*self.source,
@@ -181,11 +190,16 @@ fn instant_value(ev: &mut Evaluator<'_>, expr: &Expr, at: Timestamp, steps: Step
 fn raw_ranges(ev: &mut Evaluator<'_>, expr: &Expr, steps: Steps) -> Result<Value, EvalError> {
     let is_subquery = matches!(expr.unwrap_parens().kind, ExprKind::Subquery(_));
     let ranges = ev.ranges(expr, steps)?;
+    let (after, until) = ranges.bounds(steps.first());
     let series = ranges.series.into_iter().filter(|series| !series.samples.is_empty()).map(|series| {
         let labels = if is_subquery && series.drop_name { naming::without_metadata(&series.labels) } else { series.labels };
-        MatrixSeries { labels, samples: series.samples }
+        let samples = match ranges.extension {
+            Some((extension, _)) => extension::extended(&series.samples, after, until, extension),
+            None => series.samples,
+        };
+        MatrixSeries { labels, samples }
     });
-    let mut series: Vec<MatrixSeries> = series.collect();
+    let mut series: Vec<MatrixSeries> = series.filter(|series| !series.samples.is_empty()).collect();
     sort(&mut series)?;
     Ok(Value::Matrix(series))
 }
@@ -358,10 +372,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_says_so() {
-        for query in ["info(a_total)", "rate(a_total[1m] anchored)", "limit_ratio(0.5, a_total)"] {
-            let error = ask(EngineConfig::default(), query).expect_err("not supported");
-            assert!(error.to_string().ends_with("is not supported yet"), "{query}: {error}");
+    fn what_is_experimental_has_to_be_switched_on() {
+        for (query, what) in [
+            ("info(a_total)", "info()"),
+            ("1 + sum(rate(a_total[1m] anchored))", "the modifier anchored"),
+            ("a_total smoothed", "the modifier smoothed"),
+            ("limit_ratio(0.5, a_total)", "limit_ratio()"),
+            ("limitk(1, a_total)", "limitk()"),
+            ("a_total + fill(0) b_total", "the modifier fill"),
+            ("max_over_time(mad_over_time(a_total[1m])[1m:])", "mad_over_time()"),
+        ] {
+            let error = ask(EngineConfig::default(), query).expect_err("not enabled");
+            assert_eq!(error.to_string(), format!("{what} is experimental and must be enabled with the option promql.experimental"));
+            let config = EngineConfig { experimental: true, ..EngineConfig::default() };
+            assert!(ask(config, query).is_ok(), "{query}");
         }
     }
 }

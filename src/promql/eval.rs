@@ -3,11 +3,11 @@
 use crate::history::Query;
 
 use super::annotation::Annotations;
-use super::ast::{AtModifier, Call, Expr, ExprKind, Unary, ValueType};
+use super::ast::{AtModifier, Call, Expr, ExprKind, Extension, Unary, ValueType};
 use super::engine::EngineConfig;
 use super::eval_error::EvalError;
 use super::value::{Evaluated, Ranges, Steps, Track};
-use super::{aggregate, binary, functions, naming, select};
+use super::{aggregate, binary, extension, functions, naming, select};
 
 /// The times a query is asked about, in milliseconds: what `@ start()`, `@ end()`, `step()` and `range()` refer to,
 /// however deep they stand.
@@ -50,6 +50,9 @@ impl Evaluator<'_> {
                 Ok(Evaluated::Scalar(vec![number.value; steps.count()]))
             }
             ExprKind::String(text) => Ok(Evaluated::String(text.clone())),
+            ExprKind::VectorSelector(selector) if selector.extension == Some(Extension::Smoothed) => {
+                extension::smoothed(self, selector, steps).map(Evaluated::Vector)
+            }
             ExprKind::VectorSelector(selector) => select::instant(self, selector, steps, |sample| sample.value).map(Evaluated::Vector),
             ExprKind::MatrixSelector(_) | ExprKind::Subquery(_) => Err(wrong_type(expr, "an operand", "scalar or instant vector")),
             ExprKind::Aggregate(aggregate) => aggregate::aggregate(self, aggregate, steps).map(Evaluated::Vector),

@@ -8,6 +8,9 @@ pub enum EvalError {
     /// Part of the language, but not of this engine.
     #[error("{0} is not supported yet")]
     Unsupported(String),
+    /// Part of the language that Prometheus has behind a feature flag, and that is not switched on.
+    #[error("{0} is experimental and must be enabled with the option promql.experimental")]
+    NotEnabled(String),
     /// More samples at a time than the limit.
     #[error("query processing would load too many samples into memory in query execution (the limit is {limit})")]
     TooManySamples {

@@ -179,6 +179,10 @@ impl<'a> Lexer<'a> {
         let Some(c) = self.next_char() else {
             return Err(self.problem("unexpected end of input in duration expression"));
         };
+        if c == ':' && self.query.get(..self.start).unwrap_or("").trim_end_matches(is_space).ends_with(')') {
+            // What computes a duration is one, though it holds no number: `[step():1m]`.
+            return Ok(self.colon());
+        }
         if c == ':' {
             return Err(self.problem_after("unexpected colon before duration in duration expression".to_owned()));
         }

@@ -246,7 +246,7 @@ impl Joiner<'_> {
 }
 
 /// A series as error messages show it: `{__name__="a", b="c"}`.
-fn series(labels: &Labels) -> String {
+pub(super) fn series(labels: &Labels) -> String {
     let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={}", quote(value))).collect();
     format!("{{{}}}", pairs.join(", "))
 }

@@ -16,7 +16,6 @@ pub(super) fn instant(
     steps: Steps,
     pick: impl Fn(&Sample) -> f64,
 ) -> Result<Vec<Track>, EvalError> {
-    refuse_extension(selector)?;
     let offset = duration(&selector.offset, ev.times)?;
     let fixed = ev.at(selector.at);
     let look = move |at: i64| fixed.unwrap_or(at).saturating_sub(offset);
@@ -51,15 +50,15 @@ pub(super) fn instant(
 
 /// The samples of a range selector over all steps, without stale markers.
 pub(super) fn ranges(ev: &mut Evaluator<'_>, matrix: &MatrixSelector, steps: Steps) -> Result<Ranges, EvalError> {
-    refuse_extension(&matrix.selector)?;
     let mut ranges = Ranges {
         series: Vec::new(),
         range: range(&matrix.range, ev.times)?,
         offset: duration(&matrix.selector.offset, ev.times)?,
         fixed: ev.at(matrix.selector.at),
+        extension: matrix.selector.extension.map(|extension| (extension, ev.config.lookback.as_millis())),
     };
-    let (after, _) = ranges.bounds(steps.first());
-    let (_, until) = ranges.bounds(steps.last());
+    let (after, _) = ranges.reach(steps.first());
+    let (_, until) = ranges.reach(steps.last());
     let windows = ev.source.select(&matrix.selector.matchers, Timestamp::from_millis(after), Timestamp::from_millis(until))?;
     ranges.series.reserve(windows.len());
     for mut window in windows {
@@ -77,6 +76,7 @@ pub(super) fn subquery(ev: &mut Evaluator<'_>, subquery: &Subquery, steps: Steps
         range: range(&subquery.range, ev.times)?,
         offset: duration(&subquery.offset, ev.times)?,
         fixed: ev.at(subquery.at),
+        extension: None,
     };
     let interval = match &subquery.step {
         Some(step) => range(step, ev.times)?,
@@ -111,13 +111,6 @@ fn eval_as_vector(ev: &mut Evaluator<'_>, subquery: &Subquery, steps: Steps) -> 
     match ev.eval(&subquery.expr, steps)? {
         Evaluated::Scalar(values) => Ok(Evaluated::Vector(vec![Track::new(crate::model::Labels::empty(), values)])),
         other => Ok(other),
-    }
-}
-
-fn refuse_extension(selector: &VectorSelector) -> Result<(), EvalError> {
-    match selector.extension {
-        None => Ok(()),
-        Some(extension) => Err(EvalError::Unsupported(format!("the modifier {}", extension.as_str()))),
     }
 }
 

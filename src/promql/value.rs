@@ -4,6 +4,7 @@
 use crate::model::{Labels, Sample, Timestamp, is_stale, stale_marker};
 
 use super::annotation::Annotation;
+use super::ast::Extension;
 
 /// One series' value at one time.
 #[derive(Clone, Debug, PartialEq)]
@@ -170,6 +171,8 @@ pub(super) struct Ranges {
     pub(super) offset: i64,
     /// The time of `@`.
     pub(super) fixed: Option<i64>,
+    /// How far samples beyond the range matter, and by which modifier.
+    pub(super) extension: Option<(Extension, i64)>,
 }
 
 impl Ranges {
@@ -177,5 +180,15 @@ impl Ranges {
     pub(super) fn bounds(&self, at: i64) -> (i64, i64) {
         let until = self.fixed.unwrap_or(at).saturating_sub(self.offset);
         (until.saturating_sub(self.range), until)
+    }
+
+    /// As [`Ranges::bounds`], with what is beyond the range and matters.
+    pub(super) fn reach(&self, at: i64) -> (i64, i64) {
+        let (after, until) = self.bounds(at);
+        match self.extension {
+            None => (after, until),
+            Some((Extension::Anchored, lookback)) => (after.saturating_sub(lookback), until),
+            Some((Extension::Smoothed, lookback)) => (after.saturating_sub(lookback), until.saturating_add(lookback)),
+        }
     }
 }

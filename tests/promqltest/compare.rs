@@ -6,7 +6,7 @@ use sidewatch::model::{Labels, is_stale};
 use sidewatch::promql::Value;
 
 use super::notation::Slot;
-use super::script::{Case, Expected, When};
+use super::script::{Case, Expected};
 
 /// The largest relative difference between floats that count as equal.
 const TOLERANCE: f64 = 1e-6;
@@ -38,13 +38,17 @@ pub(crate) fn value(case: &Case, value: &Value) -> Result<(), String> {
             series(case, got)
         }
         (Expected::Series(_) | Expected::Nothing, Value::Matrix(matrix)) => {
-            let When::Range { from, to, step } = case.when else { return Err("expected a vector, got a matrix".to_owned()) };
+            let Some((from, to, step)) = case.times else { return Err("expected a vector, got a matrix".to_owned()) };
             let steps = usize::try_from((to - from) / step + 1).map_err(|error| error.to_string())?;
             let mut got = Vec::new();
             for one in matrix {
                 let mut slots = vec![Slot::Gap; steps];
                 for sample in &one.samples {
-                    let place = usize::try_from((sample.at.as_millis() - from) / step).ok();
+                    let since = sample.at.as_millis() - from;
+                    if since % step != 0 {
+                        return Err(format!("a sample at {}, which is no step", sample.at.as_millis()));
+                    }
+                    let place = usize::try_from(since / step).ok();
                     *place.and_then(|place| slots.get_mut(place)).ok_or("a sample outside of the range")? = Slot::Float(sample.value);
                 }
                 got.push((one.labels.clone(), slots));

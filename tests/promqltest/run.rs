@@ -79,7 +79,7 @@ type Samples = BTreeMap<i64, Vec<(Labels, f64)>>;
 #[derive(Default)]
 struct Storage {
     floats: Samples,
-    /// Where native histograms would be.
+    /// Where native histograms would be, or samples that say since when they count.
     natives: Samples,
     engine: Option<(Engine, Arc<Source>)>,
 }
@@ -100,6 +100,9 @@ impl Storage {
                     Slot::Native => self.natives.entry(at).or_default().push((labels.clone(), 0.0)),
                 }
                 self.natives.entry(at).or_default().extend(custom.clone().map(|labels| (labels, 0.0)));
+                if load.started.contains(labels) {
+                    self.natives.entry(at).or_default().push((labels.clone(), 0.0));
+                }
             }
         }
     }
@@ -109,7 +112,7 @@ impl Storage {
         self.engine.get_or_insert_with(|| {
             let source =
                 Arc::new(Source { floats: history(&self.floats), natives: history(&self.natives), met_native: AtomicBool::new(false) });
-            let config = EngineConfig { delayed_name_removal: true, ..EngineConfig::default() };
+            let config = EngineConfig { delayed_name_removal: true, experimental: true, ..EngineConfig::default() };
             (Engine::new(Arc::clone(&source) as Arc<dyn Query>, config), source)
         })
     }
@@ -185,7 +188,7 @@ fn evaluate(case: &Case, storage: &mut Storage) -> Outcome {
 }
 
 fn without_natives() -> Outcome {
-    Outcome::Unsupported("native histograms".to_owned())
+    Outcome::Unsupported("native histograms or start timestamps".to_owned())
 }
 
 /// Evaluates a case at its time, then again in other ways that have to give the same. Where only such another way meets

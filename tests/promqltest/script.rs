@@ -24,6 +24,8 @@ pub(crate) struct Load {
     /// Native histograms with custom buckets are to be made of the classic ones too.
     pub(crate) with_nhcb: bool,
     pub(crate) series: Vec<(Labels, Vec<Slot>)>,
+    /// Those of the series whose samples say since when they count, which is not read.
+    pub(crate) started: Vec<Labels>,
 }
 
 /// A query and what it should answer.
@@ -32,6 +34,8 @@ pub(crate) struct Case {
     pub(crate) line: usize,
     pub(crate) expr: String,
     pub(crate) when: When,
+    /// The times that an expected matrix has values for: from, to, step.
+    pub(crate) times: Option<(i64, i64, i64)>,
     pub(crate) expected: Expected,
     pub(crate) fail: Option<Text>,
     pub(crate) ordered: bool,
@@ -121,15 +125,23 @@ fn command(word: &str, line: &str, block: &[&str], number: usize) -> Result<Comm
 
 fn load(word: &str, line: &str, block: &[&str]) -> Result<Load, String> {
     let step = line.split_whitespace().nth(1).ok_or("load without a step")?;
-    let mut series = Vec::new();
+    let (mut series, mut started) = (Vec::new(), Vec::new());
+    // Start timestamps are written in a line in front of the series, or once for all that follow.
+    let (mut next, mut all) = (false, false);
     for line in block {
+        let first = line.split_whitespace().next().unwrap_or("");
+        if let Some(metric) = first.strip_suffix("@st") {
+            next = true;
+            all |= metric.is_empty();
+            continue;
+        }
         let (labels, rest) = notation::series(line)?;
-        if rest.starts_with("@st") {
-            return Err("start timestamps are not supported yet".to_owned());
+        if std::mem::take(&mut next) || all {
+            started.push(labels.clone());
         }
         series.push((labels, notation::values(rest)?));
     }
-    Ok(Load { step: duration(step)?, with_nhcb: word == "load_with_nhcb", series })
+    Ok(Load { step: duration(step)?, with_nhcb: word == "load_with_nhcb", series, started })
 }
 
 fn case(word: &str, line: &str, block: &[&str], number: usize) -> Result<Case, String> {
@@ -151,7 +163,9 @@ fn case(word: &str, line: &str, block: &[&str], number: usize) -> Result<Case, S
     } else if let Some(rest) = rest.strip_prefix("range") {
         let words: Vec<&str> = rest.split_whitespace().take(6).collect();
         let ["from", from, "to", to, "step", step] = words.as_slice() else { return Err(format!("no range: {line}")) };
-        case.when = When::Range { from: duration(from)?, to: duration(to)?, step: duration(step)? };
+        let (from, to, step) = (duration(from)?, duration(to)?, duration(step)?);
+        case.when = When::Range { from, to, step };
+        case.times = Some((from, to, step));
         let mut expr = rest;
         for word in words {
             expr = expr.trim_start().strip_prefix(word).unwrap_or(expr);
@@ -192,8 +206,9 @@ fn expectation(case: &mut Case, series: &mut Vec<(Labels, Vec<Slot>)>, line: &st
             "range" => {
                 let words: Vec<&str> = rest.split_whitespace().collect();
                 let ["vector", "from", from, "to", to, "step", step] = words.as_slice() else { return Err(format!("no range: {line}")) };
-                case.when = When::Range { from: duration(from)?, to: duration(to)?, step: duration(step)? };
-                return Err("an instant query that answers with a matrix is not supported yet".to_owned());
+                let times = (duration(from)?, duration(to)?, duration(step)?);
+                case.when = When::Instant { at: times.1 };
+                case.times = Some(times);
             }
             _ => return Err(format!("no expectation: {line}")),
         }

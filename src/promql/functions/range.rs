@@ -1,24 +1,27 @@
 //! Functions over ranges: the part that is the same for all of them. Each series' samples are walked through once, a
 //! window sliding over them from step to step.
 
-use super::super::ast::{Call, Expr, ValueType};
+use super::super::ast::{Call, Expr, Extension, ValueType};
 use super::super::eval::{Evaluator, matrix_argument, wrong_type};
 use super::super::eval_error::EvalError;
+use super::super::extension;
 use super::super::naming;
 use super::super::value::{ABSENT, Ranges, Steps, Track};
 use super::Function;
 use crate::model::Sample;
 
 /// What a function over a range sees of one series at one step.
-pub(super) struct Window<'a> {
+pub(in super::super) struct Window<'a> {
     /// At least one, in order of time, without stale markers.
-    pub(super) samples: &'a [Sample],
+    pub(in super::super) samples: &'a [Sample],
     /// The range: after this time (milliseconds) …
-    pub(super) after: i64,
+    pub(in super::super) after: i64,
     /// … until this one.
-    pub(super) until: i64,
+    pub(in super::super) until: i64,
     /// The evaluation time, from which an offset or `@` may have moved the range away.
     pub(super) at: i64,
+    /// The modifier of the range, with which there are samples beyond it.
+    pub(in super::super) extension: Option<Extension>,
     /// The scalar arguments in order.
     pub(super) params: [f64; 2],
 }
@@ -108,6 +111,7 @@ pub(super) fn matrix<'a>(ev: &mut Evaluator<'_>, call: &'a Call, steps: Steps) -
         Some(arg) => arg,
         None => return Err(wrong_type(super::argument(call, 0)?, "an argument", "range vector")),
     };
+    extension::check_function(call)?;
     Ok((ev.ranges(arg, steps)?, arg))
 }
 
@@ -124,15 +128,16 @@ pub(super) fn for_each_window(
     // The bounds never move back, so both ends only ever move on.
     let (mut from, mut to) = (0, 0);
     for (step, at) in steps.times().enumerate() {
-        let (after, until) = ranges.bounds(at);
+        let ((after, until), (seen_after, seen_until)) = (ranges.bounds(at), ranges.reach(at));
         let passed = |place: usize, time: i64| samples.get(place).is_some_and(|sample| sample.at.as_millis() <= time);
-        while passed(from, after) {
+        while passed(from, seen_after) {
             from += 1;
         }
-        while passed(to, until) {
+        while passed(to, seen_until) {
             to += 1;
         }
-        visit(step, Window { samples: samples.get(from..to).unwrap_or(&[]), after, until, at, params: [f64::NAN; 2] })?;
+        let samples = samples.get(from..to).unwrap_or(&[]);
+        visit(step, Window { samples, after, until, at, extension: ranges.extension.map(|(kind, _)| kind), params: [f64::NAN; 2] })?;
     }
     Ok(())
 }

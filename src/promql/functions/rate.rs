@@ -1,5 +1,6 @@
 //! How fast something changes.
 
+use super::super::extension::{change, compared};
 use super::Function;
 use super::range::Window;
 use crate::model::Sample;
@@ -10,9 +11,9 @@ pub(super) const ALL: &[Function] = &[
     Function::range("delta", |window| extrapolated(window, false)),
     Function::range("irate", |window| last_change(window, true)),
     Function::range("idelta", |window| last_change(window, false)),
-    Function::range("resets", |window| Some(count_pairs(window.samples, |before, after| after < before))),
+    Function::range("resets", |window| Some(count_pairs(compared(window)?, |before, after| after < before))),
     Function::range("changes", |window| {
-        Some(count_pairs(window.samples, |before, after| before != after && !(before.is_nan() && after.is_nan())))
+        Some(count_pairs(compared(window)?, |before, after| before != after && !(before.is_nan() && after.is_nan())))
     }),
 ];
 
@@ -25,6 +26,9 @@ fn seconds(millis: i64) -> f64 {
 /// further; a counter never to below zero.
 /// Source: prometheus/prometheus `promql/functions.go` (extrapolatedRate).
 fn extrapolated(window: &Window<'_>, is_counter: bool) -> Option<f64> {
+    if let Some(extension) = window.extension {
+        return change(window, extension, is_counter);
+    }
     let [first, .., last] = window.samples else { return None };
     let mut change = last.value - first.value;
     if is_counter {
@@ -76,7 +80,8 @@ mod tests {
 
     fn increase(samples: &[(i64, f64)], after: i64, until: i64) -> Option<f64> {
         let samples: Vec<_> = samples.iter().map(|(at, value)| Sample { at: Timestamp::from_millis(at * 1000), value: *value }).collect();
-        let window = Window { samples: &samples, after: after * 1000, until: until * 1000, at: until * 1000, params: [0.0; 2] };
+        let window =
+            Window { samples: &samples, after: after * 1000, until: until * 1000, at: until * 1000, extension: None, params: [0.0; 2] };
         extrapolated(&window, true)
     }
 
