@@ -13,8 +13,14 @@ mod bodies;
 type Body = fn(&[u8]);
 
 /// Every target by the name of its folder.
-const TARGETS: [(&str, Body); 4] =
-    [("frame", bodies::frame), ("journal", bodies::journal), ("json", bodies::json), ("statsd", bodies::statsd)];
+const TARGETS: [(&str, Body); 6] = [
+    ("frame", bodies::frame),
+    ("journal", bodies::journal),
+    ("json", bodies::json),
+    ("pattern", bodies::pattern),
+    ("promql", bodies::promql),
+    ("statsd", bodies::statsd),
+];
 
 /// The corpus stays small enough for a repository.
 const BYTES_MAX: u64 = 1 << 20;

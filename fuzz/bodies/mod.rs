@@ -7,11 +7,15 @@ mod frame;
 mod journal;
 mod json;
 mod outcome;
+mod pattern;
+mod promql;
 mod statsd;
 
 pub(crate) use frame::frame;
 pub(crate) use journal::journal;
 pub(crate) use json::json;
+pub(crate) use pattern::pattern;
+pub(crate) use promql::promql;
 pub(crate) use statsd::statsd;
 
 use outcome::Outcome;
