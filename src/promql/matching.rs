@@ -1,10 +1,12 @@
 //! Vector matching: which series of two vectors meet, and what becomes of them.
 
+use std::rc::Rc;
+
 use hashbrown::HashMap;
 
 use crate::model::{Labels, METRIC_NAME};
 
-use super::ast::{BinaryOp, Cardinality, VectorMatching};
+use super::ast::{BinaryOp, Cardinality, Fill, VectorMatching};
 use super::binary::{Outcome, apply, result_labels};
 use super::eval::Evaluator;
 use super::eval_error::EvalError;
@@ -103,7 +105,9 @@ pub(super) fn operation(
     matching: &VectorMatching,
 ) -> Result<Vec<Track>, EvalError> {
     let steps = left.first().or(right.first()).map_or(0, |track| track.values.len());
-    let mut joiner = Joiner { operation, matching, steps, delayed: ev.config.delayed_name_removal, incompatible: false };
+    let delayed = ev.config.delayed_name_removal;
+    let met = met(left, right, matching, steps);
+    let mut joiner = Joiner { operation, matching, steps, met, delayed, incompatible: false };
     let mut merged = Merger::default();
     for group in groups(left, right, matching) {
         (ev.interrupt)()?;
@@ -120,11 +124,27 @@ pub(super) fn operation(
     Ok(tracks)
 }
 
+/// The steps at which there is anything to be matched: something on both sides, or on one if the other can be filled.
+/// At the others Prometheus does not look for duplicates either.
+fn met(left: &[Track], right: &[Track], matching: &VectorMatching, steps: usize) -> Rc<[usize]> {
+    let present = |side: &[Track]| {
+        let mut present = vec![false; steps];
+        for track in side {
+            present.iter_mut().zip(&track.values).for_each(|(present, value)| *present |= !is_absent(*value));
+        }
+        present
+    };
+    let fills = matching.fill != Fill::default();
+    let sides = present(left).into_iter().zip(present(right)).enumerate();
+    sides.filter(|(_, (left, right))| (*left && *right) || (fills && (*left || *right))).map(|(step, _)| step).collect()
+}
+
 /// Applies an operator within a group.
 struct Joiner<'a> {
     operation: Operation,
     matching: &'a VectorMatching,
     steps: usize,
+    met: Rc<[usize]>,
     delayed: bool,
     incompatible: bool,
 }
@@ -151,7 +171,8 @@ impl Joiner<'_> {
         let mut results: Vec<Joined> = Vec::new();
         let mut by_labels: HashMap<Labels, usize> = HashMap::new();
         let mut pairs: HashMap<(usize, usize), usize> = HashMap::new();
-        for step in 0..self.steps {
+        let met = Rc::clone(&self.met);
+        for step in met.iter().copied() {
             let partner = self.partner(group, one, swapped, step)?;
             let mut alone = true;
             for (place, track) in many.iter().enumerate() {
@@ -187,7 +208,7 @@ impl Joiner<'_> {
 
     fn refuse_duplicates(&self, group: &Group<'_>, one: &[&Track], swapped: bool) -> Result<(), EvalError> {
         if one.len() > 1 {
-            for step in 0..self.steps {
+            for step in self.met.iter().copied() {
                 self.partner(group, one, swapped, step)?;
             }
         }

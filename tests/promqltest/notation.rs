@@ -62,17 +62,39 @@ pub(crate) fn quoted(text: &str) -> Result<(String, &str), String> {
     while let Some((place, c)) = chars.next() {
         match c {
             c if c == quote => return Ok((value, text.get(place + 1..).unwrap_or(""))),
-            '\\' if quote != '`' => match chars.next().map(|(_, escaped)| escaped) {
-                Some('n') => value.push('\n'),
-                Some('t') => value.push('\t'),
-                Some('r') => value.push('\r'),
-                Some(escaped) => value.push(escaped),
-                None => break,
-            },
+            '\\' if quote != '`' => {
+                let Some((_, escaped)) = chars.next() else { break };
+                // A code follows these letters, and the digits of an octal one start at once.
+                let (digits, base, mut code) = match escaped {
+                    'x' => (2, 16, 0),
+                    'u' => (4, 16, 0),
+                    'U' => (8, 16, 0),
+                    '0'..='7' => (2, 8, escaped.to_digit(8).unwrap_or(0)),
+                    _ => (0, 16, u32::from(unescaped(escaped))),
+                };
+                for _ in 0..digits {
+                    let digit = chars.next().and_then(|(_, c)| c.to_digit(base)).ok_or_else(|| format!("no code: {text}"))?;
+                    code = code * base + digit;
+                }
+                value.push(char::from_u32(code).ok_or_else(|| format!("no character: {text}"))?);
+            }
             c => value.push(c),
         }
     }
     Err(format!("no end of the quoted text: {text}"))
+}
+
+fn unescaped(letter: char) -> char {
+    match letter {
+        'a' => '\x07',
+        'b' => '\x08',
+        'f' => '\x0c',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\x0b',
+        other => other,
+    }
 }
 
 /// A list of values.
