@@ -129,13 +129,15 @@ fn load(word: &str, line: &str, block: &[&str]) -> Result<Load, String> {
     // Start timestamps are written in a line in front of the series, or once for all that follow.
     let (mut next, mut all) = (false, false);
     for line in block {
-        let first = line.split_whitespace().next().unwrap_or("");
-        if let Some(metric) = first.strip_suffix("@st") {
-            next = true;
-            all |= metric.is_empty();
+        if line.starts_with("@st") {
+            all = true;
             continue;
         }
         let (labels, rest) = notation::series(line)?;
+        if rest.starts_with("@st") {
+            next = true;
+            continue;
+        }
         if std::mem::take(&mut next) || all {
             started.push(labels.clone());
         }
