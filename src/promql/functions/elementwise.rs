@@ -80,13 +80,19 @@ fn of_two(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, choose: fn(f64, f64
     Ok(Evaluated::Scalar(a.into_iter().zip(b).map(|(a, b)| choose(a, b)).collect()))
 }
 
-/// NaN where either is NaN, unlike Rust's `max`.
+/// NaN where either is NaN, unlike Rust's `max`, but for the infinity that is greater than whatever the other one is, as in Go.
 fn greater(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    if a == f64::INFINITY || b == f64::INFINITY {
+        f64::INFINITY
+    } else if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.max(b)
+    }
 }
 
 fn lesser(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    -greater(-a, -b)
 }
 
 /// To the nearest multiple, ties upwards. Multiplying by the inverse is what Prometheus does, to the last bit.
@@ -113,5 +119,6 @@ mod tests {
     fn clamping_keeps_what_is_no_number() {
         assert!(greater(0.0, f64::NAN).is_nan() && lesser(f64::NAN, 1.0).is_nan());
         assert_eq!((greater(0.0, 1.0), lesser(0.0, 1.0)), (1.0, 0.0));
+        assert_eq!((greater(f64::NAN, f64::INFINITY), lesser(f64::NEG_INFINITY, f64::NAN)), (f64::INFINITY, f64::NEG_INFINITY));
     }
 }
