@@ -62,15 +62,21 @@ fn absent(arg: &Expr, present: &[bool]) -> Evaluated {
     Evaluated::Vector(Some(track).filter(Track::is_present).into_iter().collect())
 }
 
-/// The labels that whatever is absent would certainly have: those that one matcher asks for by value.
+/// The labels that whatever is absent would certainly have: those that a matcher asks for by value. As in Prometheus, a label is
+/// dropped again by any further matcher on it, though not by one that came before.
 fn labels_of_the_absent(arg: &Expr) -> Labels {
     let matchers: &[Matcher] = match &arg.unwrap_parens().kind {
         ExprKind::VectorSelector(selector) => &selector.matchers,
         ExprKind::MatrixSelector(matrix) => &matrix.selector.matchers,
         _ => &[],
     };
-    let once = |wanted: &&Matcher| matchers.iter().filter(|matcher| matcher.name() == wanted.name()).count() == 1;
-    let certain = matchers.iter().filter(|matcher| matcher.op() == MatchOp::Equal && matcher.name() != METRIC_NAME).filter(once);
+    let is_value = |matcher: &Matcher| matcher.op() == MatchOp::Equal;
+    let certain = matchers.iter().enumerate().filter_map(|(place, wanted)| {
+        let others = |one: &Matcher| one.name() == wanted.name();
+        let before = matchers.iter().take(place).any(|one| others(one) && is_value(one));
+        let after = matchers.iter().skip(place + 1).any(others);
+        (is_value(wanted) && wanted.name() != METRIC_NAME && !before && !after).then_some(wanted)
+    });
     Labels::from_pairs(certain.map(|matcher| (matcher.name(), matcher.value())))
 }
 
