@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::stage::{Agent, Answer, Prometheus, Setup, escape, get, post, promtool, until};
+use crate::stage::{Agent, Answer, Prometheus, Setup, escape, get, post_form, promtool, until};
 
 const CALLS: &str = include_str!("grafana/calls.ndjson");
 
@@ -34,7 +34,7 @@ impl Call {
         let filled = |value: &String| value.replace("$start", &start.to_string()).replace("$end", &end.to_string());
         let pairs: Vec<String> = self.params.iter().map(|(name, value)| format!("{}={}", escape(name), escape(&filled(value)))).collect();
         let answer = match self.method.as_str() {
-            "POST" => post(address, &self.path, &pairs.join("&")),
+            "POST" => post_form(address, &self.path, &pairs.join("&")),
             _ => get(address, &format!("{}?{}", self.path, pairs.join("&")), ""),
         };
         answer.unwrap_or_else(|error| panic!("{}: {error}", self.step))

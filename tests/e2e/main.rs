@@ -17,6 +17,8 @@ mod api;
 #[path = "../soak/attack.rs"]
 mod attack;
 mod clients;
+#[path = "../soak/differential/mod.rs"]
+mod differential;
 mod events;
 #[path = "../soak/exactness.rs"]
 mod exactness;

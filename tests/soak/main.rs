@@ -10,6 +10,7 @@
 )]
 
 mod attack;
+mod differential;
 mod exactness;
 mod figures;
 mod kill;

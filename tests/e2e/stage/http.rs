@@ -23,19 +23,24 @@ impl Answer {
 
 /// `GET path` with `headers` ("Name: value\r\n" each).
 pub(crate) fn get(address: SocketAddr, path: &str, headers: &str) -> Result<Answer> {
-    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n"))
+    ask(address, "GET", path, headers, &[])
+}
+
+/// `POST path` with `headers` and a body.
+pub(crate) fn post(address: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<Answer> {
+    ask(address, "POST", path, &format!("{headers}Content-Length: {}\r\n", body.len()), body)
 }
 
 /// `POST path` with a form.
-pub(crate) fn post(address: SocketAddr, path: &str, form: &str) -> Result<Answer> {
-    let headers = format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}", form.len());
-    ask(address, &format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n\r\n{form}"))
+pub(crate) fn post_form(address: SocketAddr, path: &str, form: &str) -> Result<Answer> {
+    post(address, path, "Content-Type: application/x-www-form-urlencoded\r\n", form.as_bytes())
 }
 
-fn ask(address: SocketAddr, request: &str) -> Result<Answer> {
+fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<Answer> {
     let mut connection = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
-    connection.set_read_timeout(Some(Duration::from_secs(10)))?;
-    connection.write_all(request.as_bytes())?;
+    connection.set_read_timeout(Some(Duration::from_mins(1)))?;
+    write!(connection, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n")?;
+    connection.write_all(body)?;
     let mut bytes = Vec::new();
     connection.read_to_end(&mut bytes)?;
     parse(&bytes).ok_or_else(|| std::io::Error::other(format!("not an HTTP answer: {}", String::from_utf8_lossy(&bytes))))

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::agent::escape;
-use super::{free_port, get, until};
+use super::{free_port, get, post, until};
 
 /// A child process that does not outlive its test.
 pub(crate) struct Peer(pub(crate) Child);
@@ -77,7 +77,7 @@ pub(crate) fn node(script: &str) -> Command {
     command
 }
 
-/// A real Prometheus that scrapes one address every second.
+/// A real Prometheus, ended when it is dropped.
 pub(crate) struct Prometheus {
     /// Where it answers.
     pub(crate) address: SocketAddr,
@@ -86,21 +86,30 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts it and waits until it answers.
+    /// One that scrapes an address every second.
     pub(crate) fn scraping(target: SocketAddr) -> Self {
-        let folder = tempfile::Builder::new().prefix("sidewatch-prometheus-").tempdir().unwrap();
-        let file = folder.path().join("prometheus.yml");
-        let scrape = format!(
+        Self::start(&format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
              scrape_configs:\n  - job_name: sidewatch\n    static_configs: [{{targets: [\"{target}\"]}}]\n"
-        );
-        fs::write(&file, scrape).unwrap();
+        ))
+    }
+
+    /// One that scrapes nothing and takes what is written to it.
+    pub(crate) fn receiving() -> Self {
+        Self::start("global: {scrape_interval: 1m, evaluation_interval: 1m}\n")
+    }
+
+    /// Starts it and waits until it answers.
+    fn start(configuration: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("sidewatch-prometheus-").tempdir().unwrap();
+        let file = folder.path().join("prometheus.yml");
+        fs::write(&file, configuration).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let child = Command::new(program("SIDEWATCH_PROMETHEUS", "prometheus"))
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
-            .args(["--enable-feature=exemplar-storage", "--log.level=error"])
+            .args(["--enable-feature=exemplar-storage", "--web.enable-remote-write-receiver", "--log.level=error"])
             .stdin(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("prometheus: {error} (tests/prepare.sh gets it)"));
@@ -116,6 +125,20 @@ impl Prometheus {
         let result = answer["data"]["result"].as_array()?;
         assert!(result.len() < 2, "{expression}: more than one sample: {answer}");
         result.first()?["value"][1].as_str()?.parse().ok()
+    }
+
+    /// Takes in a message of the remote-write protocol.
+    pub(crate) fn write(&self, message: &[u8]) {
+        let headers = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n";
+        let answer = post(self.address, "/api/v1/write", headers, message).unwrap();
+        assert!((200..300).contains(&answer.status), "{}: {}", answer.status, answer.body);
+    }
+
+    /// The whole answer of its API to `path` with these parameters.
+    pub(crate) fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
+        let form: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+        let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
+        post(self.address, path, headers, form.join("&").as_bytes()).unwrap().json()
     }
 
     /// Trace and value of each exemplar of a selector, of the last minute.
