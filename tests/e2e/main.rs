@@ -23,6 +23,8 @@ mod events;
 #[path = "../soak/exactness.rs"]
 mod exactness;
 mod grafana;
+#[path = "../soak/hostile.rs"]
+mod hostile;
 #[path = "../soak/kill.rs"]
 mod kill;
 mod life;
@@ -32,6 +34,8 @@ mod overload;
 mod package;
 mod prometheus;
 mod reload;
+#[path = "../remote_write/mod.rs"]
+mod remote_write;
 mod stage;
 mod state;
 mod tour;

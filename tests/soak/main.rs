@@ -13,9 +13,12 @@ mod attack;
 mod differential;
 mod exactness;
 mod figures;
+mod hostile;
 mod kill;
 mod overload;
 mod recorded_run;
+#[path = "../remote_write/mod.rs"]
+mod remote_write;
 #[allow(dead_code, unused_imports, reason = "shared with the end-to-end tests")]
 #[path = "../e2e/stage/mod.rs"]
 mod stage;

@@ -10,8 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::remote_write::Message;
+
 use super::agent::escape;
-use super::{free_port, get, post, until};
+use super::{free_port, get, post, post_form, until};
 
 /// A child process that does not outlive its test.
 pub(crate) struct Peer(pub(crate) Child);
@@ -128,17 +130,15 @@ impl Prometheus {
     }
 
     /// Takes in a message of the remote-write protocol.
-    pub(crate) fn write(&self, message: &[u8]) {
-        let headers = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n";
-        let answer = post(self.address, "/api/v1/write", headers, message).unwrap();
+    pub(crate) fn write(&self, message: &Message) {
+        let answer = post(self.address, "/api/v1/write", Message::HEADERS, &message.compressed()).unwrap();
         assert!((200..300).contains(&answer.status), "{}: {}", answer.status, answer.body);
     }
 
     /// The whole answer of its API to `path` with these parameters.
     pub(crate) fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let form: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
-        let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
-        post(self.address, path, headers, form.join("&").as_bytes()).unwrap().json()
+        post_form(self.address, path, &form.join("&")).unwrap().json()
     }
 
     /// Trace and value of each exemplar of a selector, of the last minute.

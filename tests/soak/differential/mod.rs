@@ -7,7 +7,6 @@ mod chance;
 mod compare;
 mod expressions;
 mod known;
-mod remote_write;
 mod samples;
 
 use std::collections::BTreeMap;
@@ -20,6 +19,7 @@ use sidewatch::promql::{Engine, EngineConfig, When, parse};
 use sidewatch::telemetry::Telemetry;
 
 use crate::ONE_IN;
+use crate::remote_write::Message;
 use crate::stage::Prometheus;
 use chance::Chance;
 use compare::{Outcome, difference};
@@ -34,7 +34,13 @@ fn the_engine_answers_what_a_real_prometheus_answers() {
     let prometheus = Prometheus::receiving();
     // Ten minutes a message, since it takes samples that are up to an hour older than its newest one.
     for begin in (0..LENGTH_S * 1000).step_by(600_000) {
-        prometheus.write(&remote_write::message(&written, BEGIN_MS + begin, BEGIN_MS + begin + 600_000));
+        let mut message = Message::default();
+        for series in &written {
+            let labels = series.labels.iter().map(|(name, value)| (*name, value.as_str()));
+            let times = BEGIN_MS + begin..BEGIN_MS + begin + 600_000;
+            message.add(labels, series.samples.iter().copied().filter(|(at, _)| times.contains(at)));
+        }
+        prometheus.write(&message);
     }
     let engine = engine(&written);
     let seed = std::env::var("SIDEWATCH_SEED").ok().map_or(SEED, |seed| seed.parse().unwrap());

@@ -2,20 +2,21 @@
 //! Sources: <https://prometheus.io/docs/specs/prw/remote_write_spec/>, prometheus/prometheus `prompb/types.proto`, google/snappy
 //! `format_description.txt`.
 
-use super::samples::Written;
+/// A message under construction: a `WriteRequest`.
+#[derive(Default)]
+pub(crate) struct Message(Vec<u8>);
 
-/// One message with all series' samples of a time from `after` (inside) to `until` (outside), in ms.
-pub(super) fn message(all: &[Written], after: i64, until: i64) -> Vec<u8> {
-    let mut request = Vec::new();
-    for series in all {
+impl Message {
+    /// Adds a series, labels in order of their names, and samples of it in order of time (in ms).
+    pub(crate) fn add<'a>(&mut self, labels: impl Iterator<Item = (&'a str, &'a str)>, samples: impl Iterator<Item = (i64, f64)>) {
         let mut body = Vec::new();
-        for (name, value) in &series.labels {
+        for (name, value) in labels {
             let mut label = Vec::new();
             put_bytes(&mut label, 1, name.as_bytes());
             put_bytes(&mut label, 2, value.as_bytes());
             put_bytes(&mut body, 1, &label);
         }
-        for (at, value) in series.samples.iter().filter(|(at, _)| (after..until).contains(at)) {
+        for (at, value) in samples {
             // Field 1, eight bytes; field 2, a number.
             let mut sample = vec![1 << 3 | 1];
             sample.extend_from_slice(&value.to_bits().to_le_bytes());
@@ -23,9 +24,17 @@ pub(super) fn message(all: &[Written], after: i64, until: i64) -> Vec<u8> {
             put_number(&mut sample, at.cast_unsigned());
             put_bytes(&mut body, 2, &sample);
         }
-        put_bytes(&mut request, 1, &body);
+        put_bytes(&mut self.0, 1, &body);
     }
-    snappy(&request)
+
+    /// The body of the request.
+    pub(crate) fn compressed(&self) -> Vec<u8> {
+        snappy(&self.0)
+    }
+
+    /// The headers that belong to it.
+    pub(crate) const HEADERS: &'static str =
+        "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n";
 }
 
 fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
