@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 use rustix::time::{ClockId, clock_gettime};
 use sidewatch::collect::{ALL, Config as CollectConfig, HostFs, Parts, Prober};
-use sidewatch::history::{Append, Config, History, Query};
-use sidewatch::model::{Labels, PromDuration, Timestamp};
+use sidewatch::history::{Append, Archive, Config, History, Query};
+use sidewatch::model::{Labels, PromDuration, Timestamp, Value};
 use sidewatch::recorder::{Flattener, Identity};
+use sidewatch::runtime::Board;
 use sidewatch::telemetry::Telemetry;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -63,7 +64,7 @@ enum Command {
     },
 }
 
-#[derive(Clone, Copy, clap::Args)]
+#[derive(Clone, clap::Args)]
 struct Time {
     #[arg(long, default_value_t = 4320)]
     ticks: usize,
@@ -76,6 +77,9 @@ struct Time {
     /// Days of the last sample of each minute.
     #[arg(long, default_value_t = 7)]
     days: u64,
+    /// Keep it in this folder, once a minute of history's time, read it back from there and say how long that takes.
+    #[arg(long)]
+    save: Option<PathBuf>,
     /// The budget.
     #[arg(long, default_value_t = 1 << 32)]
     bytes_max: usize,
@@ -88,7 +92,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Command::Record { file, every, ticks } => record(&file, Duration::from_secs_f64(every), ticks),
         Command::Feed { file, time } => {
             let ticks = read(&file)?;
-            feed("recorded", time, |tick, samples| {
+            feed("recorded", &time, |tick, samples| {
                 if let Some(recorded) = ticks.get(tick % ticks.len().max(1)) {
                     samples.clone_from(recorded);
                 }
@@ -96,7 +100,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         Command::Synthetic { series, noise, time } => {
             let mut made = synthetic(series);
-            feed("synthetic", time, |tick, samples| {
+            feed("synthetic", &time, |tick, samples| {
                 samples.clear();
                 let seconds = (tick as i64 * time.step) as f64;
                 samples.extend(made.iter_mut().map(|series| (series.labels.clone(), series.value(seconds, noise))));
@@ -229,7 +233,7 @@ fn cpu() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-fn feed(what: &str, time: Time, mut make: impl FnMut(usize, &mut Samples)) -> Result<(), Box<dyn Error>> {
+fn feed(what: &str, time: &Time, mut make: impl FnMut(usize, &mut Samples)) -> Result<(), Box<dyn Error>> {
     let config = Config {
         bytes_max: time.bytes_max,
         series_max: 1_000_000,
@@ -241,7 +245,13 @@ fn feed(what: &str, time: Time, mut make: impl FnMut(usize, &mut Samples)) -> Re
     let mut samples = Samples::new();
     make(0, &mut samples);
     let region = Region::new(ALLOCATOR);
-    let history = History::new(&config, &Telemetry::new());
+    let (telemetry, board) = (Telemetry::new(), Board::new());
+    let history = History::new(&config, &telemetry);
+    let open = |history: &History, telemetry: &Telemetry, tick| {
+        time.save.as_ref().and_then(|folder| Archive::open(history, Ok(folder.clone()), &config, telemetry, &board, at(tick)))
+    };
+    let archive = open(&history, &telemetry, 0);
+    let mut saving = 0.0;
     let (mut appending, mut stored, mut refused, mut slowest) = (0.0, 0, 0, 0.0_f64);
     let mut taken: isize = 0;
     for tick in 0..time.ticks {
@@ -255,6 +265,11 @@ fn feed(what: &str, time: Time, mut make: impl FnMut(usize, &mut Samples)) -> Re
         refused += appended.refused();
         let net = |stats: stats_alloc::Stats| stats.bytes_allocated as isize - stats.bytes_deallocated as isize;
         taken += net(after) - net(before);
+        if let Some(archive) = archive.as_ref().filter(|_| tick as i64 * time.step % 60 == 0) {
+            let began = cpu();
+            archive.save(at(tick));
+            saving += cpu() - began;
+        }
     }
     let began = cpu();
     let mut read = 0;
@@ -278,5 +293,25 @@ fn feed(what: &str, time: Time, mut make: impl FnMut(usize, &mut Samples)) -> Re
         slowest * 1e3,
         per(reading * 1e9, kept),
     );
+    if archive.is_some() {
+        let again = Telemetry::new();
+        let restored = History::new(&config, &again);
+        let _archive = open(&restored, &again, time.ticks);
+        let days = (time.ticks as i64 * time.step) as f64 / 86_400.0;
+        for metric in ["sidewatch_history_written_bytes_total", "sidewatch_history_disk_bytes"] {
+            println!("{metric} {:?}", numbers(&telemetry, metric));
+        }
+        for metric in ["sidewatch_history_restored_samples", "sidewatch_history_restore_seconds"] {
+            println!("{metric} {:?}", numbers(&again, metric));
+        }
+        let written: f64 = numbers(&telemetry, "sidewatch_history_written_bytes_total").iter().sum();
+        println!("{:.0} bytes a day written, {:.1} s of CPU a day", written / days, saving / days);
+    }
     Ok(())
+}
+
+fn numbers(telemetry: &Telemetry, name: &str) -> Vec<f64> {
+    let families = telemetry.families();
+    let series = families.iter().filter(|family| &*family.name == name).flat_map(|family| &family.series);
+    series.filter_map(|series| if let Value::Number(number) = series.value { Some(number) } else { None }).collect()
 }

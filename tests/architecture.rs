@@ -30,6 +30,8 @@ const IMPURE: &[&str] = &[
     "collect/hostfs.rs",
     "collect/prober.rs",
     "config/source.rs",
+    "history/archive/folder.rs",
+    "history/archive/keeper.rs",
     "http/listen.rs",
     "http/patient.rs",
     "http/serve.rs",

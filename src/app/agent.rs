@@ -19,7 +19,7 @@ use crate::clock;
 use crate::collect::{self, Sampler};
 use crate::config::{Config, Loaded, Source};
 use crate::health::{self, Judge, Report};
-use crate::history::{self, History};
+use crate::history::{self, Archive, History};
 use crate::http;
 use crate::ingest::{self, Ingest, Passed, Sockets};
 use crate::model::Labels;
@@ -91,13 +91,16 @@ impl Agent {
         let registry = Registry::new(&config.registry, &telemetry);
         // Before anyone counts: what was counted before comes first.
         let folder = state_folder.as_ref().map(|folder| folder.path.clone()).map_err(Clone::clone);
-        let journal = open_journal(config, &registry, folder, &telemetry, &board).await?;
+        let journal = open_journal(config, &registry, folder.clone(), &telemetry, &board).await?;
         if let Some(journal) = journal {
             supervisor.spawn("journal", Policy::RESTART, move |context| Arc::clone(&journal).run(context));
         }
         let (kept, posts) = (Arc::clone(&registry), board.clone());
         supervisor.spawn("registry", Policy::RESTART, move |context| registry::run(Arc::clone(&kept), posts.clone(), context));
         let history = History::new(&config.history, &telemetry);
+        if let Some(archive) = open_archive(config, &history, folder, &telemetry, &board).await? {
+            supervisor.spawn("history", Policy::RESTART, move |context| Arc::clone(&archive).run(context));
+        }
         let engine = Arc::new(Engine::new(Arc::new(history.clone()), config.promql.clone()));
         let (collect_config, collect_configs) = watch::channel(config.collect.clone());
         let sampler = Sampler::new(Arc::clone(&registry), &telemetry, board.clone());
@@ -248,7 +251,7 @@ impl Agent {
 
 /// Takes the state folder, where anything is to be kept in it.
 fn take_state(config: &Config, source: &Source) -> anyhow::Result<Result<StateFolder, String>> {
-    if !config.registry.journal.enabled {
+    if !config.registry.journal.enabled && !config.history.persist {
         return Ok(Err("nothing is kept".to_owned()));
     }
     state::take(config.state.as_ref().unwrap_or(&source.places.state))
@@ -266,6 +269,19 @@ async fn open_journal(
         (Arc::clone(registry), Arc::clone(telemetry), board.clone(), config.registry.journal.clone());
     let opened = blocking(move || Journal::open(&registry, folder, &config, &telemetry, &board, clock::now()));
     opened.await.context("cannot restore what events have counted")
+}
+
+/// Reads history back, which may take a while.
+async fn open_archive(
+    config: &Config,
+    history: &History,
+    folder: Result<PathBuf, String>,
+    telemetry: &Arc<Telemetry>,
+    board: &Board,
+) -> anyhow::Result<Option<Arc<Archive>>> {
+    let (history, telemetry, board, config) = (history.clone(), Arc::clone(telemetry), board.clone(), config.history.clone());
+    let opened = blocking(move || Archive::open(&history, folder, &config, &telemetry, &board, clock::now()));
+    opened.await.context("cannot read history back")
 }
 
 /// Takes the passed sockets and binds the others.

@@ -99,11 +99,17 @@ impl Blocks {
 
     /// Appends a chain's bytes to `out`.
     pub(super) fn copy(&self, chain: Chain, out: &mut Vec<u8>) {
+        self.copy_from(chain, 0, out);
+    }
+
+    /// Appends a chain's bytes but the first ones to `out`.
+    pub(super) fn copy_from(&self, chain: Chain, mut skip: usize, out: &mut Vec<u8>) {
         let (mut place, mut left) = (chain.first, chain.len());
         while left > 0 {
             let Some(block) = self.get(place) else { return };
             let here = left.min(DATA);
-            out.extend(block.data.iter().take(here));
+            out.extend(block.data.get(skip.min(here)..here).unwrap_or_default());
+            skip = skip.saturating_sub(here);
             left -= here;
             place = block.next;
         }
@@ -146,6 +152,11 @@ mod tests {
             blocks.write(&mut b, &[piece, piece].concat());
         }
         assert_eq!(read(&blocks, a), bytes);
+        for skip in [0, 1, 59, 60, 61, 130, 255, 256, 300] {
+            let mut out = Vec::new();
+            blocks.copy_from(a, skip, &mut out);
+            assert_eq!(out, bytes.get(skip..).unwrap_or_default());
+        }
         assert_eq!(read(&blocks, b).len(), 512);
         assert_eq!((a.cost(), b.cost(), blocks.in_use), (5 * BLOCK_BYTES, 9 * BLOCK_BYTES, 14));
 

@@ -25,6 +25,46 @@ impl Sealed {
     }
 }
 
+/// What a column holds of a series; in order of time, since samples of minutes are older than the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Grade {
+    /// The last sample of each minute.
+    Minutes,
+    /// Every sample.
+    Full,
+}
+
+impl Grade {
+    pub(super) const ALL: [Self; 2] = [Self::Minutes, Self::Full];
+
+    /// Its place among all.
+    pub(super) const fn index(self) -> usize {
+        match self {
+            Self::Minutes => 0,
+            Self::Full => 1,
+        }
+    }
+
+    /// The byte that stands for it in files.
+    pub(super) const fn code(self) -> u8 {
+        match self {
+            Self::Minutes => 0,
+            Self::Full => 1,
+        }
+    }
+
+    pub(super) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|grade| grade.code() == code)
+    }
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Minutes => "minutes",
+            Self::Full => "full",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Column {
     chunks: VecDeque<Sealed>,
@@ -48,6 +88,29 @@ impl Column {
     /// The chunks that may have samples in `(after, until]`.
     pub(super) fn chunks(&self, after: i64, until: i64) -> impl Iterator<Item = &Sealed> {
         self.chunks.iter().skip_while(move |chunk| chunk.last <= after).take_while(move |chunk| chunk.first <= until)
+    }
+
+    pub(super) fn newest_chunk(&self) -> Option<&Sealed> {
+        self.chunks.back()
+    }
+
+    /// The chunks that end after this time, oldest first. Mostly there is none, or one.
+    pub(super) fn chunks_since(&self, time: i64) -> impl Iterator<Item = &Sealed> {
+        let count = self.chunks.iter().rev().take_while(|chunk| chunk.last > time).count();
+        self.chunks.iter().skip(self.chunks.len() - count)
+    }
+
+    /// Takes chunks and a head's samples into an empty column, and says how many samples and bytes that are.
+    pub(super) fn restore(&mut self, blocks: &mut Blocks, chunks: Vec<Sealed>, head: Vec<Raw>) -> (u64, usize) {
+        let (mut samples, mut bytes) = (head.len() as u64, 0);
+        for chunk in chunks {
+            samples += chunk::count(&chunk.bytes);
+            bytes += self.push_chunk(chunk);
+        }
+        for raw in head {
+            bytes += self.push(blocks, raw);
+        }
+        (samples, bytes)
     }
 
     /// The head, where it may have samples in `(after, until]`.

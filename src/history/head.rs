@@ -189,6 +189,18 @@ pub(super) struct Opening {
 }
 
 impl Opening {
+    pub(super) const fn new(first: Raw, repeats: u16) -> Self {
+        Self { first, repeats }
+    }
+
+    pub(super) const fn first(self) -> Raw {
+        self.first
+    }
+
+    pub(super) const fn repeats(self) -> u16 {
+        self.repeats
+    }
+
     /// Hands on the samples that are written in `bytes`, until `visit` does not want more.
     pub(super) fn read(self, bytes: &[u8], mut visit: impl FnMut(Raw) -> bool) {
         let (mut sample, mut step, mut places) = (self.first, 0_i64, 0);

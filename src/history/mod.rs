@@ -6,6 +6,7 @@
 
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
+mod archive;
 mod blocks;
 mod budget;
 mod bytes;
@@ -29,6 +30,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+pub use archive::Archive;
 pub use contract::{Append, Appended, Query, QueryError, Window};
 
 use crate::model::{Labels, Matcher, PromDuration, Timestamp};
@@ -51,6 +53,8 @@ pub struct Config {
     pub resolution: PromDuration,
     /// The most memory that history takes, in bytes (67108864 is 64 MiB). The oldest samples go first when it is used up.
     pub bytes_max: usize,
+    /// Whether history survives a restart: it is kept in the state folder then, written once a minute.
+    pub persist: bool,
     /// The most series that history holds at a time. Samples of new series beyond it are refused and counted.
     pub series_max: usize,
 }
@@ -62,6 +66,7 @@ impl Default for Config {
             thinned_retention: PromDuration::from_secs(7 * 24 * 3600),
             resolution: PromDuration::from_secs(5),
             bytes_max: 64 << 20,
+            persist: true,
             series_max: 50_000,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::blocks::Blocks;
 use super::chunk::Decoder;
-use super::column::{Column, Sealed};
+use super::column::{Column, Grade, Sealed};
 use super::head::{Raw, SAMPLES_MAX};
 use super::index::SeriesId;
 use crate::model::{Labels, Timestamp};
@@ -67,7 +67,26 @@ impl Series {
         self.minutes.as_deref().into_iter().chain(std::iter::once(&self.full))
     }
 
-    fn newest(&self) -> Option<i64> {
+    pub(super) fn column(&self, grade: Grade) -> Option<&Column> {
+        match grade {
+            Grade::Minutes => self.minutes.as_deref(),
+            Grade::Full => Some(&self.full),
+        }
+    }
+
+    /// Takes what was read back of a column, which is empty, and says how many samples and bytes that are.
+    pub(super) fn restore(&mut self, blocks: &mut Blocks, grade: Grade, chunks: Vec<Sealed>, head: Vec<Raw>) -> (u64, usize) {
+        match grade {
+            Grade::Full => self.full.restore(blocks, chunks, head),
+            Grade::Minutes if chunks.is_empty() && head.is_empty() => (0, 0),
+            Grade::Minutes => {
+                let (samples, bytes) = self.minutes.get_or_insert_default().restore(blocks, chunks, head);
+                (samples, bytes + MINUTES_BYTES)
+            }
+        }
+    }
+
+    pub(super) fn newest(&self) -> Option<i64> {
         self.full.newest().or_else(|| self.minutes.as_ref()?.newest())
     }
 

@@ -3,10 +3,11 @@
 use hashbrown::HashMap;
 
 use super::Config;
+use super::archive::Ordered;
 use super::blocks::Blocks;
 use super::budget::Budget;
 use super::chunk::Decoder;
-use super::column::Sealed;
+use super::column::{Grade, Sealed};
 use super::contract::Appended;
 use super::index::{Index, SeriesId};
 use super::series::{Refusal, Series, Thinned};
@@ -37,6 +38,8 @@ pub(super) struct Store {
     thinned_millis: i64,
     newest: Timestamp,
     swept: Timestamp,
+    /// Up to where everything had to go for the budget's sake.
+    cut: Timestamp,
 }
 
 impl Store {
@@ -54,6 +57,7 @@ impl Store {
             thinned_millis: config.thinned_retention.as_millis(),
             newest: Timestamp::MIN,
             swept: Timestamp::MIN,
+            cut: Timestamp::MIN,
         }
     }
 
@@ -167,6 +171,43 @@ impl Store {
         Some(id)
     }
 
+    /// All series, with their places.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (SeriesId, &Series)> {
+        self.series.iter().enumerate().filter_map(|(place, series)| Some((SeriesId::try_from(place).ok()?, series.as_ref()?)))
+    }
+
+    /// How many places there are.
+    pub(super) const fn places(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Takes a series that was read back, which is not there yet, and says how many samples it has. Beyond the limit there are none.
+    pub(super) fn restore(&mut self, labels: &Labels, minutes: Ordered, full: Ordered) -> u64 {
+        let grades = [(Grade::Minutes, minutes), (Grade::Full, full)];
+        if self.ids.contains_key(labels) || grades.iter().all(|(_, ordered)| ordered.chunks.is_empty() && ordered.head.is_empty()) {
+            return 0;
+        }
+        let Some(id) = self.find_or_insert_unguessed(labels) else { return 0 };
+        let Some(Some(series)) = self.series.get_mut(id as usize) else { return 0 };
+        let mut taken = 0;
+        for (grade, ordered) in grades {
+            let (samples, bytes) = series.restore(&mut self.blocks, grade, ordered.chunks, ordered.head);
+            taken += samples;
+            self.budget.add(bytes);
+        }
+        if let Some(newest) = series.newest() {
+            self.newest = self.newest.max(Timestamp::from_millis(newest));
+        }
+        self.samples += taken;
+        taken
+    }
+
+    /// Up to which times nothing is kept any more: of minutes, and of all samples.
+    pub(super) fn forgotten(&self) -> [i64; 2] {
+        let back = |millis: i64| self.swept.plus_millis(-millis).max(self.cut).as_millis();
+        [back(self.retention_millis.max(self.thinned_millis)), back(self.retention_millis)]
+    }
+
     /// Whether it is time to look for samples that are too old; once only for each time.
     pub(super) fn is_sweep_due(&mut self) -> bool {
         let due = self.newest.as_millis().saturating_sub(self.swept.as_millis()) >= SWEEP_MILLIS;
@@ -209,7 +250,10 @@ impl Store {
     /// Lets go what is too much, oldest first, and says how many samples went.
     pub(super) fn make_room(&mut self) -> u64 {
         let cut = self.budget.cut(self.series.iter().flatten().flat_map(Series::costs));
-        cut.map_or(0, |cut| self.drop_until(cut))
+        cut.map_or(0, |cut| {
+            self.cut = self.cut.max(cut);
+            self.drop_until(cut)
+        })
     }
 
     /// Drops every chunk that ends at or before `until`, and the series that have none left.

@@ -1,0 +1,131 @@
+//! From the records of all files back to series.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::chunk::Decoder;
+use super::super::column::{Grade, Sealed};
+use super::super::head::{Opening, Raw};
+use super::super::store::Store;
+use super::record::{HeadPart, Record};
+use crate::model::{Labels, Timestamp};
+
+/// What has been read, by series.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    series: Vec<(Labels, [Pieces; 2])>,
+    places: HashMap<Labels, usize>,
+}
+
+/// What has been read of one column.
+#[derive(Debug, Default)]
+struct Pieces {
+    chunks: Vec<Sealed>,
+    head: Option<HeadPart>,
+}
+
+/// One file's records; series have their numbers for this file only.
+#[derive(Debug)]
+pub(super) struct Reading<'f> {
+    found: &'f mut Found,
+    numbers: HashMap<u64, usize>,
+    /// The latest end of a chunk in it.
+    pub(super) last: i64,
+}
+
+impl Found {
+    pub(super) fn file(&mut self) -> Reading<'_> {
+        Reading { found: self, numbers: HashMap::new(), last: i64::MIN }
+    }
+
+    /// Puts everything into an empty store, and says how many samples that were. What is newer than `until` was written by a clock that
+    /// was wrong, and would keep the store from taking anything for as long.
+    pub(super) fn restore(self, store: &mut Store, until: Timestamp) -> u64 {
+        let (mut samples, mut decoder, until) = (0, Decoder::default(), until.as_millis());
+        for (labels, [minutes, full]) in self.series {
+            // What has been thinned is not to come back, and it is older than all that has not.
+            let minutes = minutes.ordered(i64::MIN, until, &mut decoder);
+            let full = full.ordered(minutes.newest(), until, &mut decoder);
+            samples += store.restore(&labels, minutes, full);
+        }
+        samples
+    }
+}
+
+/// A column's chunks and the samples of its head, each later than the one before.
+#[derive(Debug, Default)]
+pub(in super::super) struct Ordered {
+    pub(in super::super) chunks: Vec<Sealed>,
+    pub(in super::super) head: Vec<Raw>,
+}
+
+impl Ordered {
+    fn newest(&self) -> i64 {
+        let head = self.head.last().map(|raw| raw.millis);
+        head.or_else(|| self.chunks.last().map(|chunk| chunk.last)).unwrap_or(i64::MIN)
+    }
+}
+
+impl Pieces {
+    fn ordered(mut self, after: i64, until: i64, decoder: &mut Decoder) -> Ordered {
+        let mut ordered = Ordered::default();
+        let mut end = after;
+        self.chunks.sort_unstable_by_key(|chunk| (chunk.first, std::cmp::Reverse(chunk.last)));
+        for chunk in self.chunks {
+            let times = decoder.times(&chunk.bytes);
+            let ends = times.and_then(|times| Some((*times.first()?, *times.last()?)));
+            if chunk.first > end && chunk.last <= until && ends == Some((chunk.first, chunk.last)) && chunk.first <= chunk.last {
+                end = chunk.last;
+                ordered.chunks.push(chunk);
+            }
+        }
+        if let Some(head) = self.head.filter(|head| head.first.millis > after) {
+            // Of a head that has been sealed since there is nothing left, unless the file with the chunk is lost.
+            Opening::new(head.first, head.repeats).read(&head.bytes, |raw| {
+                if raw.millis > end && raw.millis <= until {
+                    end = raw.millis;
+                    ordered.head.push(raw);
+                }
+                true
+            });
+        }
+        ordered
+    }
+}
+
+impl Reading<'_> {
+    pub(super) fn take(&mut self, record: Record) {
+        match record {
+            Record::Series(number, labels) => {
+                let next = self.found.series.len();
+                let place = *self.found.places.entry(labels.clone()).or_insert(next);
+                if place == next {
+                    self.found.series.push((labels, <[Pieces; 2]>::default()));
+                }
+                self.numbers.insert(number, place);
+            }
+            Record::Chunk(number, grade, first, last, bytes) => {
+                self.last = self.last.max(last);
+                if let Some(pieces) = self.pieces(number, grade) {
+                    pieces.chunks.push(Sealed { first, last, bytes: Arc::from(bytes) });
+                }
+            }
+            Record::Head(number, grade, part) => {
+                let Some(pieces) = self.pieces(number, grade) else { return };
+                match &mut pieces.head {
+                    Some(head) if part.from > 0 && head.first == part.first && head.bytes.len() == part.from => {
+                        head.bytes.extend(part.bytes);
+                        head.repeats = part.repeats;
+                    }
+                    head if part.from == 0 => *head = Some(part),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn pieces(&mut self, number: u64, grade: Grade) -> Option<&mut Pieces> {
+        let place = *self.numbers.get(&number)?;
+        self.found.series.get_mut(place)?.1.get_mut(grade.index())
+    }
+}

@@ -1,0 +1,267 @@
+//! History across restarts: what comes back, and what becomes of files that are not as they were written.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::super::{Append, Config, History, Query, Window};
+use super::*;
+use crate::model::{Condition, Labels, PromDuration, Timestamp, stale_marker};
+use crate::runtime::Board;
+use crate::telemetry::Telemetry;
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+/// Full for half an hour, thinned for ten.
+fn config() -> Config {
+    Config {
+        bytes_max: 4 << 20,
+        retention: PromDuration::from_secs(1800),
+        thinned_retention: PromDuration::from_secs(36_000),
+        ..Config::default()
+    }
+}
+
+struct Agent {
+    history: History,
+    archive: std::sync::Arc<Archive>,
+    telemetry: std::sync::Arc<Telemetry>,
+    board: Board,
+}
+
+/// A start with what the folder holds.
+fn start(folder: &Path, config: &Config, now: i64) -> Agent {
+    let (telemetry, board) = (Telemetry::new(), Board::new());
+    let history = History::new(config, &telemetry);
+    let archive = Archive::open(&history, Ok(folder.to_owned()), config, &telemetry, &board, at(now)).expect("a folder");
+    Agent { history, archive, telemetry, board }
+}
+
+impl Agent {
+    fn everything(&self) -> Vec<(Labels, Vec<(i64, u64)>)> {
+        let windows = self.history.select(&[], Timestamp::MIN, Timestamp::MAX).expect("readable");
+        let bits = |window: Window| window.samples.iter().map(|sample| (sample.at.as_millis(), sample.value.to_bits())).collect();
+        windows.into_iter().map(|window| (window.labels.clone(), bits(window))).collect()
+    }
+
+    fn metric(&self, name: &str) -> f64 {
+        let families = self.telemetry.families();
+        let family = families.iter().find(|family| &*family.name == name).expect("registered");
+        let number = |value: &crate::model::Value| if let crate::model::Value::Number(number) = value { *number } else { f64::NAN };
+        family.series.iter().map(|series| number(&series.value)).sum()
+    }
+
+    fn condition(&self) -> (Condition, String) {
+        let parts = self.board.parts();
+        let part = parts.iter().find(|part| part.name == "history.files").expect("reported");
+        (part.condition, part.detail.clone())
+    }
+}
+
+/// Ten series, of which some stand still, move evenly, without a pattern, begin late, pause and end.
+fn samples(tick: i64) -> Vec<(Labels, f64)> {
+    let mut samples = Vec::new();
+    for series in 0..10_i64 {
+        let value = match series {
+            0 => 0.5,
+            1 | 2 => (tick * series) as f64,
+            3 => (tick as f64).sqrt(),
+            4 if tick < 300 => continue,
+            5 if tick / 100 % 2 == 1 => continue,
+            6 if tick == 500 => stale_marker(),
+            6 if tick > 500 => continue,
+            _ => (tick.wrapping_mul(2_654_435_761) >> 7 & 0xff) as f64 / 100.0,
+        };
+        samples.push((Labels::from_pairs([("__name__", "m"), ("l", series.to_string().as_str())]), value));
+    }
+    samples
+}
+
+/// Appends and saves once a minute.
+fn run(agent: &Agent, ticks: std::ops::Range<i64>) {
+    for tick in ticks {
+        agent.history.append(at(tick * 5000), &samples(tick));
+        if tick % 12 == 0 {
+            agent.archive.save(at(tick * 5000));
+        }
+    }
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder.join("history"))
+        .expect("made")
+        .map(|entry| entry.expect("readable").file_name().into_string().expect("ASCII"))
+        .collect();
+    names.sort();
+    names
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+    /// However often it is killed after a save, everything comes back, and what comes later goes behind it.
+    #[test]
+    fn what_was_saved_comes_back(kills in prop::collection::vec(1..900i64, 1..4)) {
+        let folder = tempfile::tempdir().expect("made");
+        let (mut tick, mut before) = (0, Vec::new());
+        for more in kills {
+            let agent = start(folder.path(), &config(), tick * 5000);
+            prop_assert!(agent.everything() == before, "what was there at tick {}", tick);
+            prop_assert_eq!(agent.metric("sidewatch_history_samples"), agent.metric("sidewatch_history_restored_samples"));
+            run(&agent, tick..tick + more);
+            tick += more;
+            agent.archive.save(at(tick * 5000));
+            prop_assert_eq!(agent.condition(), (Condition::Ok, String::new()));
+            prop_assert_eq!(agent.metric("sidewatch_history_write_errors_total"), 0.0);
+            before = agent.everything();
+        }
+        let has = |labels: &Labels, tick: i64| samples(tick).iter().any(|(known, _)| known == labels);
+        let recent = (tick - 1) * 5000 - 1_800_000;
+        for (labels, samples) in &before {
+            let times: Vec<i64> = samples.iter().map(|(millis, _)| *millis).filter(|millis| *millis > recent).collect();
+            let full = (0..tick).filter(|tick| tick * 5000 > recent && has(labels, *tick)).map(|tick| tick * 5000);
+            prop_assert!(full.eq(times), "{}: full within the retention", labels);
+        }
+    }
+}
+
+#[test]
+fn a_minute_that_was_not_saved_is_all_that_a_kill_takes() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..1000);
+    let saved = 996 * 5000;
+    let expected: Vec<_> = agent
+        .everything()
+        .into_iter()
+        .map(|(labels, samples)| (labels, samples.into_iter().filter(|(millis, _)| *millis <= saved).collect::<Vec<_>>()))
+        .collect();
+    // Heads were sealed since, and are on disk as heads only.
+    assert_eq!(start(folder.path(), &config(), 5_000_000).everything(), expected);
+}
+
+#[test]
+fn segments_go_with_what_is_in_them() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..9000);
+    let names = files(folder.path());
+    let count = |grade: &str| names.iter().filter(|name| name.starts_with(grade)).count();
+    assert!((2..=14).contains(&count("full-")), "{names:?}");
+    assert!((1..=8).contains(&count("minutes-")), "{names:?}");
+    assert!(!names.contains(&"full-00000000".to_owned()), "{names:?}");
+    let on_disk: u64 = names.iter().map(|name| fs::metadata(folder.path().join("history").join(name)).expect("there").len()).sum();
+    assert!((agent.metric("sidewatch_history_disk_bytes") - on_disk as f64).abs() <= 8.0, "{on_disk}");
+    assert!(on_disk < 4 * agent.history.bytes() as u64, "{on_disk} on disk, {} in memory", agent.history.bytes());
+}
+
+/// The same files in another folder.
+fn copy(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("made");
+    fs::create_dir(copy.path().join("history")).expect("made");
+    for name in files(folder) {
+        fs::copy(folder.join("history").join(&name), copy.path().join("history").join(&name)).expect("copied");
+    }
+    copy
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_the_rest_comes_back() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..2401);
+    let written = |labels: &Labels, (millis, bits): (i64, u64)| {
+        samples(millis / 5000).iter().any(|(known, value)| known == labels && value.to_bits() == bits)
+    };
+    let names = files(folder.path());
+    assert!(names.len() >= 3, "{names:?}");
+    for name in &names {
+        let bytes = fs::read(folder.path().join("history").join(name)).expect("there");
+        for place in [0, 9, bytes.len() / 2, bytes.len() - 1] {
+            let folder = copy(folder.path());
+            let path = folder.path().join("history").join(name);
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 0x10;
+            fs::write(&path, &damaged).expect("written");
+            let agent = start(folder.path(), &config(), 2400 * 5000);
+            for (labels, samples) in agent.everything() {
+                assert!(samples.iter().all(|sample| written(&labels, *sample)), "{name}, byte {place}: no sample is made up");
+                assert!(samples.array_windows().all(|[earlier, later]| earlier.0 < later.0), "{name}, byte {place}: in order");
+            }
+            let set_aside = path.with_extension("damaged");
+            assert_eq!(agent.metric("sidewatch_history_damages_total"), if set_aside.exists() { 1.0 } else { 0.0 });
+            assert!(set_aside.exists() || place == 9, "{name}, byte {place}: only a length that is wrong looks like an end");
+            assert!(agent.everything().len() >= 8 || name.starts_with("heads"), "{name}, byte {place}: the rest is there");
+            // What was in it is written again as far as it could be read.
+            agent.archive.save(at(2400 * 5000));
+            let again = start(folder.path(), &config(), 2400 * 5000);
+            assert_eq!(again.everything(), agent.everything(), "{name}, byte {place}");
+            assert_eq!(again.metric("sidewatch_history_damages_total"), 0.0);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_ends_early_is_read_up_to_there_and_never_fatal() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..1000);
+    let samples = |agent: &Agent| agent.everything().iter().map(|(_, samples)| samples.len()).sum::<usize>();
+    let all = samples(&agent);
+    for name in files(folder.path()) {
+        let path = folder.path().join("history").join(&name);
+        let bytes = fs::read(&path).expect("there");
+        for len in [0, 3, 8, 11, 16, bytes.len() / 3, bytes.len() - 1] {
+            fs::write(&path, &bytes[..len]).expect("written");
+            let agent = start(folder.path(), &config(), 5_000_000);
+            assert!(samples(&agent) <= all, "{name}, {len}");
+            assert_eq!(agent.metric("sidewatch_history_damages_total"), 0.0);
+            assert_eq!(agent.condition().0, Condition::Ok);
+        }
+        fs::write(&path, &bytes).expect("written");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_reported_and_made_up_for() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..700);
+    let (here, gone) = (folder.path().join("history"), folder.path().join("gone"));
+    fs::rename(&here, &gone).expect("renamed");
+    fs::write(&here, "no folder").expect("written");
+    run(&agent, 700..1400);
+    assert_eq!(agent.condition().0, Condition::Degraded);
+    assert!(agent.metric("sidewatch_history_write_errors_total") > 0.0);
+    fs::remove_file(&here).expect("removed");
+    fs::rename(&gone, &here).expect("renamed");
+    run(&agent, 1400..1410);
+    agent.archive.save(at(1410 * 5000));
+    assert_eq!(agent.condition(), (Condition::Ok, String::new()));
+    assert_eq!(start(folder.path(), &config(), 1410 * 5000).everything(), agent.everything());
+}
+
+#[test]
+fn what_a_wrong_clock_wrote_is_left_out() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..600);
+    agent.history.append(at(100_000_000), &samples(600));
+    agent.archive.save(at(100_000_000));
+    let agent = start(folder.path(), &config(), 600 * 5000);
+    assert!(agent.everything().iter().all(|(_, samples)| samples.iter().all(|(millis, _)| *millis < 600 * 5000 + 60_000)));
+    assert_eq!(agent.history.append(at(601 * 5000), &samples(601)).refused(), 0);
+}
+
+#[test]
+fn without_a_folder_or_a_wish_nothing_is_kept() {
+    let (telemetry, board) = (Telemetry::new(), Board::new());
+    let history = History::new(&config(), &telemetry);
+    assert!(Archive::open(&history, Err("it is taken".to_owned()), &config(), &telemetry, &board, at(0)).is_none());
+    let folder = tempfile::tempdir().expect("made");
+    let unwanted = Config { persist: false, ..config() };
+    assert!(Archive::open(&history, Ok(folder.path().to_owned()), &unwanted, &telemetry, &board, at(0)).is_none());
+    assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 0);
+}
