@@ -36,6 +36,7 @@ pub(super) struct Pieces {
     had: Duration,
     ended: bool,
     answered: Option<Answered>,
+    kept: Option<Box<dyn Send>>,
 }
 
 impl Pieces {
@@ -48,6 +49,7 @@ impl Pieces {
             had: Duration::ZERO,
             ended: false,
             answered: None,
+            kept: None,
         }
     }
 
@@ -59,6 +61,11 @@ impl Pieces {
     /// Counts the answer at its end.
     pub(super) fn count(&mut self, answered: Answered) {
         self.answered = Some(answered);
+    }
+
+    /// Keeps something until all has been made, or until nobody wants the rest.
+    pub(super) fn keep(&mut self, kept: impl Send + 'static) {
+        self.kept = Some(Box::new(kept));
     }
 
     /// The next bytes to send; `None` at the end.
@@ -99,7 +106,7 @@ impl Body for Pieces {
             answered.taken += taken;
         }
         if next.is_none() {
-            self.answered = None;
+            (self.answered, self.kept) = (None, None);
         }
         Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
     }

@@ -45,6 +45,13 @@ impl Reply {
         Self::new(status, TEXT, format!("{line}\n"))
     }
 
+    /// Keeps something until the answer has been made, which may be while it is sent.
+    pub(super) fn keep(&mut self, kept: impl Send + 'static) {
+        if let Some(pieces) = &mut self.pieces {
+            pieces.keep(kept);
+        }
+    }
+
     /// Compresses the body where the client takes it and it is worth it.
     pub(super) fn compress(mut self, accept_encoding: Option<&str>) -> Self {
         self.compressed = match &mut self.pieces {

@@ -176,7 +176,8 @@ impl Server {
         }
     }
 
-    /// Makes the answer where the route wants it made. A turn ends when the work does, not when nobody waits any more.
+    /// Makes the answer where the route wants it made. A turn ends when the work does, not when nobody waits any more; that of a query
+    /// when all of its answer is written, so that no more results are in memory than queries may run.
     pub(super) async fn take_turn(&self, route: &'static Route, mut call: Call, accept_encoding: Option<String>) -> Reply {
         let turns = match route.lane {
             Lane::Probe => return (route.answer)(&call, &self.state).compress(accept_encoding.as_deref()),
@@ -193,8 +194,11 @@ impl Server {
         let state = self.state.clone();
         let _waiting = Waiting(Arc::clone(&call.given_up));
         let made = blocking(move || {
-            let _turn = turn;
-            (route.answer)(&call, &state).compress(accept_encoding.as_deref())
+            let mut reply = (route.answer)(&call, &state).compress(accept_encoding.as_deref());
+            if route.lane == Lane::Query {
+                reply.keep(turn);
+            }
+            reply
         });
         made.await.unwrap_or_else(|panicked| {
             tracing::error!(handler = route.path, "an answer could not be made: {panicked}");

@@ -1,6 +1,8 @@
 //! Prometheus's query API, over real sockets.
 
-use super::{Agent, config};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{Address, Agent, Config, config};
 use crate::clock;
 use crate::promql::QUERY_REGEXES_MAX;
 
@@ -99,6 +101,34 @@ async fn a_large_answer_comes_in_pieces_plain_and_compressed() {
     let mut text = String::new();
     std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(gzip.body.as_slice()), &mut text).expect("gzip");
     assert_eq!(text, plain.text());
+}
+
+#[tokio::test]
+async fn a_large_answer_keeps_its_turn_until_it_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listen = vec![Address::Unix(folder.path().join("http.sock"))];
+    let agent = Agent::start(Config { listen, query_concurrency: 1, ..config() }).await;
+    // More than the kernel keeps for a client that does not read.
+    let series = (0..30).map(|number| format!("label_replace(vector(time()),%22a%22,%22{number}%22,%22%22,%22%22)"));
+    let query = series.collect::<Vec<_>>().join("+or+");
+    let mut slow = agent.connect().await;
+    let request =
+        format!("GET /api/v1/query_range?start=0&end=11000&step=1&query={query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    slow.write_all(request.as_bytes()).await.expect("sent");
+    let mut first = [0; 1];
+    slow.read_exact(&mut first).await.expect("an answer");
+    assert_eq!(agent.get("/api/v1/query?query=1&timeout=200ms").await.status, 503, "the only turn is taken");
+    assert_eq!(agent.get("/metrics").await.status, 200);
+    let mut length = 0;
+    let mut bytes = vec![0; 1 << 20];
+    loop {
+        match slow.read(&mut bytes).await.expect("the rest") {
+            0 => break,
+            read => length += read,
+        }
+    }
+    assert!(length > 4_000_000, "{length}");
+    assert_eq!(agent.get("/api/v1/query?query=1").await.status, 200);
 }
 
 #[tokio::test]
