@@ -73,8 +73,11 @@ impl Replay {
                         continue;
                     }
                     let through = if part == Part::Snapshot { sequence } else { 0 };
-                    if let Some(place) = self.events.define(family, &labels, number, at) {
-                        self.known.entry(number).or_insert(Known { place, through });
+                    if let Some(place) = self.events.define(family, &labels, number, at)
+                        && self.known.entry(number).or_insert(Known { place, through }).place != place
+                    {
+                        // A number is given once: this one is another series'.
+                        return Err(Senseless);
                     }
                 }
                 Operation::Count(number, rise) => self.change(part, sequence, number, at, |_| Some(Change::Count(rise)))?,
