@@ -101,7 +101,7 @@ impl Reader for Found {
         self.family = self.asked.might_want(&name).then(|| (name, head.origin, Arc::clone(head.bounds)));
     }
 
-    fn series(&mut self, _: Place, labels: &Labels, reading: Reading<'_>) {
+    fn series(&mut self, _: Place, _: u64, labels: &Labels, reading: Reading<'_>) {
         let (Some((name, origin, bounds)), Reading::Histogram(histogram)) = (&self.family, reading) else { return };
         for (bucket, bound) in bounds.iter().copied().chain([f64::INFINITY]).enumerate() {
             let Some(exemplar) = histogram.exemplars.get(bucket) else { continue };

@@ -114,7 +114,7 @@ impl Reader for Lines {
         self.fits = self.enter(head.name, head.kind, head.help);
     }
 
-    fn series(&mut self, _: Place, labels: &Labels, reading: Reading<'_>) {
+    fn series(&mut self, _: Place, _: u64, labels: &Labels, reading: Reading<'_>) {
         match reading {
             _ if !self.fits => {}
             Reading::Number(value) => self.writer.number(labels, value),

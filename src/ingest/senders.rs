@@ -243,7 +243,7 @@ impl Reader for Before {
         self.1 = DESCRIBED.iter().position(|((name, ..), _)| **head.name == **name);
     }
 
-    fn series(&mut self, _: Place, labels: &Labels, reading: Reading<'_>) {
+    fn series(&mut self, _: Place, _: u64, labels: &Labels, reading: Reading<'_>) {
         let (Some(family), Some(name), Reading::Number(value)) = (self.1, labels.get(LABEL), reading) else { return };
         let (highest, missing) = self.0.entry(name.to_owned()).or_default();
         match family {

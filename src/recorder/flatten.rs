@@ -1,5 +1,5 @@
 //! Live series into samples: one for each line that a scrape would show; an `up` for each job; a stale marker for each
-//! series that is gone.
+//! series that is gone; a zero in front of each total that events have begun.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Identity;
 use super::identity::Sets;
 use super::jobs::{JobId, Jobs};
-use crate::model::{Family, Labels, Origin, Value, stale_marker};
+use crate::model::{Family, Labels, MetricType, Origin, Value, stale_marker};
 use crate::registry::{Head, Place, Reader, Reading};
 
 /// A series as it was seen last.
@@ -29,21 +29,34 @@ pub struct Flattener {
     jobs: Jobs,
     tick: u64,
     samples: Vec<(Labels, f64)>,
+    births: Vec<(Labels, f64)>,
+}
+
+/// What a tick has found.
+#[derive(Clone, Copy, Debug)]
+pub struct Flattened<'f> {
+    /// A zero for each total that events have begun since the tick before, for the time of that tick. Without it the first value would have
+    /// nothing to be an increase over.
+    pub births: &'f [(Labels, f64)],
+    /// The samples of this tick.
+    pub samples: &'f [(Labels, f64)],
 }
 
 impl Flattener {
     /// One that has seen nothing yet.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
-        let (live, standing, jobs, samples) = Default::default();
-        Self { identity, live, standing, jobs, tick: 0, samples }
+        let (live, standing, jobs, samples, births) = Default::default();
+        Self { identity, live, standing, jobs, tick: 0, samples, births }
     }
 
-    /// Begins a tick.
-    pub fn begin(&mut self) -> Tick<'_> {
+    /// Begins a tick. Series of events with numbers above `recorded` have been made since the one before: see
+    /// [`crate::registry::Registry::begin_recording`].
+    pub fn begin(&mut self, recorded: u64) -> Tick<'_> {
         self.tick += 1;
         self.samples.clear();
-        Tick { flattener: self, family: None, new: Vec::new(), made: Vec::new(), gone: Vec::new(), host_seen: false }
+        self.births.clear();
+        Tick { flattener: self, recorded, family: None, new: Vec::new(), made: Vec::new(), gone: Vec::new(), host_seen: false }
     }
 }
 
@@ -51,8 +64,9 @@ impl Flattener {
 #[derive(Debug)]
 pub struct Tick<'f> {
     flattener: &'f mut Flattener,
+    recorded: u64,
     /// The family that is being read.
-    family: Option<(Arc<str>, Origin)>,
+    family: Option<(Arc<str>, MetricType, Origin)>,
     /// Series that have been seen for the first time and have no labels yet.
     new: Vec<New>,
     /// The labels of all that are new at this tick.
@@ -70,6 +84,8 @@ struct New {
     labels: Labels,
     bounds: Option<Arc<[f64]>>,
     values: Vec<f64>,
+    /// A total that begins with these values, and was nothing before.
+    is_birth: bool,
 }
 
 impl<'f> Tick<'f> {
@@ -97,10 +113,13 @@ impl<'f> Tick<'f> {
 
     /// Makes labels for what is new: that takes its time, and the registry is not to wait for it.
     pub fn label_new(&mut self) {
-        let Flattener { identity, live, jobs, tick, samples, .. } = &mut *self.flattener;
+        let Flattener { identity, live, jobs, tick, samples, births, .. } = &mut *self.flattener;
         for new in self.new.drain(..) {
             let sets = identity.label_sets(&new.name, new.origin, &new.labels, new.bounds.as_ref());
             samples.extend(sets.as_slice().iter().cloned().zip(new.values));
+            if new.is_birth {
+                births.extend(sets.as_slice().iter().map(|labels| (labels.clone(), 0.0)));
+            }
             self.made.extend_from_slice(sets.as_slice());
             let job = jobs.enter(identity.job(new.origin, &new.labels), *tick);
             let slot = new.place.slot();
@@ -117,9 +136,9 @@ impl<'f> Tick<'f> {
 
     /// Ends the tick: everything that was seen, what has gone since the last tick, and which jobs there are.
     #[must_use]
-    pub fn end(mut self) -> &'f [(Labels, f64)] {
+    pub fn end(mut self) -> Flattened<'f> {
         self.label_new();
-        let Flattener { identity, live, standing, jobs, tick, samples } = self.flattener;
+        let Flattener { identity, live, standing, jobs, tick, samples, births } = self.flattener;
         let tick = *tick;
         let mut gone = self.gone;
         for place in live.iter_mut() {
@@ -128,6 +147,11 @@ impl<'f> Tick<'f> {
         gone.extend(standing.extract_if(|_, known| known.seen != tick).map(|(_, known)| known.sets));
         // A series that has gone and come back under another handle, or another hand, goes on.
         let made: HashSet<Labels> = if gone.is_empty() { HashSet::new() } else { self.made.into_iter().collect() };
+        if !births.is_empty() && !gone.is_empty() {
+            // Such a one has a value at the tick before.
+            let before: HashSet<&Labels> = gone.iter().flat_map(Sets::as_slice).collect();
+            births.retain(|(labels, _)| !before.contains(labels));
+        }
         let ended = gone.iter().flat_map(Sets::as_slice).filter(|labels| !made.contains(*labels));
         samples.extend(ended.map(|labels| (labels.clone(), stale_marker())));
         // These two are there whether they have series or not.
@@ -141,16 +165,16 @@ impl<'f> Tick<'f> {
             };
             samples.push((identity.up(job), value));
         });
-        samples
+        Flattened { births, samples }
     }
 }
 
 impl Reader for Tick<'_> {
     fn family(&mut self, head: &Head<'_>) {
-        self.family = Some((Arc::clone(head.name), head.origin));
+        self.family = Some((Arc::clone(head.name), head.kind, head.origin));
     }
 
-    fn series(&mut self, place: Place, labels: &Labels, reading: Reading<'_>) {
+    fn series(&mut self, place: Place, number: u64, labels: &Labels, reading: Reading<'_>) {
         let Flattener { live, jobs, tick, samples, .. } = &mut *self.flattener;
         if let Some(Some((at, known))) = live.get_mut(place.slot())
             && *at == place
@@ -160,11 +184,13 @@ impl Reader for Tick<'_> {
             each_value(reading, known.sets.as_slice(), |labels, value| samples.push((labels.clone(), value)));
             return;
         }
-        let Some((name, origin)) = &self.family else { return };
+        let Some((name, kind, origin)) = &self.family else { return };
+        let is_total = matches!(kind, MetricType::Counter | MetricType::Histogram);
+        let is_birth = is_total && *origin == Origin::Events && number > self.recorded;
         let mut values = Vec::new();
         each_value(reading, std::iter::repeat(()), |(), value| values.push(value));
         let (name, bounds) = (Arc::clone(name), bounds(reading).cloned());
-        self.new.push(New { place, name, origin: *origin, labels: labels.clone(), bounds, values });
+        self.new.push(New { place, name, origin: *origin, labels: labels.clone(), bounds, values, is_birth });
     }
 }
 
@@ -210,19 +236,21 @@ mod tests {
     }
 
     fn flatten(flattener: &mut Flattener, families: &[Family]) -> Vec<String> {
-        let mut tick = flattener.begin();
+        let mut tick = flattener.begin(0);
         tick.take(families);
-        lines(tick.end())
+        let flattened = tick.end();
+        assert!(flattened.births.is_empty(), "these were not made by events");
+        lines(flattened.samples)
     }
 
     /// All that the registry's events have made.
     fn walk(flattener: &mut Flattener, registry: &Registry) -> Vec<String> {
-        let mut tick = flattener.begin();
+        let mut tick = flattener.begin(registry.begin_recording());
         let mut cursor = Cursor::default();
         while registry.read_on(&mut cursor, &mut tick) {
             tick.label_new();
         }
-        lines(tick.end()).into_iter().filter(|line| !line.starts_with("up{")).collect()
+        lines(tick.end().samples).into_iter().filter(|line| !line.starts_with("up{")).collect()
     }
 
     fn registry() -> Arc<Registry> {

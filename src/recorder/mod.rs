@@ -6,6 +6,6 @@ mod identity;
 mod jobs;
 mod task;
 
-pub use flatten::{Flattener, Tick};
+pub use flatten::{Flattened, Flattener, Tick};
 pub use identity::Identity;
 pub use task::Recorder;

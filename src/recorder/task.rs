@@ -62,14 +62,19 @@ impl Recorder {
     }
 
     fn record(&self, mut flattener: Flattener, at: Timestamp) -> Flattener {
-        let mut tick = flattener.begin();
+        let mut tick = flattener.begin(self.registry.begin_recording());
         self.registry.published().iter().for_each(|families| tick.take(families));
         tick.take(&self.telemetry.families());
         let mut cursor = Cursor::default();
         while self.registry.read_on(&mut cursor, &mut tick) {
             tick.label_new();
         }
-        let appended = self.history.append(at, tick.end());
+        let flattened = tick.end();
+        if !flattened.births.is_empty() {
+            let resolution = i64::try_from(self.resolution.as_millis()).unwrap_or(i64::MAX);
+            self.history.append(at.plus_millis(-resolution), flattened.births);
+        }
+        let appended = self.history.append(at, flattened.samples);
         if appended.over_limit > 0 {
             let detail = format!("{} series are over the limit and not stored", appended.over_limit);
             self.board.report("history", Condition::Degraded, &detail, at);
@@ -83,33 +88,116 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
     use crate::history::{Config, History, Query};
-    use crate::model::{Change, Labels, MatchOp, Matcher, MetricType, SeriesKey, is_stale};
-    use crate::registry::Pending;
+    use crate::model::{Change, Family, Histogram, Labels, MatchOp, Matcher, MetricType, Origin, SeriesKey, is_stale};
+    use crate::promql::{Engine, EngineConfig, Value, parse};
+    use crate::registry::{Journal, JournalConfig, Pending};
+
+    /// A recorder, with all that it looks at and writes to.
+    struct Desk {
+        registry: Arc<Registry>,
+        history: History,
+        recorder: Recorder,
+        flattener: Flattener,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let telemetry = Telemetry::new();
+            let registry = Registry::new(&serde_yaml::from_str("{expiry: 20s}").expect("valid"), &telemetry);
+            let history = History::new(&Config::default(), &telemetry);
+            let identity =
+                Identity { instance: "h".into(), host_job: "node".into(), events_job: "app".into(), agent_job: "sidewatch".into() };
+            let append: Arc<dyn Append> = Arc::new(history.clone());
+            let ten = Duration::from_secs(10);
+            let recorder = Recorder::new(Arc::clone(&registry), telemetry, append, ten, identity.clone(), Board::new());
+            Self { registry, history, recorder, flattener: Flattener::new(identity) }
+        }
+
+        fn send(&self, second: i64, name: &str, change: Change) {
+            let kind = if matches!(change, Change::Count(_)) { MetricType::Counter } else { MetricType::Histogram };
+            let key = SeriesKey { name: name.into(), kind, labels: Labels::empty() };
+            let mut merge = self.registry.merge(1, Timestamp::from_millis(1000 * second));
+            assert_eq!(merge.apply(&mut Pending::new(key, change)), Ok(()));
+        }
+
+        fn record(mut self, second: i64) -> Self {
+            let at = Timestamp::from_millis(1000 * second);
+            self.registry.expire(at);
+            self.flattener = self.recorder.record(self.flattener, at);
+            self
+        }
+
+        /// Time and value of each sample; no value is a stale marker.
+        fn told(&self, name: &str) -> Vec<(i64, Option<f64>)> {
+            let matcher = Matcher::new("__name__", MatchOp::Equal, name).expect("valid");
+            let (after, until) = (Timestamp::from_millis(-60_000), Timestamp::from_millis(i64::MAX / 2));
+            let windows = self.history.select(&[matcher], after, until).expect("there");
+            let samples = windows.iter().flat_map(|window| &window.samples);
+            samples.map(|sample| (sample.at.as_millis() / 1000, (!is_stale(sample.value)).then_some(sample.value))).collect()
+        }
+    }
 
     #[test]
     fn an_idle_series_ends_in_history_and_goes_on_where_it_stopped() {
-        let telemetry = Telemetry::new();
-        let registry = Registry::new(&serde_yaml::from_str("{expiry: 20s}").expect("valid"), &telemetry);
-        let history = History::new(&Config::default(), &telemetry);
-        let identity = Identity { instance: "h".into(), host_job: "node".into(), events_job: "app".into(), agent_job: "sidewatch".into() };
-        let append: Arc<dyn Append> = Arc::new(history.clone());
-        let recorder = Recorder::new(Arc::clone(&registry), telemetry, append, Duration::from_secs(10), identity.clone(), Board::new());
-        let mut flattener = Flattener::new(identity);
-        let key = SeriesKey { name: "c_total".into(), kind: MetricType::Counter, labels: Labels::empty() };
-        let mut pending = Pending::new(key, Change::Count(2.0));
+        let mut desk = Desk::new();
         for second in [0, 10, 20, 30, 40, 50] {
-            let at = Timestamp::from_millis(1000 * second);
             if [0, 40].contains(&second) {
-                assert_eq!(registry.merge(1, at).apply(&mut pending), Ok(()));
+                desk.send(second, "c_total", Change::Count(2.0));
             }
-            registry.expire(at);
-            flattener = recorder.record(flattener, at);
+            desk = desk.record(second);
         }
-        let matcher = Matcher::new("__name__", MatchOp::Equal, "c_total").expect("valid");
-        let windows = history.select(&[matcher], Timestamp::from_millis(-1), Timestamp::from_millis(50_000)).expect("there");
-        let samples = windows.iter().flat_map(|window| &window.samples);
-        let told: Vec<_> = samples.map(|sample| (sample.at.as_millis(), (!is_stale(sample.value)).then_some(sample.value))).collect();
-        assert_eq!(told, [(0, Some(2.0)), (10_000, Some(2.0)), (20_000, None), (40_000, Some(4.0)), (50_000, Some(4.0))]);
+        let expected = [(-10, Some(0.0)), (0, Some(2.0)), (10, Some(2.0)), (20, None), (40, Some(4.0)), (50, Some(4.0))];
+        assert_eq!(desk.told("c_total"), expected);
+    }
+
+    #[test]
+    fn the_first_events_of_a_total_are_an_increase() {
+        let mut desk = Desk::new().record(0).record(10);
+        let mut histogram = Histogram::with_exponential(desk.registry.bounds("t_seconds"));
+        histogram.observe(0.1, 3);
+        desk.send(15, "c_total", Change::Count(5.0));
+        desk.send(15, "t_seconds", Change::Observe(histogram));
+        desk = desk.record(20).record(30);
+        assert_eq!(desk.told("c_total"), [(10, Some(0.0)), (20, Some(5.0)), (30, Some(5.0))]);
+        for name in ["t_seconds_count", "t_seconds_sum"] {
+            assert_eq!(desk.told(name).first(), Some(&(10, Some(0.0))), "{name}");
+        }
+        assert!(desk.told("t_seconds_bucket").iter().filter(|(second, _)| *second == 10).all(|(_, value)| *value == Some(0.0)));
+        let engine = Engine::new(Arc::new(desk.history.clone()), EngineConfig::default());
+        for (name, expected) in [("c_total", 5.0), ("t_seconds_count", 3.0)] {
+            let expr = parse(&format!("increase({name}[30s])")).expect("valid");
+            let answer = engine.instant(&expr, Timestamp::from_millis(30_000)).expect("evaluated");
+            let Value::Vector(samples) = answer.value else { panic!("a vector") };
+            assert_eq!(samples.iter().map(|sample| sample.value).collect::<Vec<_>>(), [expected], "{name}");
+        }
+    }
+
+    #[test]
+    fn what_goes_on_or_was_not_made_by_events_gets_no_zero() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = |desk: &Desk| {
+            let config = JournalConfig::default();
+            Journal::open(&desk.registry, Ok(folder.path().to_owned()), &config, &desk.recorder.telemetry, &Board::new(), clock::now())
+        };
+        let mut desk = Desk::new();
+        let before = journal(&desk).expect("opened");
+        let now = clock::now().as_millis() / 1000;
+        desk.send(now, "c_total", Change::Count(5.0));
+        desk.registry.settle();
+        drop((desk, before));
+
+        desk = Desk::new();
+        let _journal = journal(&desk).expect("opened");
+        desk.registry.publish("host", vec![Family::new("h_total", MetricType::Counter, "H.", Origin::Host).with(Labels::empty(), 7.0)]);
+        let _own = desk.registry.own_counter("own_total", "O.", Labels::empty(), Timestamp::from_millis(0));
+        desk.send(now, "d_total", Change::Count(1.0));
+        desk = desk.record(now).record(now + 10);
+        let seconds = |name| desk.told(name).into_iter().map(|(second, _)| second - now).collect::<Vec<_>>();
+        for name in ["c_total", "h_total", "own_total"] {
+            assert_eq!(seconds(name), [0, 10], "{name}");
+        }
+        assert_eq!(seconds("d_total"), [-10, 0, 10]);
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct Events {
     collapses_changed: bool,
     /// Writes down what happens to a series, so that it can happen again.
     pub(super) pen: Pen,
+    /// The highest number that had been given when recording began the last time.
+    recorded: u64,
 }
 
 #[derive(Debug)]
@@ -131,6 +133,11 @@ impl Events {
     /// How many series are shown.
     pub(super) const fn series(&self) -> usize {
         self.slab.len() - self.retired
+    }
+
+    /// Begins to record, and says which was the highest number when that was done the last time.
+    pub(super) const fn begin_recording(&mut self) -> u64 {
+        std::mem::replace(&mut self.recorded, self.slab.highest())
     }
 
     /// How many of them stand in place of others.
@@ -298,7 +305,7 @@ impl Events {
     pub(super) fn read(&self, cursor: &mut Cursor, reader: &mut impl Reader) -> bool {
         self.visit(Which::Shown, cursor, &mut |family, series| match series {
             None => reader.family(&family.head()),
-            Some((index, live, reading)) => reader.series(self.slab.place(index), &live.labels, reading),
+            Some((index, live, reading)) => reader.series(self.slab.place(index), live.number, &live.labels, reading),
         })
     }
 

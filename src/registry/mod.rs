@@ -169,6 +169,13 @@ impl Registry {
         while self.read_on(&mut cursor, reader) {}
     }
 
+    /// Begins a walk of whoever records, and answers a number: series with higher ones have been made since the last such walk began, and
+    /// are neither restored nor back from idle time.
+    #[must_use]
+    pub fn begin_recording(&self) -> u64 {
+        self.state().events.begin_recording()
+    }
+
     /// Reads the next piece of a walk, for a reader that does something else in between; false at the end. What was read can
     /// be shown: see [`Registry::settle`].
     pub fn read_on(&self, cursor: &mut Cursor, reader: &mut impl Reader) -> bool {

@@ -151,7 +151,7 @@ impl Reader for Slow<'_> {
         self.seen.push(head.name.to_string());
     }
 
-    fn series(&mut self, _: Place, labels: &Labels, _: Reading<'_>) {
+    fn series(&mut self, _: Place, _: u64, labels: &Labels, _: Reading<'_>) {
         self.seen.push(labels.to_string());
     }
 }

@@ -39,8 +39,9 @@ pub enum Reading<'a> {
 pub trait Reader {
     /// The series that follow belong to this family. Families come in order of their names.
     fn family(&mut self, head: &Head<'_>);
-    /// A series, in the order in which they were made.
-    fn series(&mut self, place: Place, labels: &Labels, reading: Reading<'_>);
+    /// A series, in the order in which they were made. The later it was made, the higher is its number, which no other has; a series
+    /// that was restored has the one that it had.
+    fn series(&mut self, place: Place, number: u64, labels: &Labels, reading: Reading<'_>);
 }
 
 /// How far a reader has come; it begins at the beginning.
@@ -105,7 +106,7 @@ impl Reader for Copies {
         self.0.push(Family::new(Arc::clone(head.name), head.kind, Arc::clone(head.help), head.origin));
     }
 
-    fn series(&mut self, _: Place, labels: &Labels, reading: Reading<'_>) {
+    fn series(&mut self, _: Place, _: u64, labels: &Labels, reading: Reading<'_>) {
         let value = match reading {
             Reading::Number(number) => Value::Number(number),
             Reading::Histogram(histogram) => Value::Histogram(histogram.clone()),

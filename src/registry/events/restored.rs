@@ -84,6 +84,7 @@ impl Events {
         for (_, live) in self.slab.iter_mut() {
             live.defined = true;
         }
+        self.recorded = self.slab.highest();
         self.resume_sweeps(config, newest, at);
         let is_old = |family: &EventFamily| family.kind == MetricType::Histogram && family.origin == Origin::Events;
         let all: Vec<_> = (0..).zip(&self.families).filter_map(|(index, family)| Some((index, family.as_ref()?))).collect();
