@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Labels, Matcher};
+use crate::model::{Labels, MatchOp, Matcher};
 
 /// A series' place in the store.
 pub(super) type SeriesId = u32;
@@ -60,7 +60,10 @@ impl Index {
         let (subtracting, naming): (Vec<_>, Vec<_>) = matchers.iter().partition(|matcher| matcher.matches(""));
         let mut found: Option<Postings> = None;
         for matcher in naming {
-            let named = self.union(matcher.name(), |value| matcher.matches(value), matcher);
+            let named = match matcher.values() {
+                Some(listed) => self.listed(matcher.name(), listed.iter().map(String::as_str)),
+                None => self.asked(matcher.name(), |value| matcher.matches(value)),
+            };
             found = Some(match found {
                 Some(found) => intersect(&found, &named),
                 None => named,
@@ -74,23 +77,37 @@ impl Index {
             if found.is_empty() {
                 break;
             }
-            let unwanted = self.union(matcher.name(), |value| !matcher.matches(value), matcher);
+            let unwanted = match matcher.op() {
+                MatchOp::NotEqual => self.listed(matcher.name(), std::iter::once(matcher.value())),
+                _ => self.asked(matcher.name(), |value| !matcher.matches(value)),
+            };
             found.retain(|id| unwanted.binary_search(id).is_err());
         }
         found
     }
 
-    fn union(&self, name: &str, wanted: impl Fn(&str) -> bool, matcher: &Matcher) -> Postings {
+    /// The series with one of these values, each of which is looked up.
+    fn listed<'v>(&self, name: &str, listed: impl Iterator<Item = &'v str>) -> Postings {
         let Some(values) = self.labels.get(name) else { return Postings::new() };
-        if matcher.op() == crate::model::MatchOp::Equal && !matcher.value().is_empty() {
-            return values.get(matcher.value()).cloned().unwrap_or_default();
-        }
-        let mut union: Postings =
-            values.iter().filter(|(value, _)| wanted(value)).flat_map(|(_, postings)| postings.iter().copied()).collect();
-        // A series has one value of a label, so there is nothing to deduplicate.
-        union.sort_unstable();
-        union
+        union(listed.filter_map(|value| values.get(value)))
     }
+
+    /// The series with a value that is wanted; all values are asked.
+    fn asked(&self, name: &str, wanted: impl Fn(&str) -> bool) -> Postings {
+        let Some(values) = self.labels.get(name) else { return Postings::new() };
+        union(values.iter().filter(|(value, _)| wanted(value)).map(|(_, postings)| postings))
+    }
+}
+
+/// All of these together. A series has one value of a label, so there is nothing to deduplicate.
+fn union<'p>(mut found: impl Iterator<Item = &'p Postings>) -> Postings {
+    let mut union = found.next().cloned().unwrap_or_default();
+    let one = union.len();
+    found.for_each(|postings| union.extend_from_slice(postings));
+    if union.len() > one {
+        union.sort_unstable();
+    }
+    union
 }
 
 fn insert(postings: &mut Postings, id: SeriesId) {
@@ -134,6 +151,22 @@ mod tests {
         assert_eq!(select(&index, &[("__name__", Equal, "up"), ("job", NotEqual, "api")]), [3]);
         assert_eq!(select(&index, &[("job", Regex, "n.*|a.*"), ("__name__", NotRegex, "l.*")]), [1, 3]);
         assert_eq!(select(&index, &[("job", Equal, "nobody"), ("__name__", Equal, "up")]), Vec::<SeriesId>::new());
+    }
+
+    #[test]
+    fn values_that_a_pattern_lists_are_those_that_it_matches() {
+        let mut index = Index::default();
+        for id in 0..60 {
+            index.insert(id, &Labels::from_pairs([("__name__", "m"), ("l", &(id % 20).to_string())]));
+        }
+        assert_eq!(select(&index, &[("l", Regex, "3|17|nothing|3")]), [3, 17, 23, 37, 43, 57]);
+        assert_eq!(select(&index, &[("l", Regex, "3|17"), ("l", NotEqual, "17")]), [3, 23, 43]);
+        assert_eq!(select(&index, &[("l", Regex, "(?:nothing)")]), Vec::<SeriesId>::new());
+        let unlisted: Vec<SeriesId> = (0..60).filter(|id| ![3, 17].contains(&(id % 20))).collect();
+        assert_eq!(select(&index, &[("l", NotRegex, "3|17")]), unlisted);
+        // Those with the empty value among them are the series without the label, too.
+        index.insert(60, &Labels::from_pairs([("__name__", "m")]));
+        assert_eq!(select(&index, &[("l", Regex, "3|")]), [3, 23, 43, 60]);
     }
 
     #[test]
