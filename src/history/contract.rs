@@ -56,6 +56,11 @@ pub enum QueryError {
 /// Reading. Times are half open: `after` is outside, `until` is inside. A series is there when it satisfies all matchers
 /// (none: every series does) and has a sample in that time.
 pub trait Query: Send + Sync {
+    /// Up to when, including that time, of each minute the last sample alone may be kept; `None` where all samples are.
+    fn thinned_until(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// The series' samples of that time, series in order of their labels.
     ///
     /// # Errors

@@ -146,6 +146,10 @@ impl Append for History {
 }
 
 impl Query for History {
+    fn thinned_until(&self) -> Option<Timestamp> {
+        self.read().thinned_until()
+    }
+
     fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError> {
         let snapshot = Snapshot::take(&self.read(), matchers, after, until);
         snapshot.windows().collect()

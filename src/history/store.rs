@@ -84,6 +84,11 @@ impl Store {
         self.newest.plus_millis(-self.retention_millis.max(self.thinned_millis))
     }
 
+    /// Up to when samples may have been thinned; `None` where nothing is thinned.
+    pub(super) fn thinned_until(&self) -> Option<Timestamp> {
+        (self.thinned_millis > self.retention_millis && self.newest > Timestamp::MIN).then(|| self.horizon())
+    }
+
     /// Takes samples in. The series whose heads are full afterwards are in `full`.
     pub(super) fn append(&mut self, at: Timestamp, samples: &[(Labels, f64)], full: &mut Vec<SeriesId>) -> Appended {
         let mut appended = Appended::default();

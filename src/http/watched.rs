@@ -49,6 +49,10 @@ impl Watched {
 }
 
 impl Query for Watched {
+    fn thinned_until(&self) -> Option<Timestamp> {
+        self.history.thinned_until()
+    }
+
     fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError> {
         let windows = self.timed(|| self.history.select(matchers, after, until))?;
         self.samples.fetch_add(windows.iter().map(|window| window.samples.len() as u64).sum(), Ordering::Relaxed);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{FloatStyle, Timestamp, format_float};
+use crate::model::{FloatStyle, Timestamp, format_float, format_millis};
 
 use super::quote::quote;
 use super::span::Span;
@@ -83,6 +83,16 @@ impl Annotations {
     pub(super) fn possible_non_counter(&mut self, metric: &str, span: Span) {
         let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ";
         self.add(Severity::Info, span, format!("{text}{}", quote(metric)));
+    }
+
+    /// Not one of Prometheus's, whose samples are all of one resolution.
+    pub(super) fn thinned_range(&mut self, range_millis: i64, span: Span) {
+        let range = format_millis(range_millis);
+        self.add(
+            Severity::Info,
+            span,
+            format!("a range of {range} holds fewer than two samples, since so far back history keeps one a minute"),
+        );
     }
 
     pub(super) fn incompatible_floats(&mut self, operator: &str, span: Span) {

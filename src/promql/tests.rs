@@ -158,3 +158,37 @@ fn the_deepest_query_is_evaluated() {
         assert!(engine.instant(&expr, at(60)).is_ok(), "{query}");
     }
 }
+
+#[test]
+fn a_range_that_is_too_short_for_what_history_has_thinned_is_remarked_upon() {
+    let config = history::Config { retention: crate::model::PromDuration::from_secs(3600), ..history::Config::default() };
+    let history = History::new(&config, &Telemetry::new());
+    for second in (0..4 * 3600).step_by(5) {
+        let mut samples = vec![(Labels::from_pairs([("__name__", "a_total")]), f64::from(second))];
+        if second == 4 * 3600 - 600 {
+            samples.push((Labels::from_pairs([("__name__", "once_total")]), 1.0));
+        }
+        history.append(at(i64::from(second)), &samples);
+    }
+    let engine = Engine::new(Arc::new(history), EngineConfig::default());
+    let infos = |query: &str, when: Timestamp| engine.instant(&parse(query).expect("valid"), when).expect("evaluated").infos;
+    let remark = |range: &str| {
+        vec![format!("PromQL info: a range of {range} holds fewer than two samples, since so far back history keeps one a minute (1:6)")]
+    };
+    let (thinned, full) = (at(3600), at(4 * 3600 - 10));
+    assert_eq!(infos("rate(a_total[1m])", thinned), remark("1m"));
+    assert_eq!(infos("rate(a_total[10s])", at(3630)), remark("10s"), "no sample at all");
+    assert_eq!(infos("rate(a_total[10s] offset 3h)", full), remark("10s"));
+    for (query, when) in [
+        ("rate(a_total[5m])", thinned),
+        ("rate(a_total[1m])", full),
+        ("rate(a_total[1s])", full),
+        ("rate(once_total[3h])", full),
+        ("rate(nothing_total[5m])", thinned),
+        ("max_over_time(a_total[1m:1m])", thinned),
+    ] {
+        assert_eq!(infos(query, when), Vec::<String>::new(), "{query}");
+    }
+    let answer = engine.range(&parse("rate(a_total[1m])").expect("valid"), thinned, full, 60_000).expect("evaluated");
+    assert_eq!(answer.infos, remark("1m"), "once for all steps");
+}

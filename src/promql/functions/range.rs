@@ -1,14 +1,14 @@
 //! Functions over ranges: the part that is the same for all of them. Each series' samples are walked through once, a
 //! window sliding over them from step to step.
 
-use super::super::ast::{Call, Expr, Extension, ValueType};
+use super::super::ast::{Call, Expr, ExprKind, Extension, ValueType};
 use super::super::eval::{Evaluator, matrix_argument, wrong_type};
 use super::super::eval_error::EvalError;
 use super::super::extension;
 use super::super::naming;
 use super::super::value::{ABSENT, Ranges, Steps, Track};
 use super::Function;
-use crate::model::Sample;
+use crate::model::{Sample, Timestamp};
 
 /// What a function over a range sees of one series at one step.
 pub(in super::super) struct Window<'a> {
@@ -67,6 +67,7 @@ pub(super) fn over_range(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, func
     let mut tracks = Vec::with_capacity(ranges.series.len());
     let mut held = 0;
     let delayed = ev.config.delayed_name_removal;
+    let mut sparse = Sparse::new(ev, &ranges, arg, steps);
     let one_metric = naming::has_one_metric(ranges.series.iter().map(|series| &series.labels));
     for series in &ranges.series {
         held += series.samples.len();
@@ -75,6 +76,7 @@ pub(super) fn over_range(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, func
             for (slot, values) in window.params.iter_mut().zip(&params) {
                 *slot = values.get(step).copied().unwrap_or(f64::NAN);
             }
+            sparse.see(&window);
             let value = if window.samples.is_empty() { None } else { (function.value)(&window) };
             track.values.push(value.unwrap_or(ABSENT));
             // Long windows at many steps are a lot of work within one series.
@@ -95,6 +97,9 @@ pub(super) fn over_range(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, func
         tracks.push(track);
     }
     ev.release(held);
+    if sparse.found {
+        ev.annotations.thinned_range(ranges.range, arg.span);
+    }
     if let Some(check) = function.check.filter(|_| !tracks.is_empty()) {
         check(ev, call, &params)?;
     }
@@ -103,6 +108,38 @@ pub(super) fn over_range(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, func
         return Err(EvalError::DuplicateLabels);
     }
     Ok(tracks)
+}
+
+/// Looks for ranges that hold fewer than two samples because history has thinned theirs.
+struct Sparse {
+    /// What is this old or older is thinned.
+    thinned_until: i64,
+    /// Shorter ranges may hold none at all. In longer ones there is none because the series was not there.
+    may_be_empty: bool,
+    found: bool,
+}
+
+impl Sparse {
+    /// History keeps a sample of each such time.
+    const KEPT_MILLIS: i64 = 60_000;
+
+    fn new(ev: &Evaluator<'_>, ranges: &Ranges, arg: &Expr, steps: Steps) -> Self {
+        // What a subquery holds was evaluated as often as it says.
+        let is_read = matches!(arg.unwrap_parens().kind, ExprKind::MatrixSelector(_));
+        let thinned_until = if is_read { ev.source.thinned_until().map_or(i64::MIN, Timestamp::as_millis) } else { i64::MIN };
+        let may_be_empty = ranges.range < Self::KEPT_MILLIS;
+        // Then no series has a sample, and none is seen.
+        let found = may_be_empty && ranges.series.is_empty() && ranges.bounds(steps.first()).1 <= thinned_until;
+        Self { thinned_until, may_be_empty, found }
+    }
+
+    fn see(&mut self, window: &Window<'_>) {
+        self.found |= match window.samples {
+            [] => self.may_be_empty && window.until <= self.thinned_until,
+            [one] => one.at.as_millis() <= self.thinned_until,
+            _ => false,
+        };
+    }
 }
 
 /// The range vector of a call, and the argument it comes from.
