@@ -1,15 +1,53 @@
 //! What history promises to those who write into it and to those who read it, with their errors, in one place, so that
 //! the engine and its tests can stand on any other store.
 
+use std::fmt;
 use std::ops::ControlFlow;
 
-use crate::model::{Labels, Matcher, Sample, Timestamp};
+use crate::model::{Labels, Matcher, Sample, Timestamp, format_millis};
 
 /// Taking samples in.
 pub trait Append: Send + Sync {
     /// Stores the samples of one moment. Each series takes samples in the order of time only; what is refused is counted
     /// by its reason and does not touch the rest. The stale marker is a value like any other.
     fn append(&self, at: Timestamp, samples: &[(Labels, f64)]) -> Appended;
+
+    /// Learns how far back whoever reads regularly looks, in place of what it learned before.
+    fn need(&self, _: Need) {}
+
+    /// What of that is not there, although there was time for it: the retention or the budget does not hold it.
+    fn shortage(&self) -> Option<Shortage> {
+        None
+    }
+}
+
+/// How far back somebody looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    /// Milliseconds before the newest sample.
+    pub millis: i64,
+    /// Who looks so far, as it stands in a sentence.
+    pub by: String,
+}
+
+/// History does not go back as far as somebody looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// Who looks further.
+    pub need: Need,
+    /// So many milliseconds it goes back.
+    pub held_millis: i64,
+    /// True where the budget is the reason, and not how long samples are to be kept.
+    pub over_budget: bool,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { need, held_millis, over_budget } = self;
+        let seconds = |millis: i64| format_millis(millis / 1000 * 1000);
+        let reason = if *over_budget { "history.bytes_max" } else { "history.thinned_retention" };
+        write!(f, "{} looks back {}, and {reason} holds {}", need.by, seconds(need.millis), seconds(*held_millis))
+    }
 }
 
 /// What became of the samples of one append.

@@ -16,6 +16,8 @@ pub(super) struct Metrics {
     samples: IntGauge,
     bytes: IntGauge,
     bytes_per_sample: Gauge,
+    needed: Gauge,
+    short: Gauge,
 }
 
 impl Metrics {
@@ -37,6 +39,11 @@ impl Metrics {
             bytes_per_sample: telemetry.gauge(
                 "sidewatch_history_bytes_per_sample",
                 "Bytes of the budget that history uses for a sample on average, with times, labels and index.",
+            ),
+            needed: telemetry.gauge("sidewatch_history_needed_seconds", "How far back the rules look."),
+            short: telemetry.gauge(
+                "sidewatch_history_short_seconds",
+                "How much of the time that the rules look back on is not kept, because of the byte budget or the retention.",
             ),
             series: telemetry.int_gauge("sidewatch_history_series", "Series in history."),
             bytes: telemetry.int_gauge("sidewatch_history_bytes", "Bytes of the budget that history uses."),
@@ -66,6 +73,9 @@ impl Metrics {
         self.series.set(i64::try_from(store.series_count()).unwrap_or(i64::MAX));
         self.samples.set(i64::try_from(store.samples()).unwrap_or(i64::MAX));
         self.bytes.set(i64::try_from(store.bytes()).unwrap_or(i64::MAX));
+        self.needed.set(store.needed_millis() as f64 / 1e3);
+        let short = store.shortage().map_or(0, |shortage| shortage.need.millis - shortage.held_millis);
+        self.short.set(short as f64 / 1e3);
         self.bytes_per_sample.set(store.bytes() as f64 / store.samples().max(1) as f64);
     }
 }

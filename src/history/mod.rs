@@ -28,10 +28,11 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use archive::Archive;
-pub use contract::{Append, Appended, Query, QueryError, Window};
+pub use contract::{Append, Appended, Need, Query, QueryError, Shortage, Window};
 
 use crate::model::{Labels, Matcher, PromDuration, Timestamp};
 use crate::telemetry::Telemetry;
@@ -85,6 +86,8 @@ struct Shared {
     full: Mutex<Vec<SeriesId>>,
     store: RwLock<Store>,
     metrics: Metrics,
+    /// Whether somebody has been told that history does not go back as far as it should.
+    short: AtomicBool,
 }
 
 impl History {
@@ -92,7 +95,14 @@ impl History {
     #[must_use]
     pub fn new(config: &Config, telemetry: &Telemetry) -> Self {
         let store = Store::new(config);
-        Self { shared: Arc::new(Shared { full: Mutex::default(), store: RwLock::new(store), metrics: Metrics::new(telemetry) }) }
+        Self {
+            shared: Arc::new(Shared {
+                full: Mutex::default(),
+                store: RwLock::new(store),
+                metrics: Metrics::new(telemetry),
+                short: AtomicBool::new(false),
+            }),
+        }
     }
 
     /// How many series there are.
@@ -105,6 +115,17 @@ impl History {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.read().bytes()
+    }
+
+    /// Brings the metrics up to date, and logs when what is needed begins to be short.
+    fn measure(&self, store: &Store) {
+        self.shared.metrics.measure(store);
+        let shortage = store.shortage();
+        if !self.shared.short.swap(shortage.is_some(), Ordering::Relaxed)
+            && let Some(shortage) = shortage
+        {
+            tracing::warn!("{shortage}");
+        }
     }
 
     /// A panic while the lock was held cannot leave a sample half written, so a poisoned lock is used on.
@@ -138,10 +159,20 @@ impl Append for History {
             dropped = store.sweep(thinned);
         }
         dropped.budget = store.make_room();
-        self.shared.metrics.measure(&store);
+        self.measure(&store);
         drop(store);
         self.shared.metrics.count(&appended, dropped);
         appended
+    }
+
+    fn need(&self, need: Need) {
+        let mut store = self.write();
+        store.set_need(need);
+        self.measure(&store);
+    }
+
+    fn shortage(&self) -> Option<Shortage> {
+        self.read().shortage()
     }
 }
 

@@ -8,7 +8,7 @@ use super::blocks::Blocks;
 use super::budget::Budget;
 use super::chunk::Decoder;
 use super::column::{Grade, Sealed};
-use super::contract::Appended;
+use super::contract::{Appended, Need, Shortage};
 use super::index::{Index, SeriesId};
 use super::series::{Refusal, Series, Thinned};
 use crate::model::{Labels, Matcher, Timestamp};
@@ -40,6 +40,8 @@ pub(super) struct Store {
     swept: Timestamp,
     /// Up to where everything had to go for the budget's sake.
     cut: Timestamp,
+    /// How far back somebody looks.
+    need: Need,
 }
 
 impl Store {
@@ -58,6 +60,7 @@ impl Store {
             newest: Timestamp::MIN,
             swept: Timestamp::MIN,
             cut: Timestamp::MIN,
+            need: Need::default(),
         }
     }
 
@@ -82,6 +85,24 @@ impl Store {
     /// What is this old or older is not to be seen any more, whether or not its chunk has gone yet.
     fn end(&self) -> Timestamp {
         self.newest.plus_millis(-self.retention_millis.max(self.thinned_millis))
+    }
+
+    pub(super) fn set_need(&mut self, need: Need) {
+        self.need = need;
+    }
+
+    /// How far back somebody looks, in milliseconds.
+    pub(super) const fn needed_millis(&self) -> i64 {
+        self.need.millis
+    }
+
+    /// What is needed and not held.
+    pub(super) fn shortage(&self) -> Option<Shortage> {
+        let kept = self.retention_millis.max(self.thinned_millis);
+        let cut = (self.cut > Timestamp::MIN).then(|| self.newest.as_millis().saturating_sub(self.cut.as_millis()));
+        let over_budget = cut.is_some_and(|cut| cut < kept);
+        let held_millis = cut.map_or(kept, |cut| cut.min(kept));
+        (held_millis < self.need.millis).then(|| Shortage { need: self.need.clone(), held_millis, over_budget })
     }
 
     /// Up to when samples may have been thinned; `None` where nothing is thinned.

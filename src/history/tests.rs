@@ -106,6 +106,28 @@ fn over_the_budget_the_oldest_samples_go_first() {
 }
 
 #[test]
+fn what_is_needed_and_not_held_is_told() {
+    let telemetry = Telemetry::new();
+    let history = History::new(&Config { bytes_max: 32 << 10, ..config() }, &telemetry);
+    let need = |seconds: i64| history.need(Need { millis: seconds * 1000, by: "r".to_owned() });
+    need(3600);
+    assert_eq!(history.shortage(), None, "there was no time for it yet");
+    let mix = |bits: u64| (bits ^ (bits >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for second in 1..5_000_i64 {
+        let value = f64::from_bits(mix(mix(second.cast_unsigned())) >> 2);
+        history.append(at(second * 1000), &[(labels("a"), value), (labels("b"), -value)]);
+    }
+    let shortage = history.shortage().expect("32 KiB hold less than an hour");
+    assert!(shortage.over_budget && (1_000_000..3_600_000).contains(&shortage.held_millis), "{shortage}");
+    let families = telemetry.families();
+    let family = families.iter().find(|family| &*family.name == "sidewatch_history_short_seconds").expect("registered");
+    let short = (3_600_000 - shortage.held_millis) as f64 / 1e3;
+    assert_eq!(family.series[0].value, crate::model::Value::Number(short));
+    need(1000);
+    assert_eq!(history.shortage(), None);
+}
+
+#[test]
 fn an_emptied_history_holds_no_bytes() {
     let history = history(&Config { retention: PromDuration::from_secs(1), ..config() });
     history.append(at(0), &[(labels("a"), 1.0), (labels("b"), 1.0)]);

@@ -75,9 +75,12 @@ impl Recorder {
             self.history.append(at.plus_millis(-resolution), flattened.births);
         }
         let appended = self.history.append(at, flattened.samples);
+        let shortage = self.history.shortage();
         if appended.over_limit > 0 {
             let detail = format!("{} series are over the limit and not stored", appended.over_limit);
             self.board.report("history", Condition::Degraded, &detail, at);
+        } else if let Some(shortage) = &shortage {
+            self.board.report("history", Condition::Degraded, &shortage.to_string(), at);
         } else {
             self.board.report("history", Condition::Ok, "", at);
         }
@@ -89,7 +92,7 @@ impl Recorder {
 mod tests {
     use super::*;
     use crate::clock;
-    use crate::history::{Config, History, Query};
+    use crate::history::{Config, History, Need, Query};
     use crate::model::{Change, Family, Histogram, Labels, MatchOp, Matcher, MetricType, Origin, SeriesKey, is_stale};
     use crate::promql::{Engine, EngineConfig, Value, parse};
     use crate::registry::{Journal, JournalConfig, Pending};
@@ -172,6 +175,19 @@ mod tests {
             let Value::Vector(samples) = answer.value else { panic!("a vector") };
             assert_eq!(samples.iter().map(|sample| sample.value).collect::<Vec<_>>(), [expected], "{name}");
         }
+    }
+
+    #[test]
+    fn a_shortage_is_on_the_board() {
+        let desk = Desk::new();
+        let by = "rule \"r\" of f".to_owned();
+        desk.history.need(Need { millis: 1000 * 86_400_000, by });
+        let desk = desk.record(0);
+        let part = |desk: &Desk| desk.recorder.board.parts().into_iter().find(|part| part.name == "history").expect("posted");
+        let told = "rule \"r\" of f looks back 1000d, and history.thinned_retention holds 1w";
+        assert_eq!((part(&desk).condition, part(&desk).detail.as_str()), (Condition::Degraded, told));
+        desk.history.need(Need::default());
+        assert_eq!(part(&desk.record(10)).condition, Condition::Ok);
     }
 
     #[test]

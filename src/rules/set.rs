@@ -8,6 +8,8 @@ use super::file;
 use super::pack::PACKS;
 use super::rule::GroupSpec;
 use crate::diagnostic::Diagnostic;
+use crate::history::Need;
+use crate::promql::{EngineConfig, reach_millis};
 
 /// A rule file's name and text.
 #[derive(Clone, Debug)]
@@ -38,6 +40,19 @@ impl RuleSet {
     #[must_use]
     pub fn rule_count(&self) -> usize {
         self.groups.iter().map(|group| group.rules.len()).sum()
+    }
+
+    /// How far back the rule looks that looks furthest.
+    pub(super) fn need(&self, config: &EngineConfig) -> Need {
+        let needs = self.groups.iter().flat_map(|group| {
+            let offset = group.query_offset_millis;
+            group.rules.iter().map(move |rule| (reach_millis(&rule.expr, config).saturating_add(offset), rule, group))
+        });
+        let furthest = needs.max_by_key(|(millis, ..)| *millis);
+        furthest.map_or_else(Need::default, |(millis, rule, group)| Need {
+            millis,
+            by: format!("rule {:?} of {}", rule.text.name, group.file()),
+        })
     }
 }
 
@@ -106,6 +121,17 @@ mod tests {
         assert_eq!(files(&good), ["pack:requests", "/etc/x/host.yaml"]);
         let broken = assemble(&Config::default(), vec![source("/etc/x/host.yml", "nonsense")], Vec::new());
         assert_eq!((files(&broken), broken.broken), (vec!["pack:requests"], 1));
+    }
+
+    #[test]
+    fn the_rule_that_looks_furthest_says_what_is_needed() {
+        let config = Config { packs: Packs { host: false, requests: false }, ..Config::default() };
+        let need = |text: &str| assemble(&config, vec![source("a.yml", text)], Vec::new()).need(&EngineConfig::default());
+        let rules = "[{record: a, expr: 'rate(x_total[1h])'}, {record: b, expr: 'up offset 1d'}, {alert: C, expr: 'up == 0'}]";
+        let of_b = |millis| Need { millis, by: "rule \"b\" of a.yml".to_owned() };
+        assert_eq!(need(&format!("groups: [{{name: g, rules: {rules}}}]")), of_b(86_700_000));
+        assert_eq!(need(&format!("groups: [{{name: g, query_offset: 1m, rules: {rules}}}]")), of_b(86_760_000));
+        assert_eq!(need("groups: []"), Need::default());
     }
 
     #[test]

@@ -268,6 +268,8 @@ impl Running<'_> {
         if valid || self.first {
             self.state.config = config;
             self.first = !valid && set.loaded == 0;
+            let world = &self.state.world;
+            world.history.need(set.need(world.engine.config()));
             let change = self.roster.reconcile(&set.groups);
             for key in change.stop {
                 if let Some(stop) = self.stops.get(&key) {
