@@ -13,8 +13,10 @@ mod bodies;
 type Body = fn(&[u8]);
 
 /// Every target by the name of its folder.
-const TARGETS: [(&str, Body); 6] = [
+const TARGETS: [(&str, Body); 8] = [
+    ("chunk", bodies::chunk),
     ("frame", bodies::frame),
+    ("history", bodies::history),
     ("journal", bodies::journal),
     ("json", bodies::json),
     ("pattern", bodies::pattern),

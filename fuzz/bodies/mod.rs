@@ -3,7 +3,9 @@
 
 #![allow(dead_code, unused_imports, reason = "every target uses a part of it")]
 
+mod chunk;
 mod frame;
+mod history;
 mod journal;
 mod json;
 mod outcome;
@@ -11,7 +13,9 @@ mod pattern;
 mod promql;
 mod statsd;
 
+pub(crate) use chunk::chunk;
 pub(crate) use frame::frame;
+pub(crate) use history::history;
 pub(crate) use journal::journal;
 pub(crate) use json::json;
 pub(crate) use pattern::pattern;

@@ -18,6 +18,7 @@ mod head;
 mod index;
 mod metrics;
 mod numbers;
+mod rehearsal;
 mod series;
 mod snapshot;
 mod store;
@@ -33,6 +34,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 pub use archive::Archive;
 pub use contract::{Append, Appended, Need, Query, QueryError, Shortage, Window};
+
+#[doc(hidden)]
+pub use rehearsal::{rehearse_chunk, rehearse_file, rehearse_frame, rehearse_samples};
 
 use crate::model::{Labels, Matcher, PromDuration, Timestamp};
 use crate::telemetry::Telemetry;

@@ -17,4 +17,5 @@ mod tests;
 
 pub use keeper::Archive;
 
-pub(super) use restore::Ordered;
+pub(super) use record::MAGIC;
+pub(super) use restore::{Ordered, rehearse};

@@ -15,7 +15,7 @@ use super::super::head::Raw;
 use crate::model::Labels;
 
 /// What a file opens with: the format and its version.
-pub(super) const MAGIC: &[u8; 8] = b"swhist01";
+pub(in super::super) const MAGIC: &[u8; 8] = b"swhist01";
 
 /// Bytes in front of a frame's records.
 const FRAME_BYTES: usize = 8;

@@ -7,7 +7,7 @@ use super::super::chunk::Decoder;
 use super::super::column::{Grade, Sealed};
 use super::super::head::{Opening, Raw};
 use super::super::store::Store;
-use super::record::{HeadPart, Record};
+use super::record::{HeadPart, Record, read};
 use crate::model::{Labels, Timestamp};
 
 /// What has been read, by series.
@@ -50,6 +50,14 @@ impl Found {
         }
         samples
     }
+}
+
+/// Reads one file into an empty store, whatever is wrong with it.
+pub(in super::super) fn rehearse(file: &[u8], store: &mut Store, until: Timestamp) -> u64 {
+    let mut found = Found::default();
+    let mut reading = found.file();
+    let _end = read(file, |record| reading.take(record));
+    found.restore(store, until)
 }
 
 /// A column's chunks and the samples of its head, each later than the one before.

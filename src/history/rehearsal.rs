@@ -1,0 +1,41 @@
+//! What history makes of bytes, without a disk: for the fuzz targets, which are programs of their own.
+
+use super::Config;
+use super::archive::rehearse;
+use super::chunk::{Decoder, encode};
+use super::head::Raw;
+use super::store::Store;
+use crate::model::Timestamp;
+
+/// Samples, as milliseconds and bits, as they are after they have been a chunk; `None` where they cannot be one.
+#[must_use]
+pub fn rehearse_samples(samples: &[(i64, u64)]) -> Option<Vec<(i64, u64)>> {
+    let raw: Vec<Raw> = samples.iter().map(|(millis, bits)| Raw { millis: *millis, bits: *bits }).collect();
+    let chunk = encode(&raw)?;
+    let mut decoder = Decoder::default();
+    let (times, bits) = decoder.decode(&chunk)?;
+    Some(times.iter().copied().zip(bits.iter().copied()).collect())
+}
+
+/// How many samples bytes are that may be a chunk.
+#[must_use]
+pub fn rehearse_chunk(chunk: &[u8]) -> usize {
+    Decoder::default().decode(chunk).map_or(0, |(times, _)| times.len())
+}
+
+/// How many samples come back from a file, and how many of them the store holds then.
+#[must_use]
+pub fn rehearse_file(file: &[u8]) -> (u64, u64) {
+    let mut store = Store::new(&Config::default());
+    let restored = rehearse(file, &mut store, Timestamp::from_millis(1 << 50));
+    store.make_room();
+    (restored, store.samples())
+}
+
+/// The same for the records of one frame, whose checksum is right.
+#[must_use]
+pub fn rehearse_frame(records: &[u8]) -> (u64, u64) {
+    let length = u32::try_from(records.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let sum = crc32fast::hash(records).to_le_bytes();
+    rehearse_file(&[super::archive::MAGIC.as_slice(), &length, &sum, records].concat())
+}
