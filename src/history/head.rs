@@ -202,10 +202,21 @@ impl Opening {
     }
 
     /// Hands on the samples that are written in `bytes`, until `visit` does not want more.
-    pub(super) fn read(self, bytes: &[u8], mut visit: impl FnMut(Raw) -> bool) {
-        let (mut sample, mut step, mut places) = (self.first, 0_i64, 0);
+    pub(super) fn read(self, bytes: &[u8], visit: impl FnMut(Raw) -> bool) {
+        self.read_range(bytes, None, visit);
+    }
+
+    /// As [`Opening::read`], of the samples after a time: of those before it no more is worked out than what follows needs.
+    pub(super) fn read_after(self, bytes: &[u8], after: i64, visit: impl FnMut(Raw) -> bool) {
+        self.read_range(bytes, Some(after), visit);
+    }
+
+    fn read_range(self, bytes: &[u8], after: Option<i64>, mut visit: impl FnMut(Raw) -> bool) {
+        let (mut value, mut millis, mut step) = (Value::new(self.first.bits), self.first.millis, 0_i64);
+        let mut pass =
+            |millis: i64, value: &mut Value| after.is_some_and(|after| millis <= after) || visit(Raw { millis, bits: value.bits() });
         let mut reader = Reader(bytes);
-        if !visit(sample) {
+        if !pass(millis, &mut value) {
             return;
         }
         while let Some(code) = reader.byte() {
@@ -220,17 +231,16 @@ impl Opening {
                             None => return,
                         },
                     };
-                    let old = to_whole(f64::from_bits(sample.bits), places).unwrap_or_default();
-                    sample.bits = from_whole(old.wrapping_add(unzigzag(difference)), places).to_bits();
+                    value.add(unzigzag(difference));
                     1
                 }
                 2 => {
                     let Some(differing) = reader.little_endian(usize::from(low & 7) + 1) else { return };
-                    sample.bits ^= differing << (low >> 3 << 3);
+                    value.flip(differing << (low >> 3 << 3));
                     1
                 }
                 _ if low & 0b0001_0000 == 0 => {
-                    places = low & 0b1111;
+                    value.set_places(low & 0b1111);
                     continue;
                 }
                 _ => {
@@ -240,18 +250,54 @@ impl Opening {
                 }
             };
             for _ in 0..repeats {
-                sample.millis = sample.millis.wrapping_add(step);
-                if !visit(sample) {
+                millis = millis.wrapping_add(step);
+                if !pass(millis, &mut value) {
                     return;
                 }
             }
         }
         for _ in 0..self.repeats {
-            sample.millis = sample.millis.wrapping_add(step);
-            if !visit(sample) {
+            millis = millis.wrapping_add(step);
+            if !pass(millis, &mut value) {
                 return;
             }
         }
+    }
+}
+
+/// The value while a head is read: bits, a whole number of decimal units, or both. What is not asked for is not worked out, since a
+/// run of differences needs neither a division nor a look at the float in between.
+struct Value {
+    bits: Option<u64>,
+    whole: Option<i64>,
+    places: Places,
+}
+
+impl Value {
+    const fn new(bits: u64) -> Self {
+        Self { bits: Some(bits), whole: None, places: 0 }
+    }
+
+    fn bits(&mut self) -> u64 {
+        let (whole, places) = (self.whole, self.places);
+        *self.bits.get_or_insert_with(|| from_whole(whole.unwrap_or_default(), places).to_bits())
+    }
+
+    fn add(&mut self, difference: i64) {
+        let whole = match self.whole {
+            Some(whole) => whole,
+            None => to_whole(f64::from_bits(self.bits()), self.places).unwrap_or_default(),
+        };
+        (self.whole, self.bits) = (Some(whole.wrapping_add(difference)), None);
+    }
+
+    fn flip(&mut self, differing: u64) {
+        (self.bits, self.whole) = (Some(self.bits() ^ differing), None);
+    }
+
+    fn set_places(&mut self, places: Places) {
+        self.bits();
+        (self.whole, self.places) = (None, places);
     }
 }
 
@@ -348,9 +394,16 @@ mod tests {
             samples in prop::collection::vec((prop_oneof![9 => Just(5000), 1 => 1..100_000i64, 1 => any::<i64>()], any_value()), 1..300),
         ) {
             let mut millis = start;
-            let samples: Vec<Raw> = samples.into_iter().map(|(step, bits)| { millis = millis.wrapping_add(step); Raw { millis, bits } }).collect();
+            let mut samples: Vec<Raw> = samples.into_iter().map(|(step, bits)| { millis = millis.wrapping_add(step); Raw { millis, bits } }).collect();
             let (blocks, head) = fill(&samples);
-            prop_assert_eq!(read(&blocks, &head), samples);
+            prop_assert_eq!(&read(&blocks, &head), &samples);
+
+            let after = samples[samples.len() / 2].millis;
+            let (mut bytes, mut later) = (Vec::new(), Vec::new());
+            blocks.copy(head.chain(), &mut bytes);
+            head.opening().read_after(&bytes, after, |raw| { later.push(raw); true });
+            samples.retain(|raw| raw.millis > after);
+            prop_assert_eq!(later, samples);
         }
 
         #[test]

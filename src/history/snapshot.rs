@@ -96,8 +96,8 @@ impl Snapshot {
         }
         if let Some((opening, count, bytes)) = piece.head {
             samples.reserve(usize::from(count));
-            opening.read(self.heads.get(bytes)?, |raw| {
-                if raw.millis > after && raw.millis <= until {
+            opening.read_after(self.heads.get(bytes)?, after, |raw| {
+                if raw.millis <= until {
                     samples.push(sample(raw.millis, raw.bits));
                 }
                 raw.millis < until
