@@ -1,8 +1,9 @@
 //! Aggregations: many series become one for each group, or few are chosen.
 
 use std::cmp::Ordering;
+use std::hash::{BuildHasher, Hash, Hasher};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::model::{FloatStyle, Labels, METRIC_NAME, format_float};
 
@@ -32,33 +33,42 @@ pub(super) fn aggregate(ev: &mut Evaluator<'_>, aggregate: &Aggregate, steps: St
         (AggregateOp::LimitRatio, Some(param)) => limit_ratio(ev, aggregate, param, steps),
         _ => {
             let tracks = ev.vector(&aggregate.expr, steps)?;
-            reduce(ev, aggregate, tracks, steps, |values, _| fold(op, values))
+            reduce_running(ev, aggregate, tracks, steps, op)
         }
     }
 }
 
-/// The labels that a group has in common.
-fn group_labels(labels: &Labels, aggregate: &Aggregate) -> Labels {
-    let listed = |name: &str| aggregate.grouping.iter().any(|label| label == name);
-    if aggregate.without {
-        labels.filtered(|name| name != METRIC_NAME && !listed(name))
-    } else if aggregate.grouping.is_empty() {
-        Labels::empty()
-    } else {
-        labels.filtered(listed)
-    }
+/// True for a label that a group has in common.
+fn is_common(name: &str, aggregate: &Aggregate) -> bool {
+    let listed = aggregate.grouping.iter().any(|label| label == name);
+    if aggregate.without { name != METRIC_NAME && !listed } else { listed }
 }
 
-/// Groups in order of their first series, with the places of their series.
+/// The labels that a group has in common.
+fn group_labels(labels: &Labels, aggregate: &Aggregate) -> Labels {
+    labels.filtered(|name| is_common(name, aggregate))
+}
+
+/// Groups in order of their first series, with the places of their series. Labels are made once a group, not once a series.
 fn groups(tracks: &[Track], aggregate: &Aggregate) -> Vec<(Labels, Vec<usize>)> {
     let mut groups: Vec<(Labels, Vec<usize>)> = Vec::new();
-    let mut places: HashMap<Labels, usize> = HashMap::new();
+    let mut places: HashTable<(u64, usize)> = HashTable::new();
+    let state = DefaultHashBuilder::default();
     for (index, track) in tracks.iter().enumerate() {
-        let labels = group_labels(&track.labels, aggregate);
-        let place = *places.entry(labels.clone()).or_insert_with(|| {
-            groups.push((labels, Vec::new()));
-            groups.len() - 1
-        });
+        let common = || track.labels.iter().filter(|(name, _)| is_common(name, aggregate));
+        let mut hasher = state.build_hasher();
+        common().for_each(|label| label.hash(&mut hasher));
+        let hash = hasher.finish();
+        let is_group =
+            |(known, place): &(u64, usize)| *known == hash && groups.get(*place).is_some_and(|(labels, _)| labels.iter().eq(common()));
+        let place = match places.find(hash, is_group) {
+            Some((_, place)) => *place,
+            None => {
+                groups.push((group_labels(&track.labels, aggregate), Vec::new()));
+                places.insert_unique(hash, (hash, groups.len() - 1), |(hash, _)| *hash);
+                groups.len() - 1
+            }
+        };
         if let Some((_, members)) = groups.get_mut(place) {
             members.push(index);
         }
@@ -91,6 +101,45 @@ fn reduce(
     }
     ev.release(tracks.len().saturating_mul(steps.count()));
     Ok(reduced)
+}
+
+/// As [`reduce`] for the aggregations without a parameter. What can be summed up as it comes is summed up series by series, in the same
+/// order of values at each step, so that each series is read from its first value to its last.
+fn reduce_running(
+    ev: &mut Evaluator<'_>,
+    aggregate: &Aggregate,
+    tracks: Vec<Track>,
+    steps: Steps,
+    op: AggregateOp,
+) -> Result<Vec<Track>, EvalError> {
+    let values: fn(&[&Track], usize) -> Vec<f64> = match op {
+        AggregateOp::Sum => {
+            |members, count| running(members, count, |sum: Option<Sum>, value| sum.unwrap_or_default().with(value), Sum::total)
+        }
+        AggregateOp::Count => |members, count| running(members, count, |seen, _| seen.unwrap_or(0.0) + 1.0, |seen| seen),
+        _ => return reduce(ev, aggregate, tracks, steps, |values, _| fold(op, values)),
+    };
+    let mut reduced = Vec::new();
+    for (labels, members) in groups(&tracks, aggregate) {
+        (ev.interrupt)()?;
+        ev.hold(steps.count())?;
+        let members: Vec<&Track> = members.into_iter().filter_map(|member| tracks.get(member)).collect();
+        let drop_name = members.iter().any(|member| member.drop_name);
+        reduced.push(Track { labels, drop_name, values: values(&members, steps.count()) });
+    }
+    ev.release(tracks.len().saturating_mul(steps.count()));
+    Ok(reduced)
+}
+
+/// A value at each step that has any, summed up by `add` from `None` on.
+fn running<T: Copy>(members: &[&Track], count: usize, add: impl Fn(Option<T>, f64) -> T, total: impl Fn(T) -> f64) -> Vec<f64> {
+    let mut states: Vec<Option<T>> = vec![None; count];
+    for member in members {
+        for (state, value) in states.iter_mut().zip(&member.values).filter(|(_, value)| !is_absent(**value)) {
+            *state = Some(add(*state, *value));
+        }
+    }
+    states.into_iter().map(|state| state.map_or(ABSENT, &total)).collect()
 }
 
 /// The aggregations without a parameter, of at least one value.

@@ -296,7 +296,10 @@ mod tests {
     #[test]
     fn a_query_that_holds_too_many_samples_ends() {
         let config = EngineConfig { samples_max: 100, ..EngineConfig::default() };
-        assert!(matches!(ask(config.clone(), "rate(a_total[10m])"), Err(EvalError::TooManySamples { limit: 100 })));
+        assert!(matches!(ask(config.clone(), "a_total[10m]"), Err(EvalError::TooManySamples { limit: 100 })), "both stand in the answer");
+        assert!(ask(config.clone(), "rate(a_total[10m])").is_ok(), "one series stands in memory at a time");
+        let less = EngineConfig { samples_max: 50, ..EngineConfig::default() };
+        assert!(matches!(ask(less, "rate(a_total[10m])"), Err(EvalError::TooManySamples { limit: 50 })));
         assert!(matches!(ask(config.clone(), "max_over_time(vector(1)[1y:1ms])"), Err(EvalError::TooManySamples { .. })));
         assert!(ask(config, "rate(a_total{i='0'}[10m])").is_ok());
     }

@@ -15,7 +15,7 @@ pub(super) fn is_metadata(label: &str) -> bool {
 
 /// A label set without name, type and unit.
 pub(super) fn without_metadata(labels: &Labels) -> Labels {
-    if labels.iter().any(|(name, _)| is_metadata(name)) { labels.filtered(|name| !is_metadata(name)) } else { labels.clone() }
+    if metadata(labels).next().is_some() { labels.filtered(|name| !is_metadata(name)) } else { labels.clone() }
 }
 
 /// Drops names now, or marks them to be dropped. Series that become one are merged.
@@ -32,8 +32,17 @@ pub(super) fn drop_names(mut tracks: Vec<Track>, delayed: bool) -> Result<Vec<Tr
 
 /// True where all series have the same name, type and unit.
 pub(super) fn has_one_metric<'a>(mut all: impl Iterator<Item = &'a Labels>) -> bool {
-    let metadata = |labels: &'a Labels| labels.iter().filter(|(name, _)| is_metadata(name));
-    all.next().is_none_or(|first| all.all(|labels| metadata(first).eq(metadata(labels))))
+    all.next().is_none_or(|first| all.all(|labels| is_same_metric(first, labels)))
+}
+
+/// True where two series have the same name, type and unit.
+pub(super) fn is_same_metric(one: &Labels, other: &Labels) -> bool {
+    metadata(one).eq(metadata(other))
+}
+
+/// Labels are in order, and those with two underscores are among the first.
+fn metadata(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
+    labels.iter().take_while(|(name, _)| *name <= "__unit__").filter(|(name, _)| is_metadata(name))
 }
 
 /// At the end of a query: drops the names that were marked.

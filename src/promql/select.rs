@@ -1,9 +1,12 @@
 //! Selectors: each reads history once, for all steps.
 
-use crate::model::{Sample, Timestamp, is_stale};
+use std::ops::ControlFlow;
+
+use crate::history::Window;
+use crate::model::{Matcher, Sample, Timestamp, is_stale};
 
 use super::ast::BinaryOp;
-use super::ast::{DurationArg, DurationExpr, DurationKind, MatrixSelector, Subquery, VectorSelector};
+use super::ast::{DurationArg, DurationExpr, DurationKind, Expr, ExprKind, MatrixSelector, Subquery, VectorSelector};
 use super::eval::{Evaluator, QueryTimes};
 use super::eval_error::EvalError;
 use super::value::{ABSENT, Evaluated, RangeSeries, Ranges, Steps, Track, is_absent};
@@ -23,10 +26,8 @@ pub(super) fn instant(
     let (first, last) = (look(steps.first()), look(steps.last()));
 
     let after = Timestamp::from_millis(first.saturating_sub(lookback));
-    let windows = ev.source.select(&selector.matchers, after, Timestamp::from_millis(last))?;
-    let mut tracks = Vec::with_capacity(windows.len());
-    for window in windows {
-        ev.hold(window.samples.len())?;
+    let mut tracks = Vec::new();
+    each_window(ev, &selector.matchers, after, Timestamp::from_millis(last), &mut |ev, window| {
         let mut values = Vec::with_capacity(steps.count());
         let mut rest = window.samples.as_slice();
         let mut newest: Option<&Sample> = None;
@@ -38,33 +39,95 @@ pub(super) fn instant(
             let seen = newest.filter(|sample| sample.at.as_millis() > until.saturating_sub(lookback) && !is_stale(sample.value));
             values.push(seen.map_or(ABSENT, &pick));
         }
-        ev.release(window.samples.len());
         let track = Track::new(window.labels, values);
         if track.is_present() {
             ev.hold(steps.count())?;
             tracks.push(track);
         }
-    }
+        Ok(())
+    })?;
     Ok(tracks)
 }
 
-/// The samples of a range selector over all steps, without stale markers.
-pub(super) fn ranges(ev: &mut Evaluator<'_>, matrix: &MatrixSelector, steps: Steps) -> Result<Ranges, EvalError> {
-    let mut ranges = Ranges {
+/// Hands on what history has a series at a time, whose samples are held meanwhile and no longer.
+fn each_window(
+    ev: &mut Evaluator<'_>,
+    matchers: &[Matcher],
+    after: Timestamp,
+    until: Timestamp,
+    visit: &mut dyn FnMut(&mut Evaluator<'_>, Window) -> Result<(), EvalError>,
+) -> Result<(), EvalError> {
+    let source = ev.source;
+    let mut seen = Ok(());
+    source.visit(matchers, after, until, &mut |window| {
+        let count = window.samples.len();
+        seen = ev.hold(count).and_then(|()| visit(ev, window));
+        ev.release(count);
+        if seen.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    seen
+}
+
+/// Which part of its samples each step of a range selector sees.
+fn shape(ev: &Evaluator<'_>, matrix: &MatrixSelector) -> Result<Ranges, EvalError> {
+    Ok(Ranges {
         series: Vec::new(),
         range: range(&matrix.range, ev.times)?,
         offset: duration(&matrix.selector.offset, ev.times)?,
         fixed: ev.at(matrix.selector.at),
         extension: matrix.selector.extension.map(|extension| (extension, ev.config.lookback.as_millis())),
-    };
+    })
+}
+
+/// Hands on the samples of a range selector over all steps, without stale markers, a series at a time.
+fn each_series(
+    ev: &mut Evaluator<'_>,
+    matrix: &MatrixSelector,
+    ranges: &Ranges,
+    steps: Steps,
+    visit: &mut dyn FnMut(&mut Evaluator<'_>, RangeSeries) -> Result<(), EvalError>,
+) -> Result<(), EvalError> {
     let (after, _) = ranges.reach(steps.first());
     let (_, until) = ranges.reach(steps.last());
-    let windows = ev.source.select(&matrix.selector.matchers, Timestamp::from_millis(after), Timestamp::from_millis(until))?;
-    ranges.series.reserve(windows.len());
-    for mut window in windows {
+    let (after, until) = (Timestamp::from_millis(after), Timestamp::from_millis(until));
+    each_window(ev, &matrix.selector.matchers, after, until, &mut |ev, mut window| {
         window.samples.retain(|sample| !is_stale(sample.value));
-        ev.hold(window.samples.len())?;
-        ranges.series.push(RangeSeries { labels: window.labels, drop_name: false, samples: window.samples });
+        visit(ev, RangeSeries { labels: window.labels, drop_name: false, samples: window.samples })
+    })
+}
+
+/// The samples of a range selector over all steps.
+pub(super) fn ranges(ev: &mut Evaluator<'_>, matrix: &MatrixSelector, steps: Steps) -> Result<Ranges, EvalError> {
+    let mut ranges = shape(ev, matrix)?;
+    let mut all = Vec::new();
+    each_series(ev, matrix, &ranges, steps, &mut |ev, series| {
+        // These stay, and have been looked at against the limit.
+        ev.held = ev.held.saturating_add(series.samples.len());
+        all.push(series);
+        Ok(())
+    })?;
+    ranges.series = all;
+    Ok(ranges)
+}
+
+/// Hands on the series of a range vector one by one: those of a selector never are in memory all at once. Answers what they had in
+/// common.
+pub(super) fn each_range(
+    ev: &mut Evaluator<'_>,
+    expr: &Expr,
+    steps: Steps,
+    visit: &mut dyn FnMut(&mut Evaluator<'_>, &Ranges, RangeSeries) -> Result<(), EvalError>,
+) -> Result<Ranges, EvalError> {
+    if let ExprKind::MatrixSelector(matrix) = &expr.unwrap_parens().kind {
+        let ranges = shape(ev, matrix)?;
+        each_series(ev, matrix, &ranges, steps, &mut |ev, series| visit(ev, &ranges, series))?;
+        return Ok(ranges);
+    }
+    let mut ranges = ev.ranges(expr, steps)?;
+    for series in std::mem::take(&mut ranges.series) {
+        let count = series.samples.len();
+        visit(ev, &ranges, series)?;
+        ev.release(count);
     }
     Ok(ranges)
 }

@@ -24,6 +24,12 @@ impl Sum {
         self.sum = next;
     }
 
+    /// The sum with one more value.
+    pub(super) fn with(mut self, value: f64) -> Self {
+        self.add(value);
+        self
+    }
+
     pub(super) fn total(self) -> f64 {
         if self.sum.is_infinite() { self.sum } else { self.sum + self.error }
     }

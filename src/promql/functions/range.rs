@@ -6,9 +6,10 @@ use super::super::eval::{Evaluator, matrix_argument, wrong_type};
 use super::super::eval_error::EvalError;
 use super::super::extension;
 use super::super::naming;
+use super::super::select;
 use super::super::value::{ABSENT, Ranges, Steps, Track};
 use super::Function;
-use crate::model::{Sample, Timestamp};
+use crate::model::{Labels, Sample, Timestamp};
 
 /// What a function over a range sees of one series at one step.
 pub(in super::super) struct Window<'a> {
@@ -24,6 +25,16 @@ pub(in super::super) struct Window<'a> {
     pub(in super::super) extension: Option<Extension>,
     /// The scalar arguments in order.
     pub(super) params: [f64; 2],
+    /// Where the samples fell, of a counter; `None` where nobody has looked for it.
+    pub(super) falls: Option<&'a [Fall]>,
+}
+
+/// A sample that is less than the one before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fall {
+    place: usize,
+    /// The value before.
+    pub(super) from: f64,
 }
 
 /// What is looked at once there is a result: the call, and the scalar arguments at each step.
@@ -63,30 +74,35 @@ pub(super) fn over_range(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, func
     for arg in call.args.iter().filter(|arg| arg.value_type() != ValueType::Matrix) {
         params.push(ev.scalar(arg, steps)?);
     }
-    let (ranges, arg) = matrix(ev, call, steps)?;
-    let mut tracks = Vec::with_capacity(ranges.series.len());
-    let mut held = 0;
+    let arg = matrix_argument_of(call)?;
+    let mut tracks: Vec<Track> = Vec::new();
     let delayed = ev.config.delayed_name_removal;
-    let mut sparse = Sparse::new(ev, &ranges, arg, steps);
-    let one_metric = naming::has_one_metric(ranges.series.iter().map(|series| &series.labels));
-    for series in &ranges.series {
-        held += series.samples.len();
-        let mut track = Track::new(series.labels.clone(), Vec::with_capacity(steps.count()));
-        for_each_window(&series.samples, &ranges, steps, |step, mut window| {
+    let mut first: Option<Labels> = None;
+    let mut one_metric = true;
+    let mut falls = Vec::new();
+    let mut sparse = Sparse::new(ev, arg);
+    let ranges = select::each_range(ev, arg, steps, &mut |ev, ranges, series| {
+        one_metric &= naming::is_same_metric(first.get_or_insert_with(|| series.labels.clone()), &series.labels);
+        let falls = function.for_counters.then(|| {
+            find_falls(&series.samples, &mut falls);
+            falls.as_slice()
+        });
+        let mut track = Track::new(series.labels, Vec::with_capacity(steps.count()));
+        for_each_window(&series.samples, falls, ranges, steps, |step, mut window| {
             for (slot, values) in window.params.iter_mut().zip(&params) {
                 *slot = values.get(step).copied().unwrap_or(f64::NAN);
             }
-            sparse.see(&window);
+            sparse.see(ranges, &window);
             let value = if window.samples.is_empty() { None } else { (function.value)(&window) };
             track.values.push(value.unwrap_or(ABSENT));
             // Long windows at many steps are a lot of work within one series.
             if step % STEPS_BETWEEN_CHECKS == 0 { (ev.interrupt)() } else { Ok(()) }
         })?;
         if !track.is_present() {
-            continue;
+            return Ok(());
         }
         ev.hold(steps.count())?;
-        let name = series.labels.metric_name();
+        let name = track.labels.metric_name();
         if function.for_counters && !name.is_empty() && !is_counter_name(name) {
             ev.annotations.possible_non_counter(name, arg.span);
         }
@@ -95,9 +111,9 @@ pub(super) fn over_range(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, func
             track.labels = naming::without_metadata(&track.labels);
         }
         tracks.push(track);
-    }
-    ev.release(held);
-    if sparse.found {
+        Ok(())
+    })?;
+    if sparse.found || (first.is_none() && sparse.hides(&ranges, ranges.bounds(steps.first()).1)) {
         ev.annotations.thinned_range(ranges.range, arg.span);
     }
     if let Some(check) = function.check.filter(|_| !tracks.is_empty()) {
@@ -114,8 +130,6 @@ pub(super) fn over_range(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, func
 struct Sparse {
     /// What is this old or older is thinned.
     thinned_until: i64,
-    /// Shorter ranges may hold none at all. In longer ones there is none because the series was not there.
-    may_be_empty: bool,
     found: bool,
 }
 
@@ -123,33 +137,34 @@ impl Sparse {
     /// History keeps a sample of each such time.
     const KEPT_MILLIS: i64 = 60_000;
 
-    fn new(ev: &Evaluator<'_>, ranges: &Ranges, arg: &Expr, steps: Steps) -> Self {
+    fn new(ev: &Evaluator<'_>, arg: &Expr) -> Self {
         // What a subquery holds was evaluated as often as it says.
         let is_read = matches!(arg.unwrap_parens().kind, ExprKind::MatrixSelector(_));
         let thinned_until = if is_read { ev.source.thinned_until().map_or(i64::MIN, Timestamp::as_millis) } else { i64::MIN };
-        let may_be_empty = ranges.range < Self::KEPT_MILLIS;
-        // Then no series has a sample, and none is seen.
-        let found = may_be_empty && ranges.series.is_empty() && ranges.bounds(steps.first()).1 <= thinned_until;
-        Self { thinned_until, may_be_empty, found }
+        Self { thinned_until, found: false }
     }
 
-    fn see(&mut self, window: &Window<'_>) {
+    /// Whether a range may hold nothing for this reason. In a longer one there is nothing because the series was not there.
+    const fn hides(&self, ranges: &Ranges, until: i64) -> bool {
+        ranges.range < Self::KEPT_MILLIS && until <= self.thinned_until
+    }
+
+    fn see(&mut self, ranges: &Ranges, window: &Window<'_>) {
         self.found |= match window.samples {
-            [] => self.may_be_empty && window.until <= self.thinned_until,
+            [] => self.hides(ranges, window.until),
             [one] => one.at.as_millis() <= self.thinned_until,
             _ => false,
         };
     }
 }
 
-/// The range vector of a call, and the argument it comes from.
-pub(super) fn matrix<'a>(ev: &mut Evaluator<'_>, call: &'a Call, steps: Steps) -> Result<(Ranges, &'a Expr), EvalError> {
-    let arg = match matrix_argument(call) {
-        Some(arg) => arg,
-        None => return Err(wrong_type(super::argument(call, 0)?, "an argument", "range vector")),
+/// The range vector among a call's arguments, whose modifiers the function has to know.
+pub(super) fn matrix_argument_of(call: &Call) -> Result<&Expr, EvalError> {
+    let Some(arg) = matrix_argument(call) else {
+        return Err(wrong_type(super::argument(call, 0)?, "an argument", "range vector"));
     };
     extension::check_function(call)?;
-    Ok((ev.ranges(arg, steps)?, arg))
+    Ok(arg)
 }
 
 /// How many steps are taken before the next look at whether to go on.
@@ -158,12 +173,14 @@ const STEPS_BETWEEN_CHECKS: usize = 64;
 /// Calls `visit` with what each step sees, which may be nothing, until it fails.
 pub(super) fn for_each_window(
     samples: &[Sample],
+    falls: Option<&[Fall]>,
     ranges: &Ranges,
     steps: Steps,
     mut visit: impl FnMut(usize, Window<'_>) -> Result<(), EvalError>,
 ) -> Result<(), EvalError> {
     // The bounds never move back, so both ends only ever move on.
     let (mut from, mut to) = (0, 0);
+    let (mut first_fall, mut last_fall) = (0, 0);
     for (step, at) in steps.times().enumerate() {
         let ((after, until), (seen_after, seen_until)) = (ranges.bounds(at), ranges.reach(at));
         let passed = |place: usize, time: i64| samples.get(place).is_some_and(|sample| sample.at.as_millis() <= time);
@@ -173,10 +190,28 @@ pub(super) fn for_each_window(
         while passed(to, seen_until) {
             to += 1;
         }
+        let falls = falls.map(|falls| {
+            // A fall to the window's first sample was before it.
+            while falls.get(first_fall).is_some_and(|fall| fall.place <= from) {
+                first_fall += 1;
+            }
+            while falls.get(last_fall).is_some_and(|fall| fall.place < to) {
+                last_fall += 1;
+            }
+            falls.get(first_fall..last_fall).unwrap_or(&[])
+        });
         let samples = samples.get(from..to).unwrap_or(&[]);
-        visit(step, Window { samples, after, until, at, extension: ranges.extension.map(|(kind, _)| kind), params: [f64::NAN; 2] })?;
+        let extension = ranges.extension.map(|(kind, _)| kind);
+        visit(step, Window { samples, after, until, at, extension, params: [f64::NAN; 2], falls })?;
     }
     Ok(())
+}
+
+/// Looks once a series for what each window would have to look for.
+fn find_falls(samples: &[Sample], falls: &mut Vec<Fall>) {
+    falls.clear();
+    let pairs = samples.array_windows().enumerate().filter(|(_, [before, after])| after.value < before.value);
+    falls.extend(pairs.map(|(place, [before, _])| Fall { place: place + 1, from: before.value }));
 }
 
 fn has_duplicates(tracks: &[Track]) -> bool {

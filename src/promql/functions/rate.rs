@@ -33,8 +33,11 @@ fn extrapolated(window: &Window<'_>, is_counter: bool) -> Option<f64> {
     let mut change = last.value - first.value;
     if is_counter {
         // After a reset a counter starts from zero: what it had before is part of the increase.
-        change +=
-            pairs(window.samples).filter(|(before, after)| after < before).map(|(before, _)| before).fold(0.0, |sum, lost| sum + lost);
+        let sum = |sum: f64, lost: f64| sum + lost;
+        change += match window.falls {
+            Some(falls) => falls.iter().map(|fall| fall.from).fold(0.0, sum),
+            None => pairs(window.samples).filter(|(before, after)| after < before).map(|(before, _)| before).fold(0.0, sum),
+        };
     }
     let (first_at, last_at) = (first.at.as_millis(), last.at.as_millis());
     let sampled = seconds(last_at - first_at);
@@ -80,8 +83,15 @@ mod tests {
 
     fn increase(samples: &[(i64, f64)], after: i64, until: i64) -> Option<f64> {
         let samples: Vec<_> = samples.iter().map(|(at, value)| Sample { at: Timestamp::from_millis(at * 1000), value: *value }).collect();
-        let window =
-            Window { samples: &samples, after: after * 1000, until: until * 1000, at: until * 1000, extension: None, params: [0.0; 2] };
+        let window = Window {
+            samples: &samples,
+            after: after * 1000,
+            until: until * 1000,
+            at: until * 1000,
+            extension: None,
+            params: [0.0; 2],
+            falls: None,
+        };
         extrapolated(&window, true)
     }
 

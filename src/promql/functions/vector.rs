@@ -5,9 +5,10 @@ use std::cmp::Ordering;
 use super::super::ast::{Call, Expr, ExprKind};
 use super::super::eval::Evaluator;
 use super::super::eval_error::EvalError;
+use super::super::select;
 use super::super::statistics::{self, Direction};
 use super::super::value::{ABSENT, Evaluated, Steps, Track};
-use super::range::{for_each_window, matrix};
+use super::range::{for_each_window, matrix_argument_of};
 use super::{Function, argument, text};
 use crate::model::{Labels, METRIC_NAME, MatchOp, Matcher};
 
@@ -28,17 +29,16 @@ pub(super) const ALL: &[Function] = &[
         Ok(absent(arg, &present))
     }),
     Function::whole("absent_over_time", |ev, call, steps| {
-        let (ranges, arg) = matrix(ev, call, steps)?;
+        let arg = matrix_argument_of(call)?;
         let mut present = vec![false; steps.count()];
-        for series in &ranges.series {
-            for_each_window(&series.samples, &ranges, steps, |step, window| {
+        select::each_range(ev, arg, steps, &mut |_, ranges, series| {
+            for_each_window(&series.samples, None, ranges, steps, |step, window| {
                 if let Some(present) = present.get_mut(step) {
                     *present |= !window.samples.is_empty();
                 }
                 Ok(())
-            })?;
-            ev.release(series.samples.len());
-        }
+            })
+        })?;
         Ok(absent(arg, &present))
     }),
     Function::whole("sort", |ev, call, steps| sort(ev, call, steps, Direction::Ascending)),
