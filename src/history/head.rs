@@ -23,6 +23,9 @@ pub(super) const SAMPLES_MAX: u16 = 480;
 /// Or when its samples take so many bytes, which happens to values without any pattern.
 const BYTES_MAX: usize = 1024;
 
+/// So many repetitions are written at once at most, so that they take 8 bytes.
+const REPEATS_MAX: u16 = 512;
+
 /// Differences below this are part of the code.
 const SHORT: u64 = 48;
 
@@ -122,6 +125,12 @@ impl Head {
         let step = raw.millis.wrapping_sub(self.last.millis);
         if raw.bits == self.last.bits && step == self.step {
             self.repeats += 1;
+            // Thinning may add very many at once.
+            if self.repeats == REPEATS_MAX {
+                let mut codes = Codes::default();
+                codes.put_repeats(std::mem::take(&mut self.repeats));
+                blocks.write(&mut self.chain, codes.as_slice());
+            }
         } else {
             let mut codes = Codes::default();
             codes.put_repeats(self.repeats);
@@ -138,7 +147,7 @@ impl Head {
             blocks.write(&mut self.chain, codes.as_slice());
         }
         self.last = raw;
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
     }
 
     fn put_value(&mut self, codes: &mut Codes, bits: u64) {
@@ -361,6 +370,15 @@ mod tests {
         }
         assert_eq!(head.is_full(0), head.chain().len() >= BYTES_MAX);
         assert!(head.chain().len() < BYTES_MAX + 32, "a head that is sealed in time is not longer");
+    }
+
+    #[test]
+    fn more_repetitions_than_a_head_usually_has_come_back() {
+        let raw = |number: i64, bits| Raw { millis: number * 60_000, bits };
+        let mut samples: Vec<Raw> = (0..5_000).map(|number| raw(number, 7)).collect();
+        samples.extend([raw(9_000, u64::MAX), raw(9_001, 7)]);
+        let (blocks, head) = fill(&samples);
+        assert_eq!(read(&blocks, &head), samples);
     }
 
     #[test]

@@ -234,13 +234,9 @@ impl Store {
         [back(self.retention_millis.max(self.thinned_millis)), back(self.retention_millis)]
     }
 
-    /// Whether it is time to look for samples that are too old; once only for each time.
-    pub(super) fn is_sweep_due(&mut self) -> bool {
-        let due = self.newest.as_millis().saturating_sub(self.swept.as_millis()) >= SWEEP_MILLIS;
-        if due {
-            self.swept = self.newest;
-        }
-        due
+    /// Whether it is time to look for samples that are too old.
+    pub(super) const fn is_sweep_due(&self) -> bool {
+        self.newest.as_millis().saturating_sub(self.swept.as_millis()) >= SWEEP_MILLIS
     }
 
     /// What is to be thinned. Nothing is changed, so that readers need not wait.
@@ -270,6 +266,8 @@ impl Store {
         }
         self.samples = self.samples.saturating_sub(dropped.thinned);
         dropped.retention = self.drop_until(self.end());
+        // Not before: files of what has been thinned go by it.
+        self.swept = self.newest;
         dropped
     }
 

@@ -129,7 +129,7 @@ impl Archive {
         let started = clock::monotonic();
         let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = Found::default();
-        let mut whole = true;
+        let (mut whole, mut unread) = (true, Vec::new());
         let segments = self.folder.segments().unwrap_or_else(|error| {
             tracing::error!(folder = %self.folder.path().display(), %error, "cannot list the files of history");
             Vec::new()
@@ -139,9 +139,12 @@ impl Archive {
             let mut reading = found.file();
             let (end, bytes) = match self.folder.load_segment(grade, number) {
                 Ok(file) => (read(&file, |record| reading.take(record)), file.len() as u64),
+                // Nothing says that it is damaged: it stays for the next start, and what is missing of it here is not written again.
                 Err(error) => {
-                    tracing::error!(file = format!("{}-{number:08}", grade.as_str()), %error, "cannot read a file of history");
-                    (End::Damaged, 0)
+                    let file = self.folder.path().join(format!("{}-{number:08}", grade.as_str()));
+                    tracing::error!(file = %file.display(), %error, "cannot read a file of history: it is left as it is, and its samples are missing");
+                    unread.push(file);
+                    continue;
                 }
             };
             let last = reading.last;
@@ -159,7 +162,13 @@ impl Archive {
                 let end = read(&file, |record| reading.take(record));
                 self.judge(end, || self.folder.set_heads_aside());
             }
-            Err(error) => tracing::error!(%error, "cannot read the heads of history"),
+            // The next log of heads would be written over it.
+            Err(error) => {
+                let file = self.folder.path().join("heads");
+                tracing::error!(file = %file.display(), %error, "cannot read the newest samples of history; the file is set aside");
+                self.judge(End::Damaged, || self.folder.set_heads_aside());
+                unread.push(file);
+            }
         }
         let mut store = self.history.write();
         let samples = found.restore(&mut store, at.plus_millis(CLOCK_OFF_MILLIS));
@@ -176,7 +185,10 @@ impl Archive {
         self.metrics.restore_seconds.set(seconds);
         self.metrics.disk_bytes.set(i64::try_from(desk.bytes()).unwrap_or(i64::MAX));
         tracing::info!(samples, series, seconds, "history read back");
-        self.board.report(PART, Condition::Ok, "", at);
+        match unread.first() {
+            None => self.board.report(PART, Condition::Ok, "", at),
+            Some(file) => self.board.report(PART, Condition::Degraded, &format!("cannot read {}", file.display()), at),
+        }
     }
 
     /// Whether a file can stay as it is.
