@@ -180,6 +180,8 @@ fn choose(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, steps: St
     if counts.iter().all(|count| *count < 1.0) {
         return Ok(Vec::new());
     }
+    let values = tracks.len().saturating_mul(steps.count());
+    ev.hold(values)?;
     let mut chosen: Vec<Track> = tracks.iter().map(|track| Track { values: vec![ABSENT; steps.count()], ..track.clone() }).collect();
     let mut order = Vec::with_capacity(tracks.len());
     for (_, members) in groups(&tracks, aggregate) {
@@ -202,6 +204,7 @@ fn choose(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, steps: St
             }
         }
     }
+    ev.release(values);
     if steps.count() == 1 {
         // An instant answer comes in the order of the choice.
         let mut slots: Vec<Option<Track>> = chosen.into_iter().map(Some).collect();

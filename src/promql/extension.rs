@@ -8,7 +8,7 @@ use super::ast::{Call, ExprKind, Extension, VectorSelector};
 use super::eval::Evaluator;
 use super::eval_error::EvalError;
 use super::functions::Window;
-use super::select::duration;
+use super::select::{duration, each_window};
 use super::value::{ABSENT, Steps, Track};
 
 /// The functions that know what to do with samples beyond the range.
@@ -126,17 +126,16 @@ pub(super) fn smoothed(ev: &mut Evaluator<'_>, selector: &VectorSelector, steps:
     let after = Timestamp::from_millis(look(steps.first()).saturating_sub(lookback));
     let until = Timestamp::from_millis(look(steps.last()).saturating_add(lookback));
     let mut tracks = Vec::new();
-    for mut window in ev.source.select(&selector.matchers, after, until)? {
+    each_window(ev, &selector.matchers, after, until, &mut |ev, mut window| {
         window.samples.retain(|sample| !is_stale(sample.value));
-        ev.hold(window.samples.len())?;
         let values = steps.times().map(look).map(|at| value_at(&window.samples, at, lookback)).collect();
-        ev.release(window.samples.len());
         let track = Track::new(window.labels, values);
         if track.is_present() {
             ev.hold(steps.count())?;
             tracks.push(track);
         }
-    }
+        Ok(())
+    })?;
     Ok(tracks)
 }
 

@@ -50,7 +50,7 @@ pub(super) fn instant(
 }
 
 /// Hands on what history has a series at a time, whose samples are held meanwhile and no longer.
-fn each_window(
+pub(super) fn each_window(
     ev: &mut Evaluator<'_>,
     matchers: &[Matcher],
     after: Timestamp,

@@ -152,7 +152,8 @@ impl Sparse {
     fn see(&mut self, ranges: &Ranges, window: &Window<'_>) {
         self.found |= match window.samples {
             [] => self.hides(ranges, window.until),
-            [one] => one.at.as_millis() <= self.thinned_until,
+            // Two samples that are kept may be all but two minutes apart.
+            [one] => ranges.range < 3 * Self::KEPT_MILLIS && one.at.as_millis() <= self.thinned_until,
             _ => false,
         };
     }
