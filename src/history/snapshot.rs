@@ -80,7 +80,7 @@ impl Snapshot {
             match read {
                 Some(()) if samples.is_empty() => None,
                 Some(()) => Some(Ok(Window { labels: part.labels, samples })),
-                None => Some(Err(QueryError::Unavailable { reason: "a chunk cannot be decoded".to_owned() })),
+                None => Some(Err(QueryError::Unavailable { reason: format!("a chunk of {} cannot be decoded", part.labels) })),
             }
         })
     }
@@ -109,4 +109,28 @@ impl Snapshot {
 
 const fn sample(millis: i64, bits: u64) -> Sample {
     Sample { at: Timestamp::from_millis(millis), value: f64::from_bits(bits) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::Config;
+    use super::super::archive::Ordered;
+    use super::super::head::Raw;
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_decoded_is_named() {
+        let mut store = Store::new(&Config::default());
+        let labels = |name: &str| Labels::from_pairs([("__name__", name)]);
+        let damaged = Sealed { first: 0, last: 10, bytes: Arc::from([1, 2]) };
+        store.restore(&labels("m"), Ordered::default(), Ordered { chunks: vec![damaged], head: Vec::new() });
+        let raw = Raw { millis: 5, bits: 0 };
+        store.restore(&labels("n"), Ordered::default(), Ordered { chunks: Vec::new(), head: vec![raw] });
+        let windows: Vec<_> = Snapshot::take(&store, &[], Timestamp::from_millis(-1), Timestamp::MAX).windows().collect();
+        let [Err(error), Ok(window)] = windows.as_slice() else { panic!("{windows:?}") };
+        assert_eq!(error.to_string(), "the history cannot be read: a chunk of m cannot be decoded");
+        assert_eq!(window.labels, labels("n"));
+    }
 }

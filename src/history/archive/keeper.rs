@@ -148,7 +148,7 @@ impl Archive {
                 }
             };
             let last = reading.last;
-            if self.judge(end, || self.folder.set_segment_aside(grade, number)) {
+            if self.judge(reading.judge(end), || self.folder.set_segment_aside(grade, number)) {
                 desk.segments.push(Segment { grade, number, bytes, last });
             } else {
                 whole = false;
@@ -160,7 +160,7 @@ impl Archive {
                 let mut reading = found.file();
                 desk.heads_bytes = file.len() as u64;
                 let end = read(&file, |record| reading.take(record));
-                self.judge(end, || self.folder.set_heads_aside());
+                self.judge(reading.judge(end), || self.folder.set_heads_aside());
             }
             // The next log of heads would be written over it.
             Err(error) => {
@@ -203,7 +203,7 @@ impl Archive {
                 self.metrics.damages.inc();
                 match set_aside() {
                     Ok(to) => {
-                        tracing::error!(to = %to.display(), "a file of history is damaged; it is set aside, and what was before the damage is used")
+                        tracing::error!(to = %to.display(), "a file of history is damaged; it is set aside, and what of it is whole is used")
                     }
                     Err(error) => tracing::error!(%error, "a file of history is damaged, and cannot be set aside"),
                 }

@@ -7,7 +7,7 @@ use super::super::chunk::Decoder;
 use super::super::column::{Grade, Sealed};
 use super::super::head::{Opening, Raw};
 use super::super::store::Store;
-use super::record::{HeadPart, Record, read};
+use super::record::{End, HeadPart, Record, read};
 use crate::model::{Labels, Timestamp};
 
 /// What has been read, by series.
@@ -15,6 +15,7 @@ use crate::model::{Labels, Timestamp};
 pub(super) struct Found {
     series: Vec<(Labels, [Pieces; 2])>,
     places: HashMap<Labels, usize>,
+    decoder: Decoder,
 }
 
 /// What has been read of one column.
@@ -31,21 +32,23 @@ pub(super) struct Reading<'f> {
     numbers: HashMap<u64, usize>,
     /// The latest end of a chunk in it.
     pub(super) last: i64,
+    /// How many of its chunks are none, and the series of the first of them.
+    refused: Option<(u64, Labels)>,
 }
 
 impl Found {
     pub(super) fn file(&mut self) -> Reading<'_> {
-        Reading { found: self, numbers: HashMap::new(), last: i64::MIN }
+        Reading { found: self, numbers: HashMap::new(), last: i64::MIN, refused: None }
     }
 
     /// Puts everything into an empty store, and says how many samples that were. What is newer than `until` was written by a clock that
     /// was wrong, and would keep the store from taking anything for as long.
     pub(super) fn restore(self, store: &mut Store, until: Timestamp) -> u64 {
-        let (mut samples, mut decoder, until) = (0, Decoder::default(), until.as_millis());
+        let (mut samples, until) = (0, until.as_millis());
         for (labels, [minutes, full]) in self.series {
             // What has been thinned is not to come back, and it is older than all that has not.
-            let minutes = minutes.ordered(i64::MIN, until, &mut decoder);
-            let full = full.ordered(minutes.newest(), until, &mut decoder);
+            let minutes = minutes.ordered(i64::MIN, until);
+            let full = full.ordered(minutes.newest(), until);
             samples += store.restore(&labels, minutes, full);
         }
         samples
@@ -75,14 +78,12 @@ impl Ordered {
 }
 
 impl Pieces {
-    fn ordered(mut self, after: i64, until: i64, decoder: &mut Decoder) -> Ordered {
+    fn ordered(mut self, after: i64, until: i64) -> Ordered {
         let mut ordered = Ordered::default();
         let mut end = after;
         self.chunks.sort_unstable_by_key(|chunk| (chunk.first, std::cmp::Reverse(chunk.last)));
         for chunk in self.chunks {
-            let times = decoder.times(&chunk.bytes);
-            let ends = times.and_then(|times| Some((*times.first()?, *times.last()?)));
-            if chunk.first > end && chunk.last <= until && ends == Some((chunk.first, chunk.last)) && chunk.first <= chunk.last {
+            if chunk.first > end && chunk.last <= until {
                 end = chunk.last;
                 ordered.chunks.push(chunk);
             }
@@ -114,7 +115,12 @@ impl Reading<'_> {
             }
             Record::Chunk(number, grade, first, last, bytes) => {
                 self.last = self.last.max(last);
-                if let Some(pieces) = self.pieces(number, grade) {
+                let Some(place) = self.numbers.get(&number).copied() else { return };
+                let Found { series, decoder, .. } = &mut *self.found;
+                let Some((labels, pieces)) = series.get_mut(place) else { return };
+                if !is_chunk(decoder, first, last, &bytes) {
+                    self.refused.get_or_insert_with(|| (0, labels.clone())).0 += 1;
+                } else if let Some(pieces) = pieces.get_mut(grade.index()) {
                     pieces.chunks.push(Sealed { first, last, bytes: Arc::from(bytes) });
                 }
             }
@@ -132,8 +138,21 @@ impl Reading<'_> {
         }
     }
 
+    /// How the file ends. What has the right checksum and is no chunk all the same is damage, too, but what follows it is used.
+    pub(super) fn judge(&self, end: End) -> End {
+        let Some((chunks, series)) = &self.refused else { return end };
+        tracing::error!(chunks, %series, "what stands for chunks of history cannot be decoded and is left out; the first one is of this series");
+        End::Damaged
+    }
+
     fn pieces(&mut self, number: u64, grade: Grade) -> Option<&mut Pieces> {
         let place = *self.numbers.get(&number)?;
         self.found.series.get_mut(place)?.1.get_mut(grade.index())
     }
+}
+
+/// Whether bytes are a chunk with ascending times between these ends, to the last value: queries do not look for what is wrong with it.
+fn is_chunk(decoder: &mut Decoder, first: i64, last: i64, bytes: &[u8]) -> bool {
+    let Some((times, _)) = decoder.decode(bytes) else { return false };
+    (times.first(), times.last()) == (Some(&first), Some(&last)) && times.is_sorted_by(|earlier, later| earlier < later)
 }

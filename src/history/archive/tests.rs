@@ -5,7 +5,11 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::super::chunk::encode;
+use super::super::column::{Grade, Sealed};
+use super::super::head::Raw;
 use super::super::{Append, Config, History, Query, Window};
+use super::record::Writer;
 use super::*;
 use crate::model::{Condition, Labels, PromDuration, Timestamp, stale_marker};
 use crate::runtime::Board;
@@ -200,6 +204,49 @@ fn a_damaged_file_is_set_aside_and_the_rest_comes_back() {
             assert_eq!(again.everything(), agent.everything(), "{name}, byte {place}");
             assert_eq!(again.metric("sidewatch_history_damages_total"), 0.0);
         }
+    }
+}
+
+#[test]
+fn a_chunk_that_cannot_be_decoded_is_left_out_and_its_file_set_aside() {
+    let raws = |base: i64| -> Vec<Raw> {
+        (0..100)
+            .map(|number| Raw { millis: base + number * 5000, bits: number.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) })
+            .collect()
+    };
+    let sealed = |base: i64| Sealed { first: base, last: base + 99 * 5000, bytes: encode(&raws(base)).expect("some").into() };
+    let later = 1_000_000;
+    let (good, next) = (sealed(0), sealed(later));
+    // The times are all there, and the values are not.
+    let cut = Sealed { bytes: good.bytes[..good.bytes.len() - 1].into(), ..good.clone() };
+    // Times that go back within a chunk.
+    let back = [raws(later), raws(0), raws(later + 600_000)].concat();
+    let back = Sealed { first: later, last: later + 600_000 + 99 * 5000, bytes: encode(&back).expect("some").into() };
+    let other_end = Sealed { last: next.last + 1, ..next.clone() };
+    for damaged in [cut, back, other_end] {
+        let folder = tempfile::tempdir().expect("made");
+        fs::create_dir(folder.path().join("history")).expect("made");
+        let labels = |l: &str| Labels::from_pairs([("__name__", "m"), ("l", l)]);
+        let mut writer = Writer::default();
+        writer.series(0, &labels("a"));
+        writer.chunk(0, Grade::Full, &damaged);
+        writer.chunk(0, Grade::Full, if damaged.first == 0 { &next } else { &good });
+        writer.series(1, &labels("b"));
+        writer.chunk(1, Grade::Full, &good);
+        let path = folder.path().join("history").join("full-00000000");
+        fs::write(&path, [MAGIC.to_vec(), writer.finish()].concat()).expect("written");
+
+        let now = later + 600_000;
+        let agent = start(folder.path(), &config(), now);
+        let bits = |base: i64| raws(base).iter().map(|raw| (raw.millis, raw.bits)).collect::<Vec<_>>();
+        let kept = if damaged.first == 0 { later } else { 0 };
+        assert_eq!(agent.everything(), [(labels("a"), bits(kept)), (labels("b"), bits(0))]);
+        assert_eq!(agent.metric("sidewatch_history_damages_total"), 1.0);
+        assert!(path.with_extension("damaged").exists());
+        agent.archive.save(at(now));
+        let again = start(folder.path(), &config(), now);
+        assert_eq!(again.everything(), agent.everything());
+        assert_eq!(again.metric("sidewatch_history_damages_total"), 0.0);
     }
 }
 
