@@ -20,6 +20,12 @@ pub(super) struct Sealed {
 }
 
 impl Sealed {
+    /// Samples in order of time as a chunk; `None` where there is none.
+    pub(super) fn new(samples: &[Raw]) -> Option<Self> {
+        let (first, last) = (samples.first()?.millis, samples.last()?.millis);
+        Some(Self { first, last, bytes: chunk::encode(samples)?.into() })
+    }
+
     fn cost(&self) -> usize {
         CHUNK_BYTES + self.bytes.len()
     }
@@ -135,9 +141,7 @@ impl Column {
 
     /// The head as a chunk.
     pub(super) fn seal(&self, blocks: &Blocks) -> Option<Sealed> {
-        let head = self.head.as_ref()?;
-        let samples = read(head, blocks);
-        Some(Sealed { first: head.first(), last: head.last(), bytes: chunk::encode(&samples)?.into() })
+        Sealed::new(&read(self.head.as_ref()?, blocks))
     }
 
     /// Puts a chunk in the place of the head that it was made of, and says how many bytes that takes and gives back.
@@ -148,7 +152,7 @@ impl Column {
     }
 
     /// Takes a chunk that is newer than all others, and says by how many bytes the column grew.
-    fn push_chunk(&mut self, chunk: Sealed) -> usize {
+    pub(super) fn push_chunk(&mut self, chunk: Sealed) -> usize {
         let taken = chunk.cost();
         self.chunks.reserve_exact(1);
         self.chunks.push_back(chunk);

@@ -37,8 +37,12 @@ pub(super) struct Series {
 #[derive(Debug)]
 pub(super) struct Thinned {
     /// The head of the minutes, where it was full.
-    sealed: Option<Sealed>,
+    head: Option<Sealed>,
+    /// What is kept of very much, so far as it fills chunks of its own.
+    chunks: Vec<Sealed>,
     kept: Vec<Raw>,
+    /// How many samples stay.
+    count: u64,
 }
 
 /// What a change did to the account.
@@ -134,24 +138,33 @@ impl Series {
         if !found {
             return None;
         }
-        let minutes = self.minutes.as_ref().filter(|minutes| minutes.head().is_some_and(|head| head.is_full(0)));
-        Some(Thinned { sealed: minutes.and_then(|minutes| minutes.seal(blocks)), kept })
+        // A head has room for what comes in a while, and not for what a long pause leaves to be thinned at once.
+        let count = kept.len() as u64;
+        let is_much = kept.len() > usize::from(SAMPLES_MAX);
+        let full = if is_much { kept.len() / usize::from(SAMPLES_MAX) * usize::from(SAMPLES_MAX) } else { 0 };
+        let rest = kept.split_off(full);
+        let chunks = kept.chunks(usize::from(SAMPLES_MAX)).filter_map(Sealed::new).collect();
+        let minutes = self.minutes.as_ref().filter(|minutes| minutes.head().is_some_and(|head| is_much || head.is_full(0)));
+        Some(Thinned { head: minutes.and_then(|minutes| minutes.seal(blocks)), chunks, kept: rest, count })
     }
 
     /// Does what [`Series::thin`] has found with the same `until`; nothing may have been appended in between.
     pub(super) fn replace_thinned(&mut self, blocks: &mut Blocks, thinned: Thinned, until: i64) -> Moved {
         let mut moved = Moved::default();
         let (gone, given) = self.full.drop_until(blocks, until);
-        moved.samples_gone = gone.saturating_sub(thinned.kept.len() as u64);
+        moved.samples_gone = gone.saturating_sub(thinned.count);
         moved.bytes_given = given;
         let minutes = self.minutes.get_or_insert_with(|| {
             moved.bytes_taken += MINUTES_BYTES;
             Box::default()
         });
-        if let Some(sealed) = thinned.sealed {
+        if let Some(sealed) = thinned.head {
             let (taken, given) = minutes.replace_head(blocks, sealed);
             moved.bytes_taken += taken;
             moved.bytes_given += given;
+        }
+        for chunk in thinned.chunks {
+            moved.bytes_taken += minutes.push_chunk(chunk);
         }
         for raw in thinned.kept {
             moved.bytes_taken += minutes.push(blocks, raw);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::column::Grade;
 use super::*;
 use crate::model::{MatchOp, STALE_BITS, Sample, is_stale, stale_marker};
 
@@ -238,6 +239,40 @@ fn behind_the_retention_the_last_sample_of_each_minute_stays_at_its_own_time() {
     let kept = history.read().samples();
     assert_eq!(dropped + kept as f64, (2 * 30 * 720) as f64, "what is not there any more is counted");
     assert!(kept >= windows.iter().map(|window| window.samples.len() as u64).sum());
+}
+
+#[test]
+fn more_than_a_head_can_count_is_thinned_at_once() {
+    const DAY: i64 = 86_400_000;
+    let days = |days: u64| PromDuration::from_secs(days * 86_400);
+    let telemetry = Telemetry::new();
+    let config = Config { retention: days(50), thinned_retention: days(1000), bytes_max: 64 << 20, ..config() };
+    let history = History::new(&config, &telemetry);
+    let minutes = 70_000;
+    for minute in 0..minutes {
+        history.append(at(minute * 60_000), &[(labels("a"), 7.0), (labels("b"), (minute % 10) as f64)]);
+    }
+    // After a pause all of it is behind the retention, then what came after the pause, too.
+    let later = [minutes * 60_000 + 60 * DAY, minutes * 60_000 + 120 * DAY, minutes * 60_000 + 180 * DAY];
+    for millis in later {
+        history.append(at(millis - 1), &[(labels("c"), 7.0)]);
+        history.append(at(millis), &[(labels("a"), 7.0), (labels("b"), 7.0)]);
+    }
+    let times: Vec<Timestamp> = (0..minutes).map(|minute| minute * 60_000).chain(later).map(at).collect();
+    for window in everything(&history).iter().take(2) {
+        assert!(window.samples.iter().map(|sample| sample.at).eq(times.iter().copied()), "{}", window.labels);
+    }
+    assert_eq!(history.read().samples(), 2 * times.len() as u64 + 3);
+    let chunks = |grade| {
+        history
+            .read()
+            .entries()
+            .filter_map(|(_, series)| series.column(grade))
+            .flat_map(|column| column.chunks(i64::MIN, i64::MAX))
+            .map(|chunk| chunk::count(&chunk.bytes))
+            .max()
+    };
+    assert_eq!(chunks(Grade::Minutes), Some(480));
 }
 
 #[test]

@@ -10,6 +10,9 @@ use super::super::store::Store;
 use super::record::{End, HeadPart, Record, read};
 use crate::model::{Labels, Timestamp};
 
+/// No head that was written has so many samples.
+const HEAD_SAMPLES_MAX: usize = 1 << 15;
+
 /// What has been read, by series.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -95,7 +98,7 @@ impl Pieces {
                     end = raw.millis;
                     ordered.head.push(raw);
                 }
-                true
+                ordered.head.len() < HEAD_SAMPLES_MAX
             });
         }
         ordered
