@@ -130,7 +130,7 @@ fn record(path: &Path, every: Duration, ticks: usize) -> Result<(), Box<dyn Erro
         sleep(due.saturating_sub(started.elapsed()));
         let at = Timestamp::from_millis(START_MILLIS + i64::try_from(due.as_millis())?);
         let families: Vec<_> = collectors.iter_mut().filter_map(|collector| collector.collect(&mut host, at).ok()).flatten().collect();
-        let mut looked = flattener.begin(0);
+        let mut looked = flattener.begin(0..0);
         looked.take(&families);
         for (labels, value) in looked.end().samples {
             let next = known.len();

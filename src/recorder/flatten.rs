@@ -2,6 +2,7 @@
 //! series that is gone; a zero in front of each total that events have begun.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Identity;
@@ -50,13 +51,13 @@ impl Flattener {
         Self { identity, live, standing, jobs, tick: 0, samples, births }
     }
 
-    /// Begins a tick. Series of events with numbers above `recorded` have been made since the one before: see
+    /// Begins a tick. Series of events with numbers in `born` have been made since the one before, by whomever that was: see
     /// [`crate::registry::Registry::begin_recording`].
-    pub fn begin(&mut self, recorded: u64) -> Tick<'_> {
+    pub fn begin(&mut self, born: Range<u64>) -> Tick<'_> {
         self.tick += 1;
         self.samples.clear();
         self.births.clear();
-        Tick { flattener: self, recorded, family: None, new: Vec::new(), made: Vec::new(), gone: Vec::new(), host_seen: false }
+        Tick { flattener: self, born, family: None, new: Vec::new(), made: Vec::new(), gone: Vec::new(), host_seen: false }
     }
 }
 
@@ -64,7 +65,7 @@ impl Flattener {
 #[derive(Debug)]
 pub struct Tick<'f> {
     flattener: &'f mut Flattener,
-    recorded: u64,
+    born: Range<u64>,
     /// The family that is being read.
     family: Option<(Arc<str>, MetricType, Origin)>,
     /// Series that have been seen for the first time and have no labels yet.
@@ -186,7 +187,13 @@ impl Reader for Tick<'_> {
         }
         let Some((name, kind, origin)) = &self.family else { return };
         let is_total = matches!(kind, MetricType::Counter | MetricType::Histogram);
-        let is_birth = is_total && *origin == Origin::Events && number > self.recorded;
+        let is_of_events = is_total && *origin == Origin::Events;
+        if is_of_events && number >= self.born.end {
+            // It has been made while this tick looks around, and is born at the next one: were it taken now, too, another flattener, after
+            // a reload, could not tell that its zero is there already.
+            return;
+        }
+        let is_birth = is_of_events && self.born.contains(&number);
         let mut values = Vec::new();
         each_value(reading, std::iter::repeat(()), |(), value| values.push(value));
         let (name, bounds) = (Arc::clone(name), bounds(reading).cloned());
@@ -236,7 +243,7 @@ mod tests {
     }
 
     fn flatten(flattener: &mut Flattener, families: &[Family]) -> Vec<String> {
-        let mut tick = flattener.begin(0);
+        let mut tick = flattener.begin(0..0);
         tick.take(families);
         let flattened = tick.end();
         assert!(flattened.births.is_empty(), "these were not made by events");
@@ -368,6 +375,25 @@ mod tests {
         let third = walk(&mut flattener, &registry);
         assert!(third.contains(&r#"g{instance="h1", job="a", service_name="a"} stale"#.to_owned()));
         assert_eq!((third.len(), walk(&mut flattener, &registry).len()), (first.len(), first.len() - 1));
+    }
+
+    #[test]
+    fn a_total_is_born_once_whoever_looks() {
+        let registry = registry();
+        let send = |name: &str| send(&registry, name, "a", MetricType::Counter, Change::Count(1.0));
+        let look = |flattener: &mut Flattener, meanwhile: Option<&str>| {
+            let mut tick = flattener.begin(registry.begin_recording());
+            meanwhile.into_iter().for_each(send);
+            registry.walk(&mut tick);
+            let flattened = tick.end();
+            [flattened.births, flattened.samples].map(|samples| lines(samples).into_iter().filter(|line| line.contains("_total")).count())
+        };
+        let (mut before, mut after) = (flattener(), flattener());
+        send("one_total");
+        assert_eq!(look(&mut before, Some("two_total")), [1, 1], "what is made while a tick looks belongs to the next one");
+        assert_eq!(look(&mut after, Some("three_total")), [1, 2]);
+        assert_eq!(look(&mut after, None), [1, 3]);
+        assert_eq!(look(&mut flattener(), None), [0, 3]);
     }
 
     #[test]

@@ -178,6 +178,20 @@ mod tests {
     }
 
     #[test]
+    fn a_recorder_that_begins_anew_gives_no_total_a_second_zero() {
+        let mut desk = Desk::new().record(0);
+        desk.send(5, "c_total", Change::Count(5.0));
+        desk = desk.record(10);
+        // One tick is missed.
+        desk.flattener = Flattener::new(desk.recorder.identity.clone());
+        desk.send(15, "c_total", Change::Count(2.0));
+        desk.send(25, "d_total", Change::Count(1.0));
+        desk = desk.record(30);
+        assert_eq!(desk.told("c_total"), [(0, Some(0.0)), (10, Some(5.0)), (30, Some(7.0))]);
+        assert_eq!(desk.told("d_total"), [(20, Some(0.0)), (30, Some(1.0))]);
+    }
+
+    #[test]
     fn a_shortage_is_on_the_board() {
         let desk = Desk::new();
         let by = "rule \"r\" of f".to_owned();

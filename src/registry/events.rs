@@ -11,7 +11,7 @@ pub(super) use restored::Former;
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -135,9 +135,10 @@ impl Events {
         self.slab.len() - self.retired
     }
 
-    /// Begins to record, and says which was the highest number when that was done the last time.
-    pub(super) const fn begin_recording(&mut self) -> u64 {
-        std::mem::replace(&mut self.recorded, self.slab.highest())
+    /// Begins to record, and says which numbers have been given since that was done the last time.
+    pub(super) const fn begin_recording(&mut self) -> Range<u64> {
+        let now = self.slab.highest();
+        std::mem::replace(&mut self.recorded, now) + 1..now + 1
     }
 
     /// How many of them stand in place of others.

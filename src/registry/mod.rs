@@ -32,6 +32,7 @@ pub use task::{PART, run};
 pub use walk::{Cursor, Head, Reader, Reading};
 
 use std::hash::RandomState;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use self::events::Owner;
@@ -169,10 +170,10 @@ impl Registry {
         while self.read_on(&mut cursor, reader) {}
     }
 
-    /// Begins a walk of whoever records, and answers a number: series with higher ones have been made since the last such walk began, and
-    /// are neither restored nor back from idle time.
+    /// Begins a walk of whoever records, and answers numbers: series that have them have been made since the last such walk began, and
+    /// are neither restored nor back from idle time. Each series is in the answer once.
     #[must_use]
-    pub fn begin_recording(&self) -> u64 {
+    pub fn begin_recording(&self) -> Range<u64> {
         self.state().events.begin_recording()
     }
 
