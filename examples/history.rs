@@ -273,8 +273,8 @@ fn feed(what: &str, time: &Time, mut make: impl FnMut(usize, &mut Samples)) -> R
     }
     let began = cpu();
     let mut read = 0;
-    let _ = history.visit(&[], Timestamp::MIN, Timestamp::MAX, &mut |window| {
-        read += window.samples.len();
+    let _ = history.visit(&[], Timestamp::MIN, Timestamp::MAX, &mut |_, samples| {
+        read += samples.len();
         std::ops::ControlFlow::Continue(())
     });
     let reading = cpu() - began;

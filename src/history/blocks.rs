@@ -12,7 +12,8 @@ pub(super) const BLOCK_BYTES: usize = size_of::<Block>();
 
 #[derive(Clone, Copy, Debug)]
 struct Block {
-    next: u32,
+    /// The one before in its chain, or among those that were given back; without meaning in the first one of a chain.
+    previous: u32,
     data: [u8; DATA],
 }
 
@@ -63,13 +64,13 @@ impl Blocks {
         self.in_use += 1;
         if let Some(place) = self.free {
             // The last one of the list links to itself.
-            self.free = self.get(place).map(|block| block.next).filter(|next| *next != place);
+            self.free = self.get(place).map(|block| block.previous).filter(|previous| *previous != place);
             return place;
         }
         let place = self.fresh;
         self.fresh += 1;
         if place as usize / PAGE >= self.pages.len() {
-            self.pages.push(vec![Block { next: 0, data: [0; DATA] }; PAGE].into_boxed_slice());
+            self.pages.push(vec![Block { previous: 0, data: [0; DATA] }; PAGE].into_boxed_slice());
         }
         place
     }
@@ -82,8 +83,8 @@ impl Blocks {
                 let place = self.take();
                 if chain.bytes == 0 {
                     chain.first = place;
-                } else if let Some(last) = self.get_mut(chain.last) {
-                    last.next = place;
+                } else if let Some(block) = self.get_mut(place) {
+                    block.previous = chain.last;
                 }
                 chain.last = place;
             }
@@ -97,22 +98,31 @@ impl Blocks {
         }
     }
 
-    /// Appends a chain's bytes to `out`.
-    pub(super) fn copy(&self, chain: Chain, out: &mut Vec<u8>) {
-        self.copy_from(chain, 0, out);
+    /// A chain's bytes in pieces, the last one first.
+    pub(super) fn pieces(&self, chain: Chain) -> impl Iterator<Item = &[u8]> {
+        let (mut place, mut left) = (chain.last, chain.len());
+        std::iter::from_fn(move || {
+            let block = self.get(place).filter(|_| left > 0)?;
+            let here = (left - 1) % DATA + 1;
+            (place, left) = (block.previous, left - here);
+            block.data.get(..here)
+        })
     }
 
-    /// Appends a chain's bytes but the first ones to `out`.
-    pub(super) fn copy_from(&self, chain: Chain, mut skip: usize, out: &mut Vec<u8>) {
-        let (mut place, mut left) = (chain.first, chain.len());
-        while left > 0 {
-            let Some(block) = self.get(place) else { return };
-            let here = left.min(DATA);
-            out.extend(block.data.get(skip.min(here)..here).unwrap_or_default());
-            skip = skip.saturating_sub(here);
-            left -= here;
-            place = block.next;
+    /// A chain's bytes from the one with the number `from` on.
+    pub(super) fn copy_from(&self, chain: Chain, from: usize) -> Vec<u8> {
+        let mut copy = vec![0; chain.len().saturating_sub(from)];
+        let mut room = copy.as_mut_slice();
+        for piece in self.pieces(chain) {
+            let here = piece.len().min(room.len());
+            let (before, place) = room.split_at_mut(room.len() - here);
+            place.copy_from_slice(piece.get(piece.len() - here..).unwrap_or_default());
+            room = before;
+            if room.is_empty() {
+                break;
+            }
         }
+        copy
     }
 
     /// Takes a chain's blocks back.
@@ -120,11 +130,11 @@ impl Blocks {
         if chain.bytes == 0 {
             return;
         }
-        let next = self.free.unwrap_or(chain.last);
-        if let Some(last) = self.get_mut(chain.last) {
-            last.next = next;
+        let previous = self.free.unwrap_or(chain.first);
+        if let Some(first) = self.get_mut(chain.first) {
+            first.previous = previous;
         }
-        self.free = Some(chain.first);
+        self.free = Some(chain.last);
         self.in_use -= chain.len().div_ceil(DATA);
         if self.in_use == 0 {
             *self = Self::default();
@@ -137,9 +147,7 @@ mod tests {
     use super::*;
 
     fn read(blocks: &Blocks, chain: Chain) -> Vec<u8> {
-        let mut out = Vec::new();
-        blocks.copy(chain, &mut out);
-        out
+        blocks.copy_from(chain, 0)
     }
 
     #[test]
@@ -153,11 +161,12 @@ mod tests {
         }
         assert_eq!(read(&blocks, a), bytes);
         for skip in [0, 1, 59, 60, 61, 130, 255, 256, 300] {
-            let mut out = Vec::new();
-            blocks.copy_from(a, skip, &mut out);
-            assert_eq!(out, bytes.get(skip..).unwrap_or_default());
+            assert_eq!(blocks.copy_from(a, skip), bytes.get(skip..).unwrap_or_default());
         }
         assert_eq!(read(&blocks, b).len(), 512);
+        let pieces: Vec<&[u8]> = blocks.pieces(a).collect();
+        assert_eq!(pieces.iter().map(|piece| piece.len()).collect::<Vec<_>>(), [16, 60, 60, 60, 60]);
+        assert_eq!(pieces.into_iter().rev().collect::<Vec<_>>().concat(), bytes);
         assert_eq!((a.cost(), b.cost(), blocks.in_use), (5 * BLOCK_BYTES, 9 * BLOCK_BYTES, 14));
 
         blocks.release(a);

@@ -73,9 +73,65 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Takes bytes from the back, of pieces of which the last one comes first; `None` where there are too few.
+#[derive(Debug)]
+pub(super) struct Backward<'a, P> {
+    piece: &'a [u8],
+    pieces: P,
+}
+
+impl<'a, P: Iterator<Item = &'a [u8]>> Backward<'a, P> {
+    pub(super) const fn new(pieces: P) -> Self {
+        Self { piece: &[], pieces }
+    }
+
+    #[inline]
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        loop {
+            if let Some((last, rest)) = self.piece.split_last() {
+                self.piece = rest;
+                return Some(*last);
+            }
+            self.piece = self.pieces.next()?;
+        }
+    }
+
+    /// Up to eight bytes, the first one least significant.
+    #[inline]
+    pub(super) fn little_endian(&mut self, count: usize) -> Option<u64> {
+        if let (Some(eight), 1..=8) = (self.piece.last_chunk(), count) {
+            // What comes before is read along and cut off.
+            self.piece = self.piece.get(..self.piece.len() - count)?;
+            return Some(u64::from_le_bytes(*eight) >> (u64::BITS as usize - count * 8));
+        }
+        let mut number = 0;
+        for _ in 0..count {
+            number = number << 8 | u64::from(self.byte()?);
+        }
+        Some(number)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_are_read_from_the_back_as_one() {
+        let bytes: Vec<u8> = (1..=40).collect();
+        for size in 1..=40 {
+            for count in 0..=8 {
+                let mut reader = Backward::new(bytes.chunks(size).rev());
+                let mut taken = Vec::new();
+                while let (Some(code), Some(number)) = (reader.byte(), reader.little_endian(count)) {
+                    taken.push(code);
+                    taken.extend(number.to_le_bytes().into_iter().take(count).rev());
+                }
+                assert!(taken.iter().copied().eq((1..=40).rev().take(taken.len())), "{size} {count}: {taken:?}");
+                assert_eq!(taken.len(), 40 / (count + 1) * (count + 1));
+            }
+        }
+    }
 
     #[test]
     fn numbers_come_back_and_broken_ones_do_not() {

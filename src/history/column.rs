@@ -31,6 +31,13 @@ impl Sealed {
     }
 }
 
+/// What a head becomes: a chunk, and the samples that stay.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) chunk: Sealed,
+    pub(super) kept: Vec<Raw>,
+}
+
 /// What a column holds of a series; in order of time, since samples of minutes are older than the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Grade {
@@ -140,15 +147,28 @@ impl Column {
     }
 
     /// The head as a chunk.
-    pub(super) fn seal(&self, blocks: &Blocks) -> Option<Sealed> {
-        Sealed::new(&read(self.head.as_ref()?, blocks))
+    pub(super) fn seal(&self, blocks: &Blocks) -> Option<Closed> {
+        let samples = read(self.head.as_ref()?, blocks);
+        Some(Closed { chunk: Sealed::new(&samples)?, kept: Vec::new() })
     }
 
-    /// Puts a chunk in the place of the head that it was made of, and says how many bytes that takes and gives back.
-    pub(super) fn replace_head(&mut self, blocks: &mut Blocks, chunk: Sealed) -> (usize, usize) {
+    /// The head as a chunk, but for its newest samples.
+    pub(super) fn seal_older(&self, blocks: &Blocks) -> Option<Closed> {
+        let head = self.head.as_ref()?;
+        let mut samples = read(head, blocks);
+        let kept = samples.split_off(samples.len().saturating_sub(head.kept()));
+        Some(Closed { chunk: Sealed::new(&samples)?, kept })
+    }
+
+    /// Puts a chunk in the place of what it was made of, and says how many bytes that takes and gives back.
+    pub(super) fn replace_head(&mut self, blocks: &mut Blocks, closed: Closed) -> (usize, usize) {
         let Some(head) = self.head.take() else { return (0, 0) };
         blocks.release(head.chain());
-        (self.push_chunk(chunk), head.chain().cost())
+        let mut taken = self.push_chunk(closed.chunk);
+        for raw in closed.kept {
+            taken += self.push(blocks, raw);
+        }
+        (taken, head.chain().cost())
     }
 
     /// Takes a chunk that is newer than all others, and says by how many bytes the column grew.
@@ -175,11 +195,10 @@ impl Column {
         if in_time(head.first()) || in_time(head.last()) {
             return true;
         }
-        let (mut bytes, mut found) = (Vec::new(), false);
-        blocks.copy(head.chain(), &mut bytes);
-        head.opening().read(&bytes, |raw| {
+        let mut found = false;
+        head.read(blocks, |raw| {
             found = in_time(raw.millis);
-            raw.millis <= after
+            raw.millis > until
         });
         found
     }
@@ -224,12 +243,11 @@ impl Column {
 }
 
 fn read(head: &Head, blocks: &Blocks) -> Vec<Raw> {
-    let mut bytes = Vec::with_capacity(head.chain().len());
-    blocks.copy(head.chain(), &mut bytes);
     let mut samples = Vec::with_capacity(usize::from(head.count()));
-    head.opening().read(&bytes, |raw| {
+    head.read(blocks, |raw| {
         samples.push(raw);
         true
     });
+    samples.reverse();
     samples
 }

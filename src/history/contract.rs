@@ -91,6 +91,9 @@ pub enum QueryError {
     },
 }
 
+/// Sees a series and its samples, one at least, and says whether to go on.
+pub type Visit<'v> = &'v mut dyn FnMut(&Labels, &[Sample]) -> ControlFlow<()>;
+
 /// Reading. Times are half open: `after` is outside, `until` is inside. A series is there when it satisfies all matchers
 /// (none: every series does) and has a sample in that time.
 pub trait Query: Send + Sync {
@@ -105,24 +108,26 @@ pub trait Query: Send + Sync {
     /// When the store cannot be read.
     fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError>;
 
-    /// Hands on what [`Query::select`] answers a series at a time, until `visit` breaks off: whoever asks can stop before the rest
-    /// is decoded, and needs no room for all of it at once.
+    /// Hands on what [`Query::select`] answers a series at a time and in any order, until `visit` breaks off: whoever asks can stop
+    /// before the rest is decoded, and there is no need of room for all of it at once.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn visit(
-        &self,
-        matchers: &[Matcher],
-        after: Timestamp,
-        until: Timestamp,
-        visit: &mut dyn FnMut(Window) -> ControlFlow<()>,
-    ) -> Result<(), QueryError> {
+    fn visit(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp, visit: Visit<'_>) -> Result<(), QueryError> {
         for window in self.select(matchers, after, until)? {
-            if visit(window).is_break() {
+            if visit(&window.labels, &window.samples).is_break() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// As [`Query::visit`], of each series the newest sample alone.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn visit_newest(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp, visit: Visit<'_>) -> Result<(), QueryError> {
+        self.visit(matchers, after, until, &mut |labels, samples| visit(labels, samples.last().map_or(&[], std::slice::from_ref)))
     }
 
     /// The series alone, in order.

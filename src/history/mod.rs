@@ -1,8 +1,8 @@
 //! The recent past in memory: who appends (the recorder, the rules) and who asks (the engine, the API) meet here.
 //!
 //! A series has a head, which takes samples in a compact form, and behind it sealed chunks, which are compressed and never
-//! change. A query takes references to chunks and copies of heads from under the lock and decodes them afterwards; sealing
-//! happens under a lock that readers share.
+//! change. A query goes through its series in batches, and holds the lock while it reads the heads of one batch; chunks it decodes
+//! afterwards. Sealing happens under a lock that readers share.
 
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
@@ -20,9 +20,9 @@ mod metrics;
 mod numbers;
 mod rehearsal;
 mod series;
-mod snapshot;
 mod store;
 mod times;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use archive::Archive;
-pub use contract::{Append, Appended, Need, Query, QueryError, Shortage, Window};
+pub use contract::{Append, Appended, Need, Query, QueryError, Shortage, Visit, Window};
 
 #[doc(hidden)]
 pub use rehearsal::{rehearse_chunk, rehearse_file, rehearse_frame, rehearse_samples};
@@ -42,8 +42,8 @@ use crate::model::{Labels, Matcher, PromDuration, Timestamp};
 use crate::telemetry::Telemetry;
 use index::SeriesId;
 use metrics::Metrics;
-use snapshot::Snapshot;
 use store::{Dropped, Store};
+use walk::{Walk, Wanted};
 
 /// The `history` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
@@ -121,6 +121,16 @@ impl History {
         self.read().bytes()
     }
 
+    /// Between two batches of series whoever appends has a chance.
+    fn walk(&self, mut walk: Walk<'_>, visit: Visit<'_>) -> Result<(), QueryError> {
+        while walk.take(&self.read()) {
+            if walk.visit(visit)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Brings the metrics up to date, and logs when what is needed begins to be short.
     fn measure(&self, store: &Store) {
         self.shared.metrics.measure(store);
@@ -186,24 +196,21 @@ impl Query for History {
     }
 
     fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError> {
-        let snapshot = Snapshot::take(&self.read(), matchers, after, until);
-        snapshot.windows().collect()
+        let mut windows = Vec::new();
+        self.visit(matchers, after, until, &mut |labels, samples| {
+            windows.push(Window { labels: labels.clone(), samples: samples.to_vec() });
+            ControlFlow::Continue(())
+        })?;
+        windows.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(windows)
     }
 
-    fn visit(
-        &self,
-        matchers: &[Matcher],
-        after: Timestamp,
-        until: Timestamp,
-        visit: &mut dyn FnMut(Window) -> ControlFlow<()>,
-    ) -> Result<(), QueryError> {
-        let snapshot = Snapshot::take(&self.read(), matchers, after, until);
-        for window in snapshot.windows() {
-            if visit(window?).is_break() {
-                break;
-            }
-        }
-        Ok(())
+    fn visit(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp, visit: Visit<'_>) -> Result<(), QueryError> {
+        self.walk(Walk::new(matchers, after, until, Wanted::All), visit)
+    }
+
+    fn visit_newest(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp, visit: Visit<'_>) -> Result<(), QueryError> {
+        self.walk(Walk::new(matchers, after, until, Wanted::Newest), visit)
     }
 
     fn series(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Labels>, QueryError> {

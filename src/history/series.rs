@@ -2,7 +2,7 @@
 
 use super::blocks::Blocks;
 use super::chunk::Decoder;
-use super::column::{Column, Grade, Sealed};
+use super::column::{Closed, Column, Grade, Sealed};
 use super::head::{Raw, SAMPLES_MAX};
 use super::index::SeriesId;
 use crate::model::{Labels, Timestamp};
@@ -37,7 +37,7 @@ pub(super) struct Series {
 #[derive(Debug)]
 pub(super) struct Thinned {
     /// The head of the minutes, where it was full.
-    head: Option<Sealed>,
+    head: Option<Closed>,
     /// What is kept of very much, so far as it fills chunks of its own.
     chunks: Vec<Sealed>,
     kept: Vec<Raw>,
@@ -113,14 +113,14 @@ impl Series {
         self.full.head().is_some_and(|head| head.is_full(early))
     }
 
-    /// The head as a chunk.
-    pub(super) fn seal(&self, blocks: &Blocks) -> Option<Sealed> {
-        self.full.seal(blocks)
+    /// The head as a chunk, but for its newest samples.
+    pub(super) fn seal(&self, blocks: &Blocks) -> Option<Closed> {
+        self.full.seal_older(blocks)
     }
 
-    /// Puts a chunk in the place of the head that it was made of, and says how many bytes that takes and gives back.
-    pub(super) fn replace_head(&mut self, blocks: &mut Blocks, chunk: Sealed) -> (usize, usize) {
-        self.full.replace_head(blocks, chunk)
+    /// Puts a chunk in the place of what it was made of, and says how many bytes that takes and gives back.
+    pub(super) fn replace_head(&mut self, blocks: &mut Blocks, closed: Closed) -> (usize, usize) {
+        self.full.replace_head(blocks, closed)
     }
 
     /// What is to be done to keep of all chunks that end at or before `until` only the last sample of each minute; `None` where there is

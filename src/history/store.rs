@@ -7,7 +7,7 @@ use super::archive::Ordered;
 use super::blocks::Blocks;
 use super::budget::Budget;
 use super::chunk::Decoder;
-use super::column::{Grade, Sealed};
+use super::column::{Closed, Grade};
 use super::contract::{Appended, Need, Shortage};
 use super::index::{Index, SeriesId};
 use super::series::{Refusal, Series, Thinned};
@@ -33,6 +33,7 @@ pub(super) struct Store {
     blocks: Blocks,
     budget: Budget,
     samples: u64,
+    removals: u64,
     series_max: usize,
     retention_millis: i64,
     thinned_millis: i64,
@@ -54,6 +55,7 @@ impl Store {
             blocks: Blocks::default(),
             budget: Budget::new(config.bytes_max),
             samples: 0,
+            removals: 0,
             series_max: config.series_max.min(SeriesId::MAX as usize),
             retention_millis: config.retention.as_millis(),
             thinned_millis: config.thinned_retention.as_millis(),
@@ -83,7 +85,7 @@ impl Store {
     }
 
     /// What is this old or older is not to be seen any more, whether or not its chunk has gone yet.
-    fn end(&self) -> Timestamp {
+    pub(super) fn end(&self) -> Timestamp {
         self.newest.plus_millis(-self.retention_millis.max(self.thinned_millis))
     }
 
@@ -143,29 +145,29 @@ impl Store {
     }
 
     /// Chunks of these series' heads. Nothing is changed, so that readers need not wait.
-    pub(super) fn seal(&self, full: &[SeriesId]) -> Vec<(SeriesId, Sealed)> {
-        full.iter().filter_map(|id| Some((*id, self.get(*id)?.seal(&self.blocks)?))).collect()
+    pub(super) fn seal(&self, full: &[SeriesId]) -> Vec<(SeriesId, Closed)> {
+        full.iter().filter_map(|id| Some((*id, self.series(*id)?.seal(&self.blocks)?))).collect()
     }
 
     /// Puts chunks in the place of the heads that they were made of; nothing may have been appended in between.
-    pub(super) fn install(&mut self, sealed: Vec<(SeriesId, Sealed)>) {
-        for (id, chunk) in sealed {
+    pub(super) fn install(&mut self, sealed: Vec<(SeriesId, Closed)>) {
+        for (id, closed) in sealed {
             let Some(Some(series)) = self.series.get_mut(id as usize) else { continue };
-            let (taken, given) = series.replace_head(&mut self.blocks, chunk);
+            let (taken, given) = series.replace_head(&mut self.blocks, closed);
             self.budget.add(taken);
             self.budget.release(given);
         }
     }
 
-    fn get(&self, id: SeriesId) -> Option<&Series> {
+    pub(super) fn series(&self, id: SeriesId) -> Option<&Series> {
         self.series.get(id as usize)?.as_ref()
     }
 
     /// Writers bring the same series in the same order each time. So the series that followed `before` the last time is most likely
     /// the one, and to see that it is takes a comparison of two pointers.
     fn find_or_insert(&mut self, before: Option<SeriesId>, labels: &Labels) -> Option<SeriesId> {
-        let guess = before.and_then(|before| self.get(before)).map(|series| series.follower);
-        if let Some(id) = guess.filter(|id| self.get(*id).is_some_and(|series| series.labels() == labels)) {
+        let guess = before.and_then(|before| self.series(before)).map(|series| series.follower);
+        if let Some(id) = guess.filter(|id| self.series(*id).is_some_and(|series| series.labels() == labels)) {
             return Some(id);
         }
         let id = self.find_or_insert_unguessed(labels)?;
@@ -300,15 +302,24 @@ impl Store {
         }
         if !gone.is_empty() {
             self.index.remove(&gone);
+            self.removals += 1;
         }
         self.samples = self.samples.saturating_sub(dropped);
         dropped
     }
 
-    /// The matching series, and the time cut to what is still to be seen.
-    pub(super) fn candidates(&self, matchers: &[Matcher], after: Timestamp) -> (Timestamp, impl Iterator<Item = &Series>) {
-        let series = self.index.select(matchers).into_iter().filter_map(|id| self.get(id));
-        (after.max(self.end()), series)
+    /// The places of the matching series, ascending.
+    pub(super) fn select(&self, matchers: &[Matcher]) -> Vec<SeriesId> {
+        self.index.select(matchers)
+    }
+
+    /// How often series have gone, so that whoever keeps their places sees that these may be others' now.
+    pub(super) const fn removals(&self) -> u64 {
+        self.removals
+    }
+
+    pub(super) const fn newest(&self) -> Timestamp {
+        self.newest
     }
 
     pub(super) const fn blocks(&self) -> &Blocks {
@@ -317,8 +328,9 @@ impl Store {
 
     /// The labels of the matching series with a sample in the time.
     pub(super) fn labels(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Vec<Labels> {
-        let (after, series) = self.candidates(matchers, after);
+        let after = after.max(self.end());
         let mut decoder = Decoder::default();
+        let series = self.select(matchers).into_iter().filter_map(|id| self.series(id));
         let present = series.filter(|series| series.overlaps(&self.blocks, after.as_millis(), until.as_millis(), &mut decoder));
         present.map(|series| series.labels().clone()).collect()
     }

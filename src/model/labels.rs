@@ -36,6 +36,12 @@ impl Labels {
         builder.build()
     }
 
+    /// From pairs that are in order of names already, without repetitions and empty values.
+    #[must_use]
+    pub fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
+        pack(pairs)
+    }
+
     /// Names and values in order of names.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
@@ -111,13 +117,13 @@ impl Labels {
 
     /// This set with another value, which is not empty, for each label whose name `choose` accepts.
     #[must_use]
-    pub fn replaced(&self, mut choose: impl FnMut(&str) -> bool, value: &str) -> Self {
+    pub fn replaced(&self, choose: impl Fn(&str) -> bool, value: &str) -> Self {
         pack(self.iter().map(|(name, old)| (name, if choose(name) { value } else { old })))
     }
 
     /// Only the labels whose name `keep` accepts.
     #[must_use]
-    pub fn filtered(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
+    pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
         pack(self.iter().filter(|(name, _)| keep(name)))
     }
 }
@@ -246,28 +252,36 @@ impl LabelsBuilder {
     }
 }
 
-fn pack<'a>(sorted: impl Iterator<Item = (&'a str, &'a str)>) -> Labels {
-    // Room for most sets, so that they are put together without growing.
-    let (mut lengths, mut text, mut escape) = (String::with_capacity(32), String::with_capacity(256), false);
-    for (name, value) in sorted {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        push_number(&mut lengths, name.len());
-        push_number(&mut lengths, value.len());
-        for part in [name, "=\"", value, "\""] {
-            text.push_str(part);
-        }
+fn pack<'a>(sorted: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Labels {
+    let (mut lengths, mut text, mut escape) = (0, 0, false);
+    for (name, value) in sorted.clone() {
+        lengths += number_len(name.len()) + number_len(value.len());
+        text += name.len() + value.len() + 4;
         escape |= memchr3(b'\\', b'"', b'\n', value.as_bytes()).is_some();
     }
-    if text.is_empty() {
+    if text == 0 {
         return Labels::default();
     }
-    let mut whole = String::with_capacity(lengths.len() + text.len() + 2);
-    push_number(&mut whole, lengths.len() << 1 | usize::from(escape));
-    whole.push_str(&lengths);
-    whole.push_str(&text);
+    let opening = lengths << 1 | usize::from(escape);
+    let mut whole = String::with_capacity(number_len(opening) + lengths + text);
+    push_number(&mut whole, opening);
+    for (name, value) in sorted.clone() {
+        push_number(&mut whole, name.len());
+        push_number(&mut whole, value.len());
+    }
+    let mut separator = "";
+    for (name, value) in sorted {
+        for part in [separator, name, "=\"", value, "\""] {
+            whole.push_str(part);
+        }
+        separator = ",";
+    }
     Labels(Arc::from(whole))
+}
+
+/// How many bytes a number takes.
+fn number_len(number: usize) -> usize {
+    (usize::BITS - number.leading_zeros()).div_ceil(6).max(1) as usize
 }
 
 fn push_number(text: &mut String, mut number: usize) {

@@ -12,7 +12,8 @@ use super::eval::{Evaluator, wrong_type};
 use super::eval_error::EvalError;
 use super::quote::quote;
 use super::sampling;
-use super::statistics::{self, Direction, Sum};
+use super::statistics::{self, Direction, Mean, Sum};
+use super::stream::{self, Name, Passing};
 use super::value::{ABSENT, Steps, Track, is_absent};
 
 pub(super) fn aggregate(ev: &mut Evaluator<'_>, aggregate: &Aggregate, steps: Steps) -> Result<Vec<Track>, EvalError> {
@@ -31,10 +32,7 @@ pub(super) fn aggregate(ev: &mut Evaluator<'_>, aggregate: &Aggregate, steps: St
         }
         (AggregateOp::CountValues, Some(param)) => count_values(ev, aggregate, param, steps),
         (AggregateOp::LimitRatio, Some(param)) => limit_ratio(ev, aggregate, param, steps),
-        _ => {
-            let tracks = ev.vector(&aggregate.expr, steps)?;
-            reduce_running(ev, aggregate, tracks, steps, op)
-        }
+        _ => reduce_running(ev, aggregate, steps, op),
     }
 }
 
@@ -49,31 +47,56 @@ fn group_labels(labels: &Labels, aggregate: &Aggregate) -> Labels {
     labels.filtered(|name| is_common(name, aggregate))
 }
 
-/// Groups in order of their first series, with the places of their series. Labels are made once a group, not once a series.
-fn groups(tracks: &[Track], aggregate: &Aggregate) -> Vec<(Labels, Vec<usize>)> {
-    let mut groups: Vec<(Labels, Vec<usize>)> = Vec::new();
-    let mut places: HashTable<(u64, usize)> = HashTable::new();
-    let state = DefaultHashBuilder::default();
-    for (index, track) in tracks.iter().enumerate() {
-        let common = || track.labels.iter().filter(|(name, _)| is_common(name, aggregate));
-        let mut hasher = state.build_hasher();
+/// What series have in common, in order of the first ones, and what is kept of each group. Labels are made once a group, not once a
+/// series.
+struct Groups<'a, T> {
+    aggregate: &'a Aggregate,
+    groups: Vec<Group<T>>,
+    places: HashTable<(u64, usize)>,
+    state: DefaultHashBuilder,
+}
+
+struct Group<T> {
+    labels: Labels,
+    drop_name: bool,
+    kept: T,
+}
+
+impl<'a, T: Default> Groups<'a, T> {
+    fn new(aggregate: &'a Aggregate) -> Self {
+        Self { aggregate, groups: Vec::new(), places: HashTable::new(), state: DefaultHashBuilder::default() }
+    }
+
+    /// A series' group, and whether it is a new one.
+    fn find(&mut self, series: Passing<'_>) -> Option<(&mut Group<T>, bool)> {
+        let aggregate = self.aggregate;
+        let common = || series.labels().filter(|(name, _)| is_common(name, aggregate));
+        let mut hasher = self.state.build_hasher();
         common().for_each(|label| label.hash(&mut hasher));
         let hash = hasher.finish();
         let is_group =
-            |(known, place): &(u64, usize)| *known == hash && groups.get(*place).is_some_and(|(labels, _)| labels.iter().eq(common()));
-        let place = match places.find(hash, is_group) {
-            Some((_, place)) => *place,
-            None => {
-                groups.push((group_labels(&track.labels, aggregate), Vec::new()));
-                places.insert_unique(hash, (hash, groups.len() - 1), |(hash, _)| *hash);
-                groups.len() - 1
-            }
-        };
-        if let Some((_, members)) = groups.get_mut(place) {
-            members.push(index);
+            |(known, place): &(u64, usize)| *known == hash && self.groups.get(*place).is_some_and(|group| group.labels.iter().eq(common()));
+        let found = self.places.find(hash, is_group).map(|(_, place)| *place);
+        let place = found.unwrap_or(self.groups.len());
+        if found.is_none() {
+            self.groups.push(Group { labels: Labels::from_sorted(common()), drop_name: false, kept: T::default() });
+            self.places.insert_unique(hash, (hash, place), |(hash, _)| *hash);
+        }
+        let group = self.groups.get_mut(place)?;
+        group.drop_name |= series.name == Name::Going;
+        Some((group, found.is_none()))
+    }
+}
+
+/// The groups of series, with their places.
+fn groups(tracks: &[Track], aggregate: &Aggregate) -> Vec<Group<Vec<usize>>> {
+    let mut groups = Groups::<Vec<usize>>::new(aggregate);
+    for (place, track) in tracks.iter().enumerate() {
+        if let Some((group, _)) = groups.find(Passing::of(track)) {
+            group.kept.push(place);
         }
     }
-    groups
+    groups.groups
 }
 
 /// One value a group and step, out of the values that are there.
@@ -86,74 +109,72 @@ fn reduce(
 ) -> Result<Vec<Track>, EvalError> {
     let mut reduced = Vec::new();
     let mut present = Vec::new();
-    for (labels, members) in groups(&tracks, aggregate) {
+    for Group { labels, drop_name, kept } in groups(&tracks, aggregate) {
         (ev.interrupt)()?;
         ev.hold(steps.count())?;
-        let members: Vec<&Track> = members.into_iter().filter_map(|member| tracks.get(member)).collect();
-        let mut track = Track::new(labels, Vec::with_capacity(steps.count()));
-        track.drop_name = members.iter().any(|member| member.drop_name);
+        let members: Vec<&Track> = kept.into_iter().filter_map(|member| tracks.get(member)).collect();
+        let mut values = Vec::with_capacity(steps.count());
         for step in 0..steps.count() {
             present.clear();
             present.extend(members.iter().filter_map(|member| member.at(step)));
-            track.values.push(if present.is_empty() { ABSENT } else { value(&mut present, step) });
+            values.push(if present.is_empty() { ABSENT } else { value(&mut present, step) });
         }
-        reduced.push(track);
+        reduced.push(Track { labels, drop_name, values });
     }
     ev.release(tracks.len().saturating_mul(steps.count()));
     Ok(reduced)
 }
 
-/// As [`reduce`] for the aggregations without a parameter. What can be summed up as it comes is summed up series by series, in the same
-/// order of values at each step, so that each series is read from its first value to its last.
-fn reduce_running(
+/// One value a group and step of the aggregations without a parameter. What can be worked out as values come is worked out as series
+/// come, so that no more than a value a group and step is kept.
+fn reduce_running(ev: &mut Evaluator<'_>, aggregate: &Aggregate, steps: Steps, op: AggregateOp) -> Result<Vec<Track>, EvalError> {
+    match op {
+        AggregateOp::Sum => running(ev, aggregate, steps, |sum: Option<Sum>, value| sum.unwrap_or_default().with(value), Sum::total),
+        AggregateOp::Avg => running(ev, aggregate, steps, |mean: Option<Mean>, value| mean.unwrap_or_default().with(value), Mean::total),
+        AggregateOp::Count => running(ev, aggregate, steps, |seen, _| seen.unwrap_or(0.0) + 1.0, |seen| seen),
+        AggregateOp::Min => {
+            running(ev, aggregate, steps, |least, value| statistics::more_extreme(least, value, Ordering::Less), |least| least)
+        }
+        AggregateOp::Max => {
+            running(ev, aggregate, steps, |most, value| statistics::more_extreme(most, value, Ordering::Greater), |most| most)
+        }
+        AggregateOp::Stdvar | AggregateOp::Stddev => {
+            let tracks = ev.vector(&aggregate.expr, steps)?;
+            let root = op == AggregateOp::Stddev;
+            reduce(ev, aggregate, tracks, steps, |values, _| {
+                let variance = statistics::variance(values);
+                if root { variance.sqrt() } else { variance }
+            })
+        }
+        _ => running(ev, aggregate, steps, |_, _| 1.0, |one| one),
+    }
+}
+
+/// A value a group and step that has any, worked out by `add` from `None` on.
+fn running<T: Copy>(
     ev: &mut Evaluator<'_>,
     aggregate: &Aggregate,
-    tracks: Vec<Track>,
     steps: Steps,
-    op: AggregateOp,
+    add: impl Fn(Option<T>, f64) -> T,
+    total: impl Fn(T) -> f64,
 ) -> Result<Vec<Track>, EvalError> {
-    let values: fn(&[&Track], usize) -> Vec<f64> = match op {
-        AggregateOp::Sum => {
-            |members, count| running(members, count, |sum: Option<Sum>, value| sum.unwrap_or_default().with(value), Sum::total)
+    let mut groups = Groups::<Vec<Option<T>>>::new(aggregate);
+    stream::each_series(ev, &aggregate.expr, steps, &mut |ev, series| {
+        let Some((group, is_new)) = groups.find(series) else { return Ok(()) };
+        if is_new {
+            ev.hold(steps.count())?;
+            group.kept.resize(steps.count(), None);
         }
-        AggregateOp::Count => |members, count| running(members, count, |seen, _| seen.unwrap_or(0.0) + 1.0, |seen| seen),
-        _ => return reduce(ev, aggregate, tracks, steps, |values, _| fold(op, values)),
-    };
-    let mut reduced = Vec::new();
-    for (labels, members) in groups(&tracks, aggregate) {
-        (ev.interrupt)()?;
-        ev.hold(steps.count())?;
-        let members: Vec<&Track> = members.into_iter().filter_map(|member| tracks.get(member)).collect();
-        let drop_name = members.iter().any(|member| member.drop_name);
-        reduced.push(Track { labels, drop_name, values: values(&members, steps.count()) });
-    }
-    ev.release(tracks.len().saturating_mul(steps.count()));
-    Ok(reduced)
-}
-
-/// A value at each step that has any, summed up by `add` from `None` on.
-fn running<T: Copy>(members: &[&Track], count: usize, add: impl Fn(Option<T>, f64) -> T, total: impl Fn(T) -> f64) -> Vec<f64> {
-    let mut states: Vec<Option<T>> = vec![None; count];
-    for member in members {
-        for (state, value) in states.iter_mut().zip(&member.values).filter(|(_, value)| !is_absent(**value)) {
+        for (state, value) in group.kept.iter_mut().zip(series.values).filter(|(_, value)| !is_absent(**value)) {
             *state = Some(add(*state, *value));
         }
-    }
-    states.into_iter().map(|state| state.map_or(ABSENT, &total)).collect()
-}
-
-/// The aggregations without a parameter, of at least one value.
-fn fold(op: AggregateOp, values: &[f64]) -> f64 {
-    match op {
-        AggregateOp::Sum => values.iter().copied().collect::<Sum>().total(),
-        AggregateOp::Avg => statistics::mean(values),
-        AggregateOp::Count => values.len() as f64,
-        AggregateOp::Min => statistics::extreme(values, Ordering::Less),
-        AggregateOp::Max => statistics::extreme(values, Ordering::Greater),
-        AggregateOp::Stdvar => statistics::variance(values),
-        AggregateOp::Stddev => statistics::variance(values).sqrt(),
-        _ => 1.0,
-    }
+        Ok(())
+    })?;
+    let track = |Group { labels, drop_name, kept }: Group<Vec<Option<T>>>| {
+        let values = kept.into_iter().map(|state| state.map_or(ABSENT, &total)).collect();
+        Track { labels, drop_name, values }
+    };
+    Ok(groups.groups.into_iter().map(track).collect())
 }
 
 /// NaN, the greatest above 1 and the least below 0, where there are such.
@@ -184,7 +205,7 @@ fn choose(ev: &mut Evaluator<'_>, aggregate: &Aggregate, param: &Expr, steps: St
     ev.hold(values)?;
     let mut chosen: Vec<Track> = tracks.iter().map(|track| Track { values: vec![ABSENT; steps.count()], ..track.clone() }).collect();
     let mut order = Vec::with_capacity(tracks.len());
-    for (_, members) in groups(&tracks, aggregate) {
+    for Group { kept: members, .. } in groups(&tracks, aggregate) {
         (ev.interrupt)()?;
         for (step, count) in counts.iter().enumerate() {
             let mut candidates: Vec<(usize, f64)> =

@@ -142,7 +142,7 @@ const fn is_leaf(expr: &Expr) -> bool {
 
 /// True where the value is the same at every step: everything that reads samples reads them at a fixed time, and nothing
 /// asks for the evaluation time.
-fn is_step_invariant(expr: &Expr) -> bool {
+pub(super) fn is_step_invariant(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::VectorSelector(selector) => selector.at.is_some(),
         ExprKind::MatrixSelector(matrix) => matrix.selector.at.is_some(),

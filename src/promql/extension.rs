@@ -2,13 +2,13 @@
 //! the samples around its edges. Nothing is extrapolated.
 //! Source: prometheus/prometheus `promql/functions.go` (extendedRate) and `promql/engine.go` (extendFloats, smoothSeries).
 
-use crate::model::{Sample, Timestamp, is_stale};
+use crate::model::{Sample, Timestamp};
 
 use super::ast::{Call, ExprKind, Extension, VectorSelector};
 use super::eval::Evaluator;
 use super::eval_error::EvalError;
 use super::functions::Window;
-use super::select::{duration, each_window};
+use super::select::{Read, duration, each_window, without_stale};
 use super::value::{ABSENT, Steps, Track};
 
 /// The functions that know what to do with samples beyond the range.
@@ -125,11 +125,11 @@ pub(super) fn smoothed(ev: &mut Evaluator<'_>, selector: &VectorSelector, steps:
     let lookback = ev.config.lookback.as_millis();
     let after = Timestamp::from_millis(look(steps.first()).saturating_sub(lookback));
     let until = Timestamp::from_millis(look(steps.last()).saturating_add(lookback));
-    let mut tracks = Vec::new();
-    each_window(ev, &selector.matchers, after, until, &mut |ev, mut window| {
-        window.samples.retain(|sample| !is_stale(sample.value));
-        let values = steps.times().map(look).map(|at| value_at(&window.samples, at, lookback)).collect();
-        let track = Track::new(window.labels, values);
+    let (mut tracks, mut room) = (Vec::new(), Vec::new());
+    each_window(ev, Read::All, &selector.matchers, after, until, &mut |ev, labels, samples| {
+        let samples = without_stale(samples, &mut room);
+        let values = steps.times().map(look).map(|at| value_at(samples, at, lookback)).collect();
+        let track = Track::new(labels.clone(), values);
         if track.is_present() {
             ev.hold(steps.count())?;
             tracks.push(track);

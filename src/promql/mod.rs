@@ -29,6 +29,7 @@ mod select;
 mod signature;
 mod span;
 mod statistics;
+mod stream;
 mod token;
 mod value;
 

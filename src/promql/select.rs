@@ -2,14 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use crate::history::Window;
-use crate::model::{Matcher, Sample, Timestamp, is_stale};
+use crate::model::{Labels, Matcher, Sample, Timestamp, is_stale};
 
 use super::ast::BinaryOp;
 use super::ast::{DurationArg, DurationExpr, DurationKind, Expr, ExprKind, MatrixSelector, Subquery, VectorSelector};
 use super::eval::{Evaluator, QueryTimes};
 use super::eval_error::EvalError;
-use super::value::{ABSENT, Evaluated, RangeSeries, Ranges, Steps, Track, is_absent};
+use super::stream::{Name, Passing, See};
+use super::value::{ABSENT, Evaluated, RangeSeries, RangeView, Ranges, Steps, Track, is_absent};
 
 /// The value of each series at each step: the newest sample that is younger than the lookback, unless it is a stale
 /// marker. `pick` says what of that sample is wanted.
@@ -19,17 +19,35 @@ pub(super) fn instant(
     steps: Steps,
     pick: impl Fn(&Sample) -> f64,
 ) -> Result<Vec<Track>, EvalError> {
+    let mut tracks = Vec::new();
+    each_instant(ev, selector, steps, pick, &mut |ev, series| {
+        ev.hold(steps.count())?;
+        tracks.push(series.to_track());
+        Ok(())
+    })?;
+    Ok(tracks)
+}
+
+/// As [`instant`], a series at a time.
+pub(super) fn each_instant(
+    ev: &mut Evaluator<'_>,
+    selector: &VectorSelector,
+    steps: Steps,
+    pick: impl Fn(&Sample) -> f64,
+    see: See<'_>,
+) -> Result<(), EvalError> {
     let offset = duration(&selector.offset, ev.times)?;
     let fixed = ev.at(selector.at);
     let look = move |at: i64| fixed.unwrap_or(at).saturating_sub(offset);
     let lookback = ev.config.lookback.as_millis();
     let (first, last) = (look(steps.first()), look(steps.last()));
+    let read = if first == last { Read::Newest } else { Read::All };
 
-    let after = Timestamp::from_millis(first.saturating_sub(lookback));
-    let mut tracks = Vec::new();
-    each_window(ev, &selector.matchers, after, Timestamp::from_millis(last), &mut |ev, window| {
-        let mut values = Vec::with_capacity(steps.count());
-        let mut rest = window.samples.as_slice();
+    let (after, until) = (Timestamp::from_millis(first.saturating_sub(lookback)), Timestamp::from_millis(last));
+    let mut values = Vec::with_capacity(steps.count());
+    each_window(ev, read, &selector.matchers, after, until, &mut |ev, labels, samples| {
+        values.clear();
+        let mut rest = samples;
         let mut newest: Option<&Sample> = None;
         for until in steps.times().map(look) {
             while let Some((sample, further)) = rest.split_first().filter(|(sample, _)| sample.at.as_millis() <= until) {
@@ -39,33 +57,55 @@ pub(super) fn instant(
             let seen = newest.filter(|sample| sample.at.as_millis() > until.saturating_sub(lookback) && !is_stale(sample.value));
             values.push(seen.map_or(ABSENT, &pick));
         }
-        let track = Track::new(window.labels, values);
-        if track.is_present() {
-            ev.hold(steps.count())?;
-            tracks.push(track);
+        if values.iter().all(|value| is_absent(*value)) {
+            return Ok(());
         }
-        Ok(())
-    })?;
-    Ok(tracks)
+        see(ev, Passing { labels, name: Name::Kept, values: &values })
+    })
 }
+
+/// Which samples are read of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    All,
+    Newest,
+}
+
+/// Looks at a series and its samples.
+pub(super) type Look<'l> = &'l mut dyn FnMut(&mut Evaluator<'_>, &Labels, &[Sample]) -> Result<(), EvalError>;
 
 /// Hands on what history has a series at a time, whose samples are held meanwhile and no longer.
 pub(super) fn each_window(
     ev: &mut Evaluator<'_>,
+    read: Read,
     matchers: &[Matcher],
     after: Timestamp,
     until: Timestamp,
-    visit: &mut dyn FnMut(&mut Evaluator<'_>, Window) -> Result<(), EvalError>,
+    visit: Look<'_>,
 ) -> Result<(), EvalError> {
     let source = ev.source;
     let mut seen = Ok(());
-    source.visit(matchers, after, until, &mut |window| {
-        let count = window.samples.len();
-        seen = ev.hold(count).and_then(|()| visit(ev, window));
-        ev.release(count);
+    let mut see = |labels: &Labels, samples: &[Sample]| {
+        seen = ev.hold(samples.len()).and_then(|()| visit(ev, labels, samples));
+        ev.release(samples.len());
         if seen.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    };
+    match read {
+        Read::All => source.visit(matchers, after, until, &mut see)?,
+        Read::Newest => source.visit_newest(matchers, after, until, &mut see)?,
+    }
     seen
+}
+
+/// Samples without stale markers; where there are some, the others are put into `room`.
+pub(super) fn without_stale<'s>(samples: &'s [Sample], room: &'s mut Vec<Sample>) -> &'s [Sample] {
+    // Nearly always there are none, which is seen faster without stopping at the first one.
+    if !samples.iter().fold(false, |any, sample| any | is_stale(sample.value)) {
+        return samples;
+    }
+    room.clear();
+    room.extend(samples.iter().filter(|sample| !is_stale(sample.value)));
+    room
 }
 
 /// Which part of its samples each step of a range selector sees.
@@ -80,19 +120,14 @@ fn shape(ev: &Evaluator<'_>, matrix: &MatrixSelector) -> Result<Ranges, EvalErro
 }
 
 /// Hands on the samples of a range selector over all steps, without stale markers, a series at a time.
-fn each_series(
-    ev: &mut Evaluator<'_>,
-    matrix: &MatrixSelector,
-    ranges: &Ranges,
-    steps: Steps,
-    visit: &mut dyn FnMut(&mut Evaluator<'_>, RangeSeries) -> Result<(), EvalError>,
-) -> Result<(), EvalError> {
+fn each_series(ev: &mut Evaluator<'_>, matrix: &MatrixSelector, ranges: &Ranges, steps: Steps, visit: Visit<'_>) -> Result<(), EvalError> {
     let (after, _) = ranges.reach(steps.first());
     let (_, until) = ranges.reach(steps.last());
     let (after, until) = (Timestamp::from_millis(after), Timestamp::from_millis(until));
-    each_window(ev, &matrix.selector.matchers, after, until, &mut |ev, mut window| {
-        window.samples.retain(|sample| !is_stale(sample.value));
-        visit(ev, RangeSeries { labels: window.labels, drop_name: false, samples: window.samples })
+    let mut room = Vec::new();
+    each_window(ev, Read::All, &matrix.selector.matchers, after, until, &mut |ev, labels, samples| {
+        let samples = without_stale(samples, &mut room);
+        visit(ev, ranges, RangeView { labels, drop_name: false, samples })
     })
 }
 
@@ -100,34 +135,32 @@ fn each_series(
 pub(super) fn ranges(ev: &mut Evaluator<'_>, matrix: &MatrixSelector, steps: Steps) -> Result<Ranges, EvalError> {
     let mut ranges = shape(ev, matrix)?;
     let mut all = Vec::new();
-    each_series(ev, matrix, &ranges, steps, &mut |ev, series| {
+    each_series(ev, matrix, &ranges, steps, &mut |ev, _, series| {
         // These stay, and have been looked at against the limit.
         ev.held = ev.held.saturating_add(series.samples.len());
-        all.push(series);
+        all.push(RangeSeries { labels: series.labels.clone(), drop_name: false, samples: series.samples.to_vec() });
         Ok(())
     })?;
     ranges.series = all;
     Ok(ranges)
 }
 
+/// Sees one series of a range vector.
+pub(super) type Visit<'v> = &'v mut dyn FnMut(&mut Evaluator<'_>, &Ranges, RangeView<'_>) -> Result<(), EvalError>;
+
 /// Hands on the series of a range vector one by one: those of a selector never are in memory all at once. Answers what they had in
 /// common.
-pub(super) fn each_range(
-    ev: &mut Evaluator<'_>,
-    expr: &Expr,
-    steps: Steps,
-    visit: &mut dyn FnMut(&mut Evaluator<'_>, &Ranges, RangeSeries) -> Result<(), EvalError>,
-) -> Result<Ranges, EvalError> {
+pub(super) fn each_range(ev: &mut Evaluator<'_>, expr: &Expr, steps: Steps, visit: Visit<'_>) -> Result<Ranges, EvalError> {
     if let ExprKind::MatrixSelector(matrix) = &expr.unwrap_parens().kind {
         let ranges = shape(ev, matrix)?;
-        each_series(ev, matrix, &ranges, steps, &mut |ev, series| visit(ev, &ranges, series))?;
+        each_series(ev, matrix, &ranges, steps, visit)?;
         return Ok(ranges);
     }
     let mut ranges = ev.ranges(expr, steps)?;
     for series in std::mem::take(&mut ranges.series) {
-        let count = series.samples.len();
-        visit(ev, &ranges, series)?;
-        ev.release(count);
+        let RangeSeries { labels, drop_name, samples } = &series;
+        visit(ev, &ranges, RangeView { labels, drop_name: *drop_name, samples })?;
+        ev.release(samples.len());
     }
     Ok(ranges)
 }
@@ -172,7 +205,7 @@ pub(super) fn subquery(ev: &mut Evaluator<'_>, subquery: &Subquery, steps: Steps
 /// A scalar counts as one series without labels.
 fn eval_as_vector(ev: &mut Evaluator<'_>, subquery: &Subquery, steps: Steps) -> Result<Evaluated, EvalError> {
     match ev.eval(&subquery.expr, steps)? {
-        Evaluated::Scalar(values) => Ok(Evaluated::Vector(vec![Track::new(crate::model::Labels::empty(), values)])),
+        Evaluated::Scalar(values) => Ok(Evaluated::Vector(vec![Track::new(Labels::empty(), values)])),
         other => Ok(other),
     }
 }

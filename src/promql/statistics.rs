@@ -44,26 +44,37 @@ impl FromIterator<f64> for Sum {
 }
 
 /// The arithmetic mean: by the sum, and from where that would overflow on by updating the mean.
-pub(super) fn mean(values: &[f64]) -> f64 {
-    let mut sum = Sum::default();
-    let mut count = 0.0;
-    let mut rest = values.iter();
-    for value in rest.by_ref() {
-        let mut next = sum;
-        next.add(*value);
-        count += 1.0;
-        if next.sum.is_infinite() && count > 1.0 {
-            let mut mean = Sum { sum: sum.sum / (count - 1.0), error: sum.error / (count - 1.0) };
-            mean = updated(mean, *value, count);
-            for value in rest {
-                count += 1.0;
-                mean = updated(mean, *value, count);
-            }
-            return mean.sum + mean.error;
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mean {
+    /// The sum, or the mean once `overflowed`.
+    sum: Sum,
+    count: f64,
+    overflowed: bool,
+}
+
+impl Mean {
+    /// The mean with one more value.
+    pub(super) fn with(self, value: f64) -> Self {
+        let count = self.count + 1.0;
+        if self.overflowed {
+            return Self { sum: updated(self.sum, value, count), count, overflowed: true };
         }
-        sum = next;
+        let sum = self.sum.with(value);
+        if sum.sum.is_infinite() && count > 1.0 {
+            let mean = Sum { sum: self.sum.sum / self.count, error: self.sum.error / self.count };
+            return Self { sum: updated(mean, value, count), count, overflowed: true };
+        }
+        Self { sum, count, overflowed: false }
     }
-    sum.sum / count + sum.error / count
+
+    pub(super) fn total(self) -> f64 {
+        if self.overflowed { self.sum.sum + self.sum.error } else { self.sum.sum / self.count + self.sum.error / self.count }
+    }
+}
+
+/// The mean of values.
+pub(super) fn mean(values: &[f64]) -> f64 {
+    values.iter().fold(Mean::default(), |mean, value| mean.with(*value)).total()
 }
 
 /// A mean of `count` values, `value` being the last.
@@ -74,10 +85,17 @@ fn updated(mean: Sum, value: f64, count: f64) -> Sum {
     next
 }
 
+/// The least or the greatest value so far; NaN only where there is nothing else.
+pub(super) fn more_extreme(best: Option<f64>, value: f64, wanted: Ordering) -> f64 {
+    match best {
+        Some(best) if !best.is_nan() && value.partial_cmp(&best) != Some(wanted) => best,
+        _ => value,
+    }
+}
+
 /// The least or the greatest value; NaN only where there is nothing else.
 pub(super) fn extreme(values: &[f64], wanted: Ordering) -> f64 {
-    let better = |best: f64, value: f64| best.is_nan() || value.partial_cmp(&best) == Some(wanted);
-    values.iter().copied().reduce(|best, value| if better(best, value) { value } else { best }).unwrap_or(f64::NAN)
+    values.iter().fold(None, |best, value| Some(more_extreme(best, *value, wanted))).unwrap_or(f64::NAN)
 }
 
 /// The population variance (Welford's algorithm).

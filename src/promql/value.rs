@@ -163,6 +163,15 @@ pub(super) struct RangeSeries {
     pub(super) samples: Vec<Sample>,
 }
 
+/// One series of a range selector that is handed on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RangeView<'a> {
+    pub(super) labels: &'a Labels,
+    pub(super) drop_name: bool,
+    /// In order of time, without stale markers.
+    pub(super) samples: &'a [Sample],
+}
+
 /// A range selector's series, and which part of them each step sees.
 #[derive(Debug)]
 pub(super) struct Ranges {

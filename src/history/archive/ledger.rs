@@ -105,9 +105,8 @@ impl Ledger {
                     continue;
                 }
                 let from = before.map_or(0, |before| before.bytes);
-                let mut bytes = Vec::with_capacity(head.chain().len() - from);
-                store.blocks().copy_from(head.chain(), from, &mut bytes);
-                let part = HeadPart { first: head.opening().first(), from, bytes, repeats: head.opening().repeats() };
+                let bytes = store.blocks().copy_from(head.chain(), from);
+                let part = HeadPart { first: head.first(), count: head.count(), closing: head.closing(), from, bytes };
                 let after = KnownHead { file: heads, first: head.first(), bytes: head.chain().len(), count: head.count() };
                 unsaved.heads.push((id, grade, part, after));
             }

@@ -5,17 +5,21 @@
 //! |---|---|
 //! | 1 | a series: its number in this file, how many labels, and their names and values, each behind its length |
 //! | 2 | a chunk: the series' number, the column, first and last time, length, bytes |
-//! | 3 | a head: the series' number, the column, its first sample, how many of its bytes are known, length, the bytes that follow, repetitions |
+//! | 3 | a head: the series' number, the column, its first time, how it ends (below), how many of its bytes are known, length, the bytes that follow |
+//!
+//! How a head ends: its number of samples, the last time less the first one, the last value's bits with the bytes in reverse order, since those
+//! of round numbers end in zeros, the last step, the repetitions, decimal places in a byte, which is 255 where values are written as bits.
+
 //!
 //! Numbers are written in seven bits a byte, times zigzag.
 
 use super::super::bytes::{Reader, put_number, unzigzag, zigzag};
 use super::super::column::{Grade, Sealed};
-use super::super::head::Raw;
+use super::super::head::{Closing, Raw, Unit};
 use crate::model::Labels;
 
 /// What a file opens with: the format and its version.
-pub(in super::super) const MAGIC: &[u8; 8] = b"swhist01";
+pub(in super::super) const MAGIC: &[u8; 8] = b"swhist02";
 
 /// Bytes in front of a frame's records.
 const FRAME_BYTES: usize = 8;
@@ -27,14 +31,18 @@ const SERIES: u8 = 1;
 const CHUNK: u8 = 2;
 const HEAD: u8 = 3;
 
+/// In the place of decimal places.
+const NO_PLACES: u8 = 0xff;
+
 /// A head's part that has not been written yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HeadPart {
-    pub(super) first: Raw,
+    pub(super) first: i64,
+    pub(super) count: u16,
+    pub(super) closing: Closing,
     /// How many bytes come before these.
     pub(super) from: usize,
     pub(super) bytes: Vec<u8>,
-    pub(super) repeats: u16,
 }
 
 /// Records as they come together to frames.
@@ -94,12 +102,11 @@ impl Writer {
         let out = self.record(HEAD);
         put_number(out, u64::from(number));
         out.push(grade.code());
-        put_number(out, zigzag(head.first.millis));
-        out.extend(head.first.bits.to_le_bytes());
+        put_number(out, zigzag(head.first));
+        put_closing(out, head);
         put_number(out, head.from as u64);
         put_number(out, head.bytes.len() as u64);
         out.extend(&head.bytes);
-        put_number(out, u64::from(head.repeats));
     }
 
     /// All frames.
@@ -169,13 +176,37 @@ fn record(reader: &mut Reader<'_>) -> Option<Record> {
         }
         HEAD => {
             let grade = Grade::from_code(reader.byte()?)?;
-            let first = Raw { millis: unzigzag(reader.number()?), bits: reader.little_endian(8)? };
+            let first = unzigzag(reader.number()?);
+            let (count, closing) = closing(reader, first)?;
             let from = usize::try_from(reader.number()?).ok()?;
-            let bytes = bytes(reader)?.to_vec();
-            Record::Head(number, grade, HeadPart { first, from, bytes, repeats: u16::try_from(reader.number()?).ok()? })
+            Record::Head(number, grade, HeadPart { first, count, closing, from, bytes: bytes(reader)?.to_vec() })
         }
         _ => return None,
     })
+}
+
+fn put_closing(out: &mut Vec<u8>, head: &HeadPart) {
+    let Closing { last, step, repeats, unit } = head.closing;
+    put_number(out, u64::from(head.count));
+    put_number(out, zigzag(last.millis.wrapping_sub(head.first)));
+    put_number(out, last.bits.swap_bytes());
+    put_number(out, zigzag(step));
+    put_number(out, u64::from(repeats));
+    out.push(match unit {
+        Unit::Decimal(places) => places,
+        Unit::Bits => NO_PLACES,
+    });
+}
+
+fn closing(reader: &mut Reader<'_>, first: i64) -> Option<(u16, Closing)> {
+    let count = u16::try_from(reader.number()?).ok()?;
+    let last = Raw { millis: first.wrapping_add(unzigzag(reader.number()?)), bits: reader.number()?.swap_bytes() };
+    let (step, repeats) = (unzigzag(reader.number()?), u16::try_from(reader.number()?).ok()?);
+    let unit = match reader.byte()? {
+        NO_PLACES => Unit::Bits,
+        places => Unit::Decimal(places),
+    };
+    Some((count, Closing { last, step, repeats, unit }))
 }
 
 fn bytes<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
@@ -196,7 +227,8 @@ mod tests {
     fn written() -> (Vec<u8>, Vec<Record>) {
         let labels = Labels::from_pairs([("__name__", "m"), ("l", "ü\"\n")]);
         let chunk = Sealed { first: -5, last: 1 << 40, bytes: vec![7; 300].into() };
-        let head = HeadPart { first: Raw { millis: 9, bits: u64::MAX }, from: 60, bytes: vec![1, 2, 3], repeats: 400 };
+        let closing = Closing { last: Raw { millis: 7_009, bits: u64::MAX }, step: -5, repeats: 400, unit: Unit::Bits };
+        let head = HeadPart { first: 9, count: 700, closing, from: 60, bytes: vec![1, 2, 3] };
         let mut writer = Writer::default();
         writer.series(300, &labels);
         writer.chunk(300, Grade::Minutes, &chunk);

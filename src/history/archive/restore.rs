@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use super::super::chunk::Decoder;
 use super::super::column::{Grade, Sealed};
-use super::super::head::{Opening, Raw};
+use super::super::head::Raw;
 use super::super::store::Store;
 use super::record::{End, HeadPart, Record, read};
 use crate::model::{Labels, Timestamp};
-
-/// No head that was written has so many samples.
-const HEAD_SAMPLES_MAX: usize = 1 << 15;
 
 /// What has been read, by series.
 #[derive(Debug, Default)]
@@ -91,15 +88,19 @@ impl Pieces {
                 ordered.chunks.push(chunk);
             }
         }
-        if let Some(head) = self.head.filter(|head| head.first.millis > after) {
-            // Of a head that has been sealed since there is nothing left, unless the file with the chunk is lost.
-            Opening::new(head.first, head.repeats).read(&head.bytes, |raw| {
-                if raw.millis > end && raw.millis <= until {
-                    end = raw.millis;
+        if let Some(head) = self.head.filter(|head| head.first > after) {
+            let (mut left, mut next) = (head.count, i64::MAX);
+            head.closing.read(std::iter::once(head.bytes.as_slice()), |raw| {
+                if raw.millis <= until && raw.millis < next {
+                    next = raw.millis;
                     ordered.head.push(raw);
                 }
-                ordered.head.len() < HEAD_SAMPLES_MAX
+                left = left.saturating_sub(1);
+                // Of a head that has been sealed since there is nothing left, unless the file with the chunk is lost.
+                left > 0 && raw.millis > end
             });
+            ordered.head.retain(|raw| raw.millis > end);
+            ordered.head.reverse();
         }
         ordered
     }
@@ -132,7 +133,7 @@ impl Reading<'_> {
                 match &mut pieces.head {
                     Some(head) if part.from > 0 && head.first == part.first && head.bytes.len() == part.from => {
                         head.bytes.extend(part.bytes);
-                        head.repeats = part.repeats;
+                        (head.count, head.closing) = (part.count, part.closing);
                     }
                     head if part.from == 0 => *head = Some(part),
                     _ => {}

@@ -392,7 +392,8 @@ mod tests {
             asked.get()
         };
         let (without, with) = (count(r#"m{n="0"}"#), count(r#"info(m{n="0"}, {__name__=~"i.*_info", version_0=~".*"})"#));
-        assert!(with > without + 10_000 * 30 / 1024, "{without} {with}");
+        // One in eight questions is passed on.
+        assert!(with > without + 10_000 * 30 / 1024 / 8, "{without} {with}");
     }
 
     #[test]

@@ -17,9 +17,7 @@ use super::eval_error::EvalError;
 use super::naming;
 use super::value::{Evaluated, Steps};
 
-use range::RangeFunction;
-
-pub(super) use range::Window;
+pub(super) use range::{RangeFunction, Window, each_over_range};
 
 /// How a function is worked out.
 enum Eval {
@@ -54,8 +52,7 @@ const ALL: [&[Function]; 9] =
 /// The value of a call.
 pub(super) fn call(ev: &mut Evaluator<'_>, call: &Call, steps: Steps) -> Result<Evaluated, EvalError> {
     let name = call.function.name;
-    let function = ALL.into_iter().flatten().find(|function| function.name == name);
-    let Some(function) = function else { return Err(EvalError::Unsupported(format!("the function {name}"))) };
+    let Some(function) = find(name) else { return Err(EvalError::Unsupported(format!("the function {name}"))) };
     match &function.eval {
         Eval::Element(change) => {
             let mut tracks = ev.vector(argument(call, 0)?, steps)?;
@@ -64,6 +61,18 @@ pub(super) fn call(ev: &mut Evaluator<'_>, call: &Call, steps: Steps) -> Result<
         }
         Eval::Range(function) => range::over_range(ev, call, steps, function).map(Evaluated::Vector),
         Eval::Whole(eval) => eval(ev, call, steps),
+    }
+}
+
+fn find(name: &str) -> Option<&'static Function> {
+    ALL.into_iter().flatten().find(|function| function.name == name)
+}
+
+/// The function of this name, where it is one over ranges.
+pub(super) fn over_ranges(name: &str) -> Option<&'static RangeFunction> {
+    match &find(name)?.eval {
+        Eval::Range(function) => Some(function),
+        _ => None,
     }
 }
 

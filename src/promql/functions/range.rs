@@ -7,7 +7,8 @@ use super::super::eval_error::EvalError;
 use super::super::extension;
 use super::super::naming;
 use super::super::select;
-use super::super::value::{ABSENT, Ranges, Steps, Track};
+use super::super::stream::{Name, Passing, See};
+use super::super::value::{ABSENT, Ranges, Steps, Track, is_absent};
 use super::Function;
 use crate::model::{Labels, Sample, Timestamp};
 
@@ -41,7 +42,7 @@ pub(super) struct Fall {
 type Check = fn(&mut Evaluator<'_>, &Call, &[Vec<f64>]) -> Result<(), EvalError>;
 
 /// A function over ranges.
-pub(super) struct RangeFunction {
+pub(in super::super) struct RangeFunction {
     value: fn(&Window<'_>) -> Option<f64>,
     /// The value is still what the metric's name says.
     keeps_name: bool,
@@ -70,60 +71,105 @@ impl Function {
 
 /// Applies a function over ranges.
 pub(super) fn over_range(ev: &mut Evaluator<'_>, call: &Call, steps: Steps, function: &RangeFunction) -> Result<Vec<Track>, EvalError> {
+    let mut tracks = Vec::new();
+    each_over_range(ev, call, steps, function, &mut |ev, series| {
+        ev.hold(steps.count())?;
+        tracks.push(series.to_track());
+        Ok(())
+    })?;
+    Ok(tracks)
+}
+
+/// As [`over_range`], a series at a time.
+pub(in super::super) fn each_over_range(
+    ev: &mut Evaluator<'_>,
+    call: &Call,
+    steps: Steps,
+    function: &RangeFunction,
+    see: See<'_>,
+) -> Result<(), EvalError> {
     let mut params: Vec<Vec<f64>> = Vec::new();
     for arg in call.args.iter().filter(|arg| arg.value_type() != ValueType::Matrix) {
         params.push(ev.scalar(arg, steps)?);
     }
     let arg = matrix_argument_of(call)?;
-    let mut tracks: Vec<Track> = Vec::new();
     let delayed = ev.config.delayed_name_removal;
-    let mut first: Option<Labels> = None;
-    let mut one_metric = true;
-    let mut falls = Vec::new();
+    let mut names = Names::default();
+    let mut has_any = false;
+    let (mut falls, mut values) = (Vec::new(), Vec::with_capacity(steps.count()));
     let mut sparse = Sparse::new(ev, arg);
     let ranges = select::each_range(ev, arg, steps, &mut |ev, ranges, series| {
-        one_metric &= naming::is_same_metric(first.get_or_insert_with(|| series.labels.clone()), &series.labels);
+        names.see(series.labels);
         let falls = function.for_counters.then(|| {
-            find_falls(&series.samples, &mut falls);
+            find_falls(series.samples, &mut falls);
             falls.as_slice()
         });
-        let mut track = Track::new(series.labels, Vec::with_capacity(steps.count()));
-        for_each_window(&series.samples, falls, ranges, steps, |step, mut window| {
+        values.clear();
+        for_each_window(series.samples, falls, ranges, steps, |step, mut window| {
             for (slot, values) in window.params.iter_mut().zip(&params) {
                 *slot = values.get(step).copied().unwrap_or(f64::NAN);
             }
             sparse.see(ranges, &window);
             let value = if window.samples.is_empty() { None } else { (function.value)(&window) };
-            track.values.push(value.unwrap_or(ABSENT));
+            values.push(value.unwrap_or(ABSENT));
             // Long windows at many steps are a lot of work within one series.
-            if step % STEPS_BETWEEN_CHECKS == 0 { (ev.interrupt)() } else { Ok(()) }
+            if (step + 1) % STEPS_BETWEEN_CHECKS == 0 { (ev.interrupt)() } else { Ok(()) }
         })?;
-        if !track.is_present() {
+        if values.iter().all(|value| is_absent(*value)) {
             return Ok(());
         }
-        ev.hold(steps.count())?;
-        let name = track.labels.metric_name();
-        if function.for_counters && !name.is_empty() && !is_counter_name(name) {
-            ev.annotations.possible_non_counter(name, arg.span);
+        has_any = true;
+        if function.for_counters && !names.is_counter {
+            ev.annotations.possible_non_counter(series.labels.metric_name(), arg.span);
         }
-        track.drop_name = if function.keeps_name { series.drop_name } else { delayed };
-        if !function.keeps_name && !delayed {
-            track.labels = naming::without_metadata(&track.labels);
+        let name = match (function.keeps_name, delayed) {
+            (true, _) if series.drop_name => Name::Going,
+            (true, _) => Name::Kept,
+            (false, true) => Name::Going,
+            (false, false) => Name::Gone,
+        };
+        if name == Name::Gone {
+            names.unnamed.push(series.labels.clone());
         }
-        tracks.push(track);
-        Ok(())
+        see(ev, Passing { labels: series.labels, name, values: &values })
     })?;
-    if sparse.found || (first.is_none() && sparse.hides(&ranges, ranges.bounds(steps.first()).1)) {
+    if sparse.found || (names.first.is_none() && sparse.hides(&ranges, ranges.bounds(steps.first()).1)) {
         ev.annotations.thinned_range(ranges.range, arg.span);
     }
-    if let Some(check) = function.check.filter(|_| !tracks.is_empty()) {
+    if let Some(check) = function.check.filter(|_| has_any) {
         check(ev, call, &params)?;
     }
-    // Unlike for functions of instant vectors, two series of one name are an error even where they never meet.
-    if !one_metric && !delayed && has_duplicates(&tracks) {
-        return Err(EvalError::DuplicateLabels);
+    if names.has_duplicates() { Err(EvalError::DuplicateLabels) } else { Ok(()) }
+}
+
+/// The names of the series that a function has seen.
+#[derive(Default)]
+struct Names {
+    first: Option<Labels>,
+    /// Whether the newest one is no name, or that of a counter.
+    is_counter: bool,
+    /// Whether there are several metrics.
+    differ: bool,
+    /// Those whose names have gone.
+    unnamed: Vec<Labels>,
+}
+
+impl Names {
+    fn see(&mut self, labels: &Labels) {
+        if self.first.as_ref().is_some_and(|first| naming::is_same_metric(first, labels)) {
+            return;
+        }
+        self.differ |= self.first.is_some();
+        let name = labels.metric_name();
+        self.is_counter = name.is_empty() || is_counter_name(name);
+        self.first = Some(labels.clone());
     }
-    Ok(tracks)
+
+    /// Unlike for functions of instant vectors, two series of one name are an error even where they never meet.
+    fn has_duplicates(&self) -> bool {
+        let mut seen = hashbrown::HashSet::new();
+        self.differ && !self.unnamed.iter().all(|labels| seen.insert(naming::without_metadata(labels)))
+    }
 }
 
 /// Looks for ranges that hold fewer than two samples because history has thinned theirs.
@@ -188,6 +234,9 @@ pub(super) fn for_each_window(
         while passed(from, seen_after) {
             from += 1;
         }
+        if passed(samples.len().wrapping_sub(1), seen_until) {
+            to = samples.len();
+        }
         while passed(to, seen_until) {
             to += 1;
         }
@@ -211,13 +260,12 @@ pub(super) fn for_each_window(
 /// Looks once a series for what each window would have to look for.
 fn find_falls(samples: &[Sample], falls: &mut Vec<Fall>) {
     falls.clear();
+    // Most have none, which is seen faster without looking for the place.
+    if !samples.array_windows().fold(false, |any, [before, after]| any | (after.value < before.value)) {
+        return;
+    }
     let pairs = samples.array_windows().enumerate().filter(|(_, [before, after])| after.value < before.value);
     falls.extend(pairs.map(|(place, [before, _])| Fall { place: place + 1, from: before.value }));
-}
-
-fn has_duplicates(tracks: &[Track]) -> bool {
-    let mut seen = hashbrown::HashSet::with_capacity(tracks.len());
-    !tracks.iter().all(|track| seen.insert(&track.labels))
 }
 
 fn is_counter_name(name: &str) -> bool {

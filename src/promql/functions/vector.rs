@@ -32,7 +32,7 @@ pub(super) const ALL: &[Function] = &[
         let arg = matrix_argument_of(call)?;
         let mut present = vec![false; steps.count()];
         select::each_range(ev, arg, steps, &mut |_, ranges, series| {
-            for_each_window(&series.samples, None, ranges, steps, |step, window| {
+            for_each_window(series.samples, None, ranges, steps, |step, window| {
                 if let Some(present) = present.get_mut(step) {
                     *present |= !window.samples.is_empty();
                 }
