@@ -33,6 +33,7 @@ const IMPURE: &[&str] = &[
     "history/archive/folder.rs",
     "history/archive/keeper.rs",
     "http/listen.rs",
+    "http/outbox.rs",
     "http/patient.rs",
     "http/serve.rs",
     "ingest/accept.rs",

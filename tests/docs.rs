@@ -154,7 +154,11 @@ const LIMITS: &[(&str, &str, &str)] = &[
         r#"`sidewatch_http_refused_total{reason="timeout"}`"#,
         "503: no answer within 30s; http.request_timeout is the most there is",
     ),
-    ("http.query_concurrency", "`sidewatch_http_request_duration_seconds`", "nothing is refused: others wait for their turn"),
+    (
+        "http.query_concurrency",
+        r#"`sidewatch_http_request_duration_seconds`, `sidewatch_http_refused_total{reason="slow"}`"#,
+        "others wait for their turn; a large answer that is read slowly is broken off when another one needs its place",
+    ),
     ("http.metrics_concurrency", "`sidewatch_http_request_duration_seconds`", "nothing is refused: others wait for their turn"),
     ("shutdown.deadline", "—", "log: not everything was drained in time"),
 ];

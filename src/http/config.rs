@@ -29,7 +29,8 @@ pub struct Config {
     /// How long an answer may take to make, its wait for a free turn included. Then it is 503. It is also how long a
     /// client may keep an answer from being written before the connection is closed.
     pub request_timeout: PromDuration,
-    /// How many queries run at a time, one whose large answer is still being sent included. More wait for their turn.
+    /// How many queries run at a time, and how many of their large answers are sent at a time. More wait for their turn; after half of
+    /// `request_timeout` an answer that is still being sent is broken off when another one needs its place.
     pub query_concurrency: usize,
     /// How many answers of `/metrics` are made at a time. More wait for their turn.
     pub metrics_concurrency: usize,

@@ -5,8 +5,19 @@ use prometheus::{Histogram, IntCounterVec, IntGauge};
 use crate::telemetry::Telemetry;
 
 /// Why a connection or a request was refused.
-pub(super) const REASONS: [&str; 10] =
-    ["accept", "body_too_large", "disconnected", "header_timeout", "header_too_large", "host", "io", "malformed", "origin", "timeout"];
+pub(super) const REASONS: [&str; 11] = [
+    "accept",
+    "body_too_large",
+    "disconnected",
+    "header_timeout",
+    "header_too_large",
+    "host",
+    "io",
+    "malformed",
+    "origin",
+    "slow",
+    "timeout",
+];
 
 /// The metrics of this room.
 #[derive(Clone, Debug)]

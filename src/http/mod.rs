@@ -20,6 +20,7 @@ mod labels;
 mod listen;
 mod metadata;
 mod metrics;
+mod outbox;
 mod params;
 mod patient;
 mod pieces;

@@ -45,6 +45,11 @@ impl Reply {
         Self::new(status, TEXT, format!("{line}\n"))
     }
 
+    /// Whether it is made while it is sent.
+    pub(super) const fn is_in_pieces(&self) -> bool {
+        self.pieces.is_some()
+    }
+
     /// Keeps something until the answer has been made, which may be while it is sent.
     pub(super) fn keep(&mut self, kept: impl Send + 'static) {
         if let Some(pieces) = &mut self.pieces {

@@ -9,11 +9,12 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::timeout;
 
 use super::guard::{Foreign, Guard};
 use super::instruments::Metrics;
+use super::outbox::Outbox;
 use super::params::Params;
 use super::pieces::Answered;
 use super::reply::{Content, Reply};
@@ -52,6 +53,15 @@ pub struct State {
     pub about: watch::Receiver<Arc<About>>,
 }
 
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    /// Whether it came over TCP.
+    pub(super) tcp: bool,
+    /// Notified when its connection is to be broken off.
+    pub(super) broken_off: Arc<Notify>,
+}
+
 /// Answers requests; shared by all connections.
 pub struct Server {
     pub(super) config: Config,
@@ -60,6 +70,7 @@ pub struct Server {
     guard: Guard,
     queries: Arc<Semaphore>,
     scrapes: Arc<Semaphore>,
+    outbox: Outbox,
     /// A page or a scraper that is refused asks again and again; a process without file descriptors fails again and again.
     warnings: Mutex<Throttle>,
 }
@@ -74,25 +85,29 @@ impl Server {
             guard: Guard::new(config),
             queries: turns(config.query_concurrency),
             scrapes: turns(config.metrics_concurrency),
+            // Who waits for a place is to get it before its own time is over.
+            outbox: Outbox::new(config.query_concurrency, config.request_timeout.get() / 2),
             warnings: Mutex::new(Throttle::new(1, Duration::from_secs(60))),
             state,
         })
     }
 
     /// Answers one request.
-    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>, tcp: bool, shutdown: Shutdown) -> Response<Content> {
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>, client: Client, shutdown: Shutdown) -> Response<Content> {
         let started = clock::monotonic();
-        let (handler, reply) = self.reply(request, tcp, &shutdown).await;
+        let (handler, reply) = self.reply(request, &client, &shutdown).await;
         let taken = clock::monotonic().duration_since(started);
         let answered = Answered { metrics: self.metrics.clone(), handler, status: reply.status, taken };
         reply.into_response(answered)
     }
 
-    async fn reply(&self, request: Request<Incoming>, tcp: bool, shutdown: &Shutdown) -> (&'static str, Reply) {
+    async fn reply(&self, request: Request<Incoming>, client: &Client, shutdown: &Shutdown) -> (&'static str, Reply) {
         let (head, body) = request.into_parts();
         let found = find(&head.method, head.uri.path());
         let handler = found.handler();
-        if tcp && let Err(foreign) = self.guard.check(head.uri.authority(), &head.headers) {
+        if client.tcp
+            && let Err(foreign) = self.guard.check(head.uri.authority(), &head.headers)
+        {
             return (handler, self.refuse(handler, &foreign));
         }
         let (route, segment) = match found {
@@ -115,7 +130,7 @@ impl Server {
             let accept_encoding = list(&head.headers, &ACCEPT_ENCODING);
             let asked = if route.lane == Lane::Metrics { scrape_timeout(&head.headers) } else { api::timeout(&call.params) };
             let limit = asked.map_or(longest, |asked| asked.min(longest));
-            match timeout(limit, self.take_turn(route, call, accept_encoding)).await {
+            match timeout(limit, self.take_turn(route, call, accept_encoding, &client.broken_off)).await {
                 // A timer is too coarse to notice that there was no time at all.
                 Ok(reply) if !limit.is_zero() => Ok(reply),
                 _ if route.lane == Lane::Query && limit < longest => {
@@ -176,9 +191,15 @@ impl Server {
         }
     }
 
-    /// Makes the answer where the route wants it made. A turn ends when the work does, not when nobody waits any more; that of a query
-    /// when all of its answer is written, so that no more results are in memory than queries may run.
-    pub(super) async fn take_turn(&self, route: &'static Route, mut call: Call, accept_encoding: Option<String>) -> Reply {
+    /// Makes the answer where the route wants it made. A turn ends when the work does, not when nobody waits any more. A large answer to
+    /// a query has a place among those that are sent before its turn is over, so that results in memory are counted at any time.
+    pub(super) async fn take_turn(
+        &self,
+        route: &'static Route,
+        mut call: Call,
+        accept_encoding: Option<String>,
+        connection: &Arc<Notify>,
+    ) -> Reply {
         let turns = match route.lane {
             Lane::Probe => return (route.answer)(&call, &self.state).compress(accept_encoding.as_deref()),
             Lane::Metrics => &self.scrapes,
@@ -193,17 +214,19 @@ impl Server {
         call.queued = clock::monotonic().duration_since(asked);
         let state = self.state.clone();
         let _waiting = Waiting(Arc::clone(&call.given_up));
-        let made = blocking(move || {
-            let mut reply = (route.answer)(&call, &state).compress(accept_encoding.as_deref());
-            if route.lane == Lane::Query {
-                reply.keep(turn);
+        let made = blocking(move || ((route.answer)(&call, &state).compress(accept_encoding.as_deref()), turn));
+        match made.await {
+            Ok((mut reply, _turn)) => {
+                if reply.is_in_pieces() {
+                    reply.keep(self.outbox.place(Arc::clone(connection)).await);
+                }
+                reply
             }
-            reply
-        });
-        made.await.unwrap_or_else(|panicked| {
-            tracing::error!(handler = route.path, "an answer could not be made: {panicked}");
-            api::Error::Internal("the answer could not be made; the agent's log tells why".to_owned()).reply()
-        })
+            Err(panicked) => {
+                tracing::error!(handler = route.path, "an answer could not be made: {panicked}");
+                api::Error::Internal("the answer could not be made; the agent's log tells why".to_owned()).reply()
+            }
+        }
     }
 }
 

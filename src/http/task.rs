@@ -11,13 +11,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{interval, sleep, timeout};
 
 use super::instruments::Metrics;
 use super::listen::{Bound, Stream};
 use super::patient::{Idle, Patient};
-use super::serve::{Server, turns};
+use super::serve::{Client, Server, turns};
 use crate::clock;
 use crate::model::Condition;
 use crate::runtime::{Shutdown, Stage, TaskContext, TaskResult};
@@ -87,10 +87,12 @@ async fn serve_connection(server: Arc<Server>, stream: Box<dyn Stream>, tcp: boo
     let _open = Open::new(&server.metrics);
     let config = &server.config;
     let idle = Idle::new();
+    let broken_off = Arc::new(Notify::new());
+    let client = Client { tcp, broken_off: Arc::clone(&broken_off) };
     let service = service_fn({
         let (server, shutdown, idle) = (Arc::clone(&server), shutdown.clone(), idle.clone());
         move |request: Request<Incoming>| {
-            let answer = Arc::clone(&server).answer(request, tcp, shutdown.clone());
+            let answer = Arc::clone(&server).answer(request, client.clone(), shutdown.clone());
             let idle = idle.clone();
             async move {
                 let response = answer.await;
@@ -107,6 +109,11 @@ async fn serve_connection(server: Arc<Server>, stream: Box<dyn Stream>, tcp: boo
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = broken_off.notified() => {
+            server.metrics.refuse("slow");
+            tracing::debug!("a large answer was broken off: its client reads slowly, and another one needs its place");
+            return;
+        }
         () = shutdown.reached(Stage::Stopping) => {
             connection.as_mut().graceful_shutdown();
             // What has not come to an end by then is cut off.

@@ -462,7 +462,7 @@ async fn an_asker_may_wait_less_and_what_nobody_waits_for_is_given_up() {
     let (accept, at, queued, stage) = (None, clock::now(), Duration::ZERO, Stage::Running);
     let call = Call { params, segment, accept, at, queued, stage, given_up: Arc::default() };
     let given_up = Arc::clone(&call.given_up);
-    assert!(timeout(Duration::ZERO, agent.server.take_turn(route, call, None)).await.is_err());
+    assert!(timeout(Duration::ZERO, agent.server.take_turn(route, call, None, &Arc::default())).await.is_err());
     assert!(given_up.load(Ordering::Relaxed));
     stuck.release();
 }

@@ -1,9 +1,13 @@
 //! Prometheus's query API, over real sockets.
 
+use std::path::Path;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Address, Agent, Config, config};
 use crate::clock;
+use crate::http::listen::Stream;
+use crate::model::PromDuration;
 use crate::promql::QUERY_REGEXES_MAX;
 
 #[tokio::test]
@@ -103,32 +107,51 @@ async fn a_large_answer_comes_in_pieces_plain_and_compressed() {
     assert_eq!(text, plain.text());
 }
 
-#[tokio::test]
-async fn a_large_answer_keeps_its_turn_until_it_is_read() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let listen = vec![Address::Unix(folder.path().join("http.sock"))];
-    let agent = Agent::start(Config { listen, query_concurrency: 1, ..config() }).await;
-    // More than the kernel keeps for a client that does not read.
+/// An agent with one turn on a Unix socket, and a query with a larger answer than the kernel keeps for a client that does not read.
+async fn large(folder: &Path, request_timeout: PromDuration) -> (Agent, String) {
+    let listen = vec![Address::Unix(folder.join("http.sock"))];
+    let agent = Agent::start(Config { listen, query_concurrency: 1, request_timeout, ..config() }).await;
     let series = (0..30).map(|number| format!("label_replace(vector(time()),%22a%22,%22{number}%22,%22%22,%22%22)"));
     let query = series.collect::<Vec<_>>().join("+or+");
+    (agent, format!("/api/v1/query_range?start=0&end=11000&step=1&query={query}"))
+}
+
+/// A client that has read the first byte of its answer.
+async fn slow_client(agent: &Agent, path: &str) -> Box<dyn Stream> {
     let mut slow = agent.connect().await;
-    let request =
-        format!("GET /api/v1/query_range?start=0&end=11000&step=1&query={query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     slow.write_all(request.as_bytes()).await.expect("sent");
-    let mut first = [0; 1];
-    slow.read_exact(&mut first).await.expect("an answer");
-    assert_eq!(agent.get("/api/v1/query?query=1&timeout=200ms").await.status, 503, "the only turn is taken");
-    assert_eq!(agent.get("/metrics").await.status, 200);
-    let mut length = 0;
-    let mut bytes = vec![0; 1 << 20];
-    loop {
-        match slow.read(&mut bytes).await.expect("the rest") {
-            0 => break,
-            read => length += read,
-        }
-    }
-    assert!(length > 4_000_000, "{length}");
+    slow.read_exact(&mut [0; 1]).await.expect("an answer");
+    slow
+}
+
+#[tokio::test]
+async fn a_large_answer_that_is_not_read_keeps_its_place_and_nobodys_turn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (agent, path) = large(folder.path(), PromDuration::from_secs(60)).await;
+    let mut slow = slow_client(&agent, &path).await;
     assert_eq!(agent.get("/api/v1/query?query=1").await.status, 200);
+    assert_eq!(agent.get("/metrics").await.status, 200);
+    assert_eq!(agent.get(&format!("{path}&timeout=5s")).await.status, 503, "the only place is taken");
+    assert_eq!(agent.get("/api/v1/query?query=1").await.status, 200, "who waits in vain gives its turn back");
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).await.expect("the rest");
+    assert!(rest.len() > 4_000_000 && rest.ends_with(b"\r\n0\r\n\r\n"), "{}", rest.len());
+    assert_eq!(agent.get(&path).await.status, 200);
+    assert_eq!(agent.refused("slow"), 0.0);
+}
+
+#[tokio::test]
+async fn a_large_answer_that_is_read_slowly_makes_room_for_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (agent, path) = large(folder.path(), PromDuration::from_secs(10)).await;
+    let mut slow = slow_client(&agent, &path).await;
+    let other = agent.get(&path).await;
+    assert!(other.status == 200 && other.body.ends_with(b"}"), "{}", other.head);
+    assert_eq!((agent.refused("slow"), agent.refused("timeout")), (1.0, 0.0));
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).await.expect("closed");
+    assert!(!rest.ends_with(b"\r\n0\r\n\r\n"), "what is broken off does not look whole");
 }
 
 #[tokio::test]
