@@ -16,6 +16,7 @@ pub(super) fn series(call: &Call, state: &State) -> Reply {
     api::reply(some_selectors(&call.params).and_then(|selectors| Asked::read(call, selectors)).and_then(|asked| {
         let mut found: BTreeSet<Labels> = BTreeSet::new();
         for matchers in &asked.selectors {
+            call.still_asked()?;
             found.extend(state.history.series(matchers, asked.after, asked.until)?);
         }
         Ok(Success::limited(found.into_iter().collect(), asked.limit))
@@ -50,6 +51,7 @@ fn texts(call: &Call, ask: impl Fn(&[Matcher], &Asked) -> Result<Vec<String>, Er
         let all = [Vec::new()];
         let selectors = if asked.selectors.is_empty() { all.as_slice() } else { &asked.selectors };
         for matchers in selectors {
+            call.still_asked()?;
             found.extend(ask(matchers, &asked)?);
         }
         Ok(Success::limited(found.into_iter().collect(), asked.limit))

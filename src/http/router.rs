@@ -1,11 +1,12 @@
 //! Which endpoint a path means. Adding one is a line in [`ALL`].
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 
+use super::api::Error;
 use super::params::{Params, decode};
 use super::reply::Reply;
 use super::{State, exemplars, health, index, labels, metadata, metrics, query, rules, status, targets, tree};
@@ -54,6 +55,13 @@ pub(super) struct Call {
     pub(super) stage: Stage,
     /// Becomes true when nobody waits for the answer any more.
     pub(super) given_up: Arc<AtomicBool>,
+}
+
+impl Call {
+    /// Whether somebody waits for the answer. What takes long asks now and then.
+    pub(super) fn still_asked(&self) -> Result<(), Error> {
+        if self.given_up.load(Ordering::Relaxed) { Err(Error::Timeout("nobody waits for the answer any more".to_owned())) } else { Ok(()) }
+    }
 }
 
 const fn get(path: &'static str, lane: Lane, help: &'static str, answer: fn(&Call, &State) -> Reply) -> Route {

@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use serde::Serialize;
 use serde_json::json;
@@ -66,10 +67,24 @@ pub(super) fn flags(_: &Call, state: &State) -> Reply {
 pub(super) fn tsdb(call: &Call, state: &State) -> Reply {
     api::reply(listed(&call.params).and_then(|limit| {
         let series = state.history.series(&[], Timestamp::MIN, Timestamp::MAX)?;
-        let ups = state.history.select(&[up()?], Timestamp::MIN, Timestamp::MAX)?;
-        let times = || ups.iter().flat_map(|window| &window.samples).map(|Sample { at, .. }| at.as_millis());
-        Ok(Success::new(&Cardinality::count(&series, times().min(), times().max(), limit)))
+        let times = times(call, state)?;
+        Ok(Success::new(&Cardinality::count(&series, times, limit)))
     }))
+}
+
+/// The times in milliseconds between which history has samples, if it has any. There is an `up` for each service: one at a time is read.
+fn times(call: &Call, state: &State) -> Result<Option<(i64, i64)>, Error> {
+    let mut times: Option<(i64, i64)> = None;
+    let mut goes_on = Ok(());
+    state.history.visit(&[up()?], Timestamp::MIN, Timestamp::MAX, &mut |_, samples| {
+        for Sample { at, .. } in [samples.first(), samples.last()].into_iter().flatten() {
+            let (first, last) = times.unwrap_or((i64::MAX, i64::MIN));
+            times = Some((first.min(at.as_millis()), last.max(at.as_millis())));
+        }
+        goes_on = call.still_asked();
+        if goes_on.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    goes_on.map(|()| times)
 }
 
 /// `up` is written whenever history is: its times are history's.
@@ -110,7 +125,8 @@ struct Stat {
 
 impl Cardinality {
     /// Where there are no samples, the times are those of an empty server.
-    fn count(series: &[Labels], min_time: Option<i64>, max_time: Option<i64>, limit: usize) -> Self {
+    fn count(series: &[Labels], times: Option<(i64, i64)>, limit: usize) -> Self {
+        let (min_time, max_time) = times.unwrap_or((i64::MAX, i64::MIN));
         let mut pairs: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for pair in series.iter().flatten() {
             *pairs.entry(pair).or_default() += 1;
@@ -125,12 +141,7 @@ impl Cardinality {
         let stat = |name: &str, value: usize| Stat { name: name.to_owned(), value };
         let metrics = pairs.iter().filter(|((name, _), _)| *name == METRIC_NAME).map(|((_, value), count)| stat(value, *count));
         Self {
-            head_stats: HeadStats {
-                num_series: series.len(),
-                num_label_pairs: pairs.len(),
-                min_time: min_time.unwrap_or(i64::MAX),
-                max_time: max_time.unwrap_or(i64::MIN),
-            },
+            head_stats: HeadStats { num_series: series.len(), num_label_pairs: pairs.len(), min_time, max_time },
             series_count_by_metric_name: largest(metrics.collect(), limit),
             label_value_count_by_label_name: largest(names.iter().map(|(name, (count, _))| stat(name, *count)).collect(), limit),
             memory_in_bytes_by_label_name: largest(names.iter().map(|(name, (_, bytes))| stat(name, *bytes)).collect(), limit),
@@ -160,7 +171,7 @@ mod tests {
             labels(&[(METRIC_NAME, "b"), ("x", "12")]),
             labels(&[(METRIC_NAME, "b"), ("x", "345")]),
         ];
-        let counted = serde_json::to_value(Cardinality::count(&series, Some(5), Some(9), 1)).expect("JSON");
+        let counted = serde_json::to_value(Cardinality::count(&series, Some((5, 9)), 1)).expect("JSON");
         assert_eq!(
             counted,
             json!({
@@ -171,7 +182,7 @@ mod tests {
                 "seriesCountByLabelValuePair": [{"name": "__name__=b", "value": 2}],
             })
         );
-        let empty = Cardinality::count(&[], None, None, 10);
+        let empty = Cardinality::count(&[], None, 10);
         assert_eq!((empty.head_stats.min_time, empty.head_stats.max_time), (i64::MAX, i64::MIN));
     }
 }

@@ -4,7 +4,7 @@ mod queries;
 mod server;
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -403,6 +403,8 @@ async fn connections_beyond_the_limit_wait_for_room() {
 struct Stuck {
     open: Mutex<bool>,
     opened: Condvar,
+    /// How often it was asked for series.
+    asked: AtomicUsize,
 }
 
 impl Stuck {
@@ -422,6 +424,7 @@ impl Query for Stuck {
         Ok(Vec::new())
     }
     fn series(&self, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<Labels>, QueryError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         self.wait();
         Ok(Vec::new())
     }
@@ -454,14 +457,20 @@ async fn a_stuck_query_times_out_keeps_its_turn_and_holds_up_nobody_else() {
 #[tokio::test]
 async fn an_asker_may_wait_less_and_what_nobody_waits_for_is_given_up() {
     let stuck = Arc::new(Stuck::default());
-    let agent = Agent::over(config(), Telemetry::new(), Arc::clone(&stuck) as Arc<dyn Query>).await;
-    assert_eq!(agent.get("/api/v1/series?match[]=up&timeout=50ms").await.status, 503);
+    let agent = Agent::over(Config { query_concurrency: 1, ..config() }, Telemetry::new(), Arc::clone(&stuck) as Arc<dyn Query>).await;
+    let selectors = "match[]=a&".repeat(100);
+    assert_eq!(agent.get(&format!("/api/v1/series?{selectors}timeout=50ms")).await.status, 503);
+    stuck.release();
+    // The only turn is given back when the work has ended.
+    assert_eq!(agent.get("/api/v1/query?query=1").await.status, 200);
+    assert_eq!(stuck.asked.load(Ordering::Relaxed), 1, "of a hundred selectors");
 
     let Found::Route(route, segment) = find(&hyper::Method::GET, "/api/v1/series") else { panic!("a route") };
     let params = Params::parse("match[]=up", b"");
     let (accept, at, queued, stage) = (None, clock::now(), Duration::ZERO, Stage::Running);
     let call = Call { params, segment, accept, at, queued, stage, given_up: Arc::default() };
     let given_up = Arc::clone(&call.given_up);
+    *stuck.open.lock().expect("unpoisoned") = false;
     assert!(timeout(Duration::ZERO, agent.server.take_turn(route, call, None, &Arc::default())).await.is_err());
     assert!(given_up.load(Ordering::Relaxed));
     stuck.release();
