@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::http::{About, Address, Bound};
 use crate::model::Timestamp;
 use crate::recorder::Identity;
@@ -17,35 +17,21 @@ pub(super) fn identity(config: &Config) -> Identity {
     }
 }
 
-/// All of it, as of the start.
-pub(super) fn at_start(config: &Config, file: &str, host_name: &str, bound: &Bound, at: Timestamp) -> About {
-    let folder = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();
-    let about = About {
-        started: at,
-        folder,
-        host_name: host_name.to_owned(),
-        scrape_url: String::new(),
-        identity: identity(config),
-        configuration: String::new(),
-        loaded: at,
-        load_succeeded: true,
-        resolution: config.history.resolution,
-        retention: retention(config),
-        flags: flags(config, file),
-    };
-    after_reload(about, config, bound, at)
-}
-
-/// After a reload that has succeeded. What takes effect at the next start stays.
-pub(super) fn after_reload(before: About, config: &Config, bound: &Bound, at: Timestamp) -> About {
+/// All of it, of an agent with this configuration in force since `loaded`.
+pub(super) fn about(config: &Config, source: &Source, bound: &Bound, started: Timestamp, loaded: Timestamp) -> About {
     About {
+        started,
+        folder: std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default(),
+        host_name: source.host_name.clone(),
         scrape_url: scrape_url(bound),
         identity: identity(config),
         // It was read from YAML, so it can be written as such.
         configuration: serde_yaml::to_string(config).unwrap_or_default(),
-        loaded: at,
+        loaded,
         load_succeeded: true,
-        ..before
+        resolution: config.history.resolution,
+        retention: retention(config),
+        flags: flags(config, &source.path().display().to_string()),
     }
 }
 
@@ -85,6 +71,7 @@ fn flags(config: &Config, file: &str) -> BTreeMap<&'static str, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Places;
 
     #[test]
     fn sizes_are_written_with_their_largest_unit() {
@@ -95,7 +82,8 @@ mod tests {
     #[test]
     fn the_configuration_that_is_shown_is_the_one_in_force() {
         let config = Config { instance: Some("h1".into()), ..Config::default() };
-        let about = at_start(&config, "a.yml", "host", &Bound::default(), Timestamp::from_millis(5));
+        let source = Source { file: None, places: Places::of_service(None), host_name: "host".into() };
+        let about = about(&config, &source, &Bound::default(), Timestamp::from_millis(5), Timestamp::from_millis(5));
         let read: Config = serde_yaml::from_str(&about.configuration).expect("YAML");
         assert_eq!((read, about.identity.instance.as_str(), about.scrape_url.as_str()), (config, "h1", ""));
     }

@@ -128,8 +128,8 @@ impl Agent {
         let files = Files::new(source.path(), &rules_folder);
         let recorder = recorder(config, &registry, &telemetry, &history, &board);
         let recorder_task = supervisor.spawn("recorder", Policy::RESTART, move |context| recorder.clone().run(context));
-        let about = about::at_start(config, &source.path().display().to_string(), &source.host_name, &bound, clock::now());
-        let (about, abouts) = watch::channel(Arc::new(about));
+        let started = clock::now();
+        let (about, abouts) = watch::channel(Arc::new(about::about(config, &source, &bound, started, started)));
         let state = http::State {
             registry: Arc::clone(&registry),
             telemetry: Arc::clone(&telemetry),

@@ -14,6 +14,7 @@ use crate::config::{Config, Loaded, load};
 use crate::http;
 use crate::ingest::Ingest;
 use crate::model::{Condition, Timestamp};
+use crate::registry;
 use crate::rules;
 use crate::runtime::Policy;
 use crate::telemetry::{Telemetry, chain};
@@ -76,7 +77,7 @@ impl Agent {
         self.reloads.count(outcome.is_ok(), at);
         let told = http::About::clone(&self.about.borrow());
         self.about.send_replace(Arc::new(match &outcome {
-            Ok(()) => about::after_reload(told, &self.loaded.config, &self.bound, at),
+            Ok(()) => about::about(&self.loaded.config, &self.source, &self.bound, told.started, at),
             Err(_) => http::About { load_succeeded: false, ..told },
         }));
         match outcome {
@@ -95,6 +96,8 @@ impl Agent {
     /// first; the rules come last and keep themselves when their files are broken, which is theirs to show.
     async fn swap(&mut self, new: Loaded) -> Result<(), String> {
         let old = self.loaded.config.clone();
+        let later = needs_restart(&old, &new.config);
+        let new = Loaded { config: in_force(&old, new.config), ..new };
         self.swap_ingest(&old, &new.config).await?;
         if let Err(reason) = self.swap_http(&old, &new.config).await {
             return match self.swap_ingest(&new.config, &old).await {
@@ -113,7 +116,7 @@ impl Agent {
             Ok(rules::Reloaded { files, groups, rules }) => tracing::info!(files, groups, rules, "rules reloaded"),
             Err(error) => tracing::error!(error = chain(&error), "the rules were not reloaded"),
         }
-        for section in needs_restart(&old, &new.config) {
+        for section in later {
             tracing::warn!(section, "this change takes effect at the next start");
         }
         self.loaded = new;
@@ -225,6 +228,13 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("registry.journal", old.registry.journal != new.registry.journal),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(section, _)| section).collect()
+}
+
+/// A new configuration without what takes effect at the next start.
+fn in_force(old: &Config, new: Config) -> Config {
+    let registry = registry::Config { journal: old.registry.journal.clone(), ..new.registry };
+    let (state, log, history, promql) = (old.state.clone(), old.log.clone(), old.history.clone(), old.promql.clone());
+    Config { state, log, history, promql, registry, ..new }
 }
 
 #[cfg(test)]
@@ -390,10 +400,21 @@ mod tests {
         write(folder, "{instance: b, htttp: 1}");
         agent.reload("a test").await;
         assert_eq!((told(&agent), agent.about.borrow().loaded), (expected("a", false), started));
-        // How much history is kept changes at the next start.
-        write(folder, "{instance: b, http: {listen: []}, history: {retention: 1h}}");
+        // What is recorded, and how much is kept, changes at the next start; what answers do changes at once.
+        let further = "history: {retention: 1h, resolution: 1s}, promql: {lookback: 1m}, registry: {expiry: 2h, journal: {enabled: false}}";
+        write(folder, &format!("{{instance: b, http: {{listen: [], query_concurrency: 7}}, {further}}}"));
         agent.reload("a test").await;
         assert_eq!(told(&agent), expected("b", true));
+        let about = agent.about.borrow().clone();
+        let shown: Config = serde_yaml::from_str(&about.configuration).expect("YAML");
+        assert_eq!(shown, agent.loaded.config);
+        assert_eq!((shown.history, shown.promql, shown.registry.journal), Default::default());
+        assert_eq!((shown.registry.expiry.to_string().as_str(), shown.http.query_concurrency), ("2h", 7));
+        let flag = |name: &str| about.flags.get(name).map(String::as_str);
+        assert_eq!(
+            (flag("query.max-concurrency"), flag("query.lookback-delta"), about.resolution.as_millis()),
+            (Some("7"), Some("5m"), 5000)
+        );
         assert!(agent.about.borrow().loaded >= started && agent.about.borrow().started <= started);
         stop(agent).await;
     }
