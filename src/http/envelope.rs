@@ -13,6 +13,9 @@ use super::reply::{JSON, Reply};
 /// An answer that is longer is sent in pieces of about this many bytes.
 const PIECE: usize = 64 << 10;
 
+/// The warning at an answer that is not whole.
+pub(super) const TRUNCATED: &str = "results truncated due to limit";
+
 /// Data that can be written a little at a time.
 pub(super) trait Part: Send {
     /// Appends the next bit, which is to be small; false when there is nothing after it.
@@ -72,7 +75,7 @@ pub(super) fn truncate<T>(list: &mut Vec<T>, limit: usize) -> Option<String> {
     if cut {
         list.truncate(limit);
     }
-    cut.then(|| "results truncated due to limit".to_owned())
+    cut.then(|| TRUNCATED.to_owned())
 }
 
 /// What is written already.

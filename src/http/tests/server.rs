@@ -127,6 +127,12 @@ async fn traces_are_found_by_whatever_query_selects_their_series() {
     assert_eq!(traces("query=t_seconds_bucket%7Binstance!=%22h1%22%7D").await, "");
     assert_eq!(traces("query=t_seconds_count").await, "");
 
+    // More than are read at a time.
+    for service in 0..300 {
+        observe(registry, "many_seconds", &format!("s{service}"), &[(0.25, &service.to_string(), 1_500)]);
+    }
+    assert_eq!(traces("query=many_seconds_bucket").await.split(' ').count(), 300);
+
     assert_eq!(agent.get("/api/v1/query_exemplars?query=1%2B1").await.status, 204);
     for (asked, error) in [
         ("query=up&start=2&end=1", "end timestamp must not be before start timestamp"),
