@@ -3,8 +3,9 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::disallowed_methods)] // a test may fail, and waits
 
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Pages in which no agent runs. `TRYCMD=overwrite cargo test --test cli` writes them anew.
 #[test]
@@ -13,7 +14,7 @@ fn the_pages_show_what_the_program_says() {
     // The width of the help is that of the terminal.
     cases.env("COLUMNS", "100");
     // Nobody's configuration.
-    cases.env("XDG_CONFIG_HOME", "/nonexistent").case("tests/cli/*.trycmd");
+    cases.env("XDG_CONFIG_HOME", "/nonexistent").env("XDG_STATE_HOME", "/nonexistent").case("tests/cli/*.trycmd");
 }
 
 /// An agent on sockets in a folder of its own, whose log nobody reads.
@@ -24,21 +25,46 @@ struct Unread {
 
 impl Unread {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With lines more in the configuration.
+    fn start_with(more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().display();
         let configuration = format!(
             "state: {path}/state\ningest:\n  stream: {{path: {path}/events.sock}}\n  datagram: {{enabled: false}}\n\
-             rules: {{folder: {path}/rules}}\nhttp: {{listen: [\"unix:{path}/http.sock\"]}}\n"
+             rules: {{folder: {path}/rules}}\nhttp: {{listen: [\"unix:{path}/http.sock\"]}}\n{more}"
         );
         std::fs::write(folder.path().join("sidewatch.yml"), configuration).expect("written");
-        let child = sidewatch(&folder, &["run"]).stdout(closed()).stderr(closed()).spawn().expect("started");
+        let child = Self::spawn(&folder);
         let agent = Self { folder, child };
+        agent.wait_for("up", |_| true);
+        agent
+    }
+
+    fn spawn(folder: &tempfile::TempDir) -> Child {
+        sidewatch(folder, &["run"]).stdout(closed()).stderr(closed()).spawn().expect("started")
+    }
+
+    /// Asks until the answer is as wanted.
+    fn wait_for(&self, expression: &str, wanted: impl Fn(&str) -> bool) -> String {
         let begin = Instant::now();
-        while !agent.run(&["query", "up"], true).0 {
-            assert!(begin.elapsed() < Duration::from_secs(20), "the agent does not answer");
+        loop {
+            let (answered, said) = self.run(&["query", expression], true);
+            if answered && wanted(&said) {
+                return said;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(20), "{expression}: {said}");
             std::thread::sleep(Duration::from_millis(20));
         }
-        agent
+    }
+
+    /// Stops the agent as its service manager does.
+    fn stop(&mut self) {
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("there");
+        assert!(self.child.wait().expect("there").success());
     }
 
     /// Whether a command succeeds, and what it says on both outputs when somebody reads them.
@@ -55,7 +81,8 @@ impl Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        self.child.kill().expect("there");
+        // It may have been stopped.
+        let _gone = self.child.kill();
         self.child.wait().expect("there");
     }
 }
@@ -128,4 +155,90 @@ fn what_cannot_be_written_for_another_reason_is_told() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.starts_with("sidewatch: cannot write to standard output: No space left on device"), "{said}");
+}
+
+/// Every file below, with its bytes and the time of its last change.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>, SystemTime)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let entry = entry.expect("readable");
+        let about = entry.metadata().expect("there");
+        if about.is_dir() {
+            files.extend(contents(&entry.path()));
+        } else {
+            files.push((entry.path(), std::fs::read(entry.path()).expect("readable"), about.modified().expect("known")));
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn what_an_agent_has_saved_answers_as_the_agent_did() {
+    let mut agent = Unread::start_with("history: {resolution: 200ms}\npromql: {lookback: 1m}\n");
+    agent.wait_for("count_over_time(up{job=\"node\"}[1m]) > 6", |said| said != "no data\n");
+    let at = agent.wait_for("max(timestamp(up{job=\"node\"})) - 0.4", |_| true);
+    let at = at.trim().rsplit(' ').next().expect("a value").to_owned();
+    let questions: [&[&str]; 8] = [
+        &["up"],
+        &["sort(node_load1)", "--json"],
+        &["topk(3, rate(node_cpu_seconds_total[2s]))"],
+        &["sum by (mode) (node_cpu_seconds_total)", "--range", "3s", "--step", "200ms"],
+        &["count by (job) ({__name__=~\".+\"})", "--range", "1s", "--step", "200ms", "--json"],
+        &["time()", "--json"],
+        &["rate(node_load1[2s])"],
+        &["node_load1 + on() up"],
+    ];
+    let ask =
+        |agent: &Unread, more: &[&str]| questions.map(|question| agent.run(&[&["query"], question, &["--at", &at], more].concat(), true));
+    let running = ask(&agent, &[]);
+    assert!(running.iter().all(|(_, said)| !said.contains("no data")), "{running:?}");
+    assert!(running.iter().filter(|(answered, _)| *answered).count() == 7, "one is refused: {running:?}");
+    agent.stop();
+
+    let state = agent.folder.path().join("state").display().to_string();
+    let before = contents(agent.folder.path());
+    for folder in [&state, &format!("{state}/history")] {
+        assert_eq!(ask(&agent, &["--history", folder]), running);
+    }
+    // Without a time it is that of the newest sample, which is said, and without an agent there is a hint.
+    let output = sidewatch(&agent.folder, &["query", "time()", "--history", &state]).output().expect("started");
+    let (value, said) = (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned());
+    assert!(value.trim().parse::<f64>().expect("a number") >= at.parse::<f64>().expect("a number") + 0.4, "{value}");
+    assert!(said.starts_with("evaluated up to 20") && said.ends_with(&format!("Z, the newest sample in {state}/history\n")), "{said}");
+    let (answered, said) = agent.run(&["query", "up", "--range", "2s", "--step", "200ms", "--history", &state], true);
+    assert!(answered && said.contains("up{instance="), "{said}");
+    let (answered, said) = agent.run(&["query", "up"], true);
+    let hint = format!("\n  what an agent has saved can be asked with --history {state}\n");
+    assert!(!answered && said.contains("no agent answers") && said.ends_with(&hint), "{said}");
+    assert!(contents(agent.folder.path()) == before, "something was written");
+
+    // The folder is free for an agent, and one that runs is not in the way.
+    agent.child = Unread::spawn(&agent.folder);
+    agent.wait_for("up", |_| true);
+    assert_eq!(ask(&agent, &["--history", &state]), running);
+    assert_eq!(ask(&agent, &[]), running);
+}
+
+#[test]
+fn where_no_history_is_saved_the_command_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("sidewatch.yml"), "").expect("written");
+    let say = |path: &Path| {
+        let output = sidewatch(&folder, &["query", "up", "--history"]).arg(path).output().expect("started");
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let path = folder.path();
+    let heads = path.join("state/history/heads");
+    assert_eq!(say(path), format!("sidewatch: no history is saved in {}\n", path.display()));
+    assert_eq!(say(&path.join("x")), format!("sidewatch: cannot read {}/x: No such file or directory (os error 2)\n", path.display()));
+    // Files of which nothing can be used are named; the question is answered.
+    std::fs::create_dir_all(path.join("state/history")).expect("made");
+    std::fs::write(&heads, "something else").expect("written");
+    let output = sidewatch(&folder, &["query", "up", "--history"]).arg(path.join("state")).output().expect("started");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), b"no data\n".as_slice()));
+    let history = heads.parent().expect("a folder").display();
+    let said = format!("{history}/heads: damaged from byte 0 on; only what stands before is used\n{history} has no samples\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), said);
 }

@@ -33,6 +33,11 @@ pub(super) struct Answer {
 }
 
 impl Target {
+    /// Whether the agent meant is the one of the configuration.
+    pub(super) const fn is_configured(&self) -> bool {
+        self.url.is_none()
+    }
+
     /// Sends a GET and waits for the answer.
     pub(super) fn get(&self, source: &Source, path: &str) -> anyhow::Result<Answer> {
         let configured = || super::configuration(source).http.listen.into_iter().next();

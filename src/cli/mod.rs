@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod health;
 mod output;
+mod past;
 mod query;
 mod run;
 mod send;
@@ -49,7 +50,7 @@ enum Command {
     Run,
     /// Check the configuration and rule files, and print all problems at once
     Check(check::Arguments),
-    /// Evaluate a PromQL expression in the running agent
+    /// Evaluate a PromQL expression in the running agent, or over what one has saved
     Query(query::Arguments),
     /// Send an event to the running agent
     Send(send::Arguments),

@@ -1,8 +1,9 @@
-//! `sidewatch query`: asks the running agent and prints a table.
+//! `sidewatch query`: asks the running agent, or looks into what one has saved, and prints a table.
 
 // An index into a JSON value gives null for what is absent.
 #![allow(clippy::indexing_slicing)]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 use super::client::{Target, percent_encode};
 use super::output::{is_styled, note, print};
+use super::past::{self, Past};
 use super::table::table;
 use crate::clock;
 use crate::config::Source;
@@ -23,19 +25,24 @@ const STEP: Duration = Duration::from_secs(15);
 const POINTS: u32 = 240;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 answered (also with no data), 1 refused or no answer from the agent.
+#[command(after_help = "Exit codes: 0 answered (also with no data), 1 refused, no answer from the agent, no saved history.
 
 Examples:
   sidewatch query 'node_load1'
   sidewatch query 'sum by (job) (up)' --json
-  sidewatch query 'rate(node_cpu_seconds_total[1m])' --range 10m --step 15s")]
+  sidewatch query 'rate(node_cpu_seconds_total[1m])' --range 10m --step 15s
+  sidewatch query 'node_load1' --range 2h --history /var/lib/sidewatch")]
 pub(super) struct Arguments {
     /// The PromQL expression
     #[arg(value_name = "EXPRESSION")]
     expression: String,
     #[command(flatten)]
     target: Target,
-    /// Evaluate at this time: Unix seconds or RFC 3339 [default: now]
+    /// Evaluate over the history that an agent has saved in this state folder, or in a copy of it. Nothing is changed there, and
+    /// the agent may be stopped or running
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    history: Option<PathBuf>,
+    /// Evaluate at this time: Unix seconds or RFC 3339 [default: now; with --history that of the newest sample]
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<Timestamp>,
     /// Evaluate over this long, up to --at
@@ -44,7 +51,7 @@ pub(super) struct Arguments {
     /// How far the points of a range are apart [default: 15s, more for ranges over an hour]
     #[arg(long, value_name = "DURATION", requires = "range")]
     step: Option<PromDuration>,
-    /// Print the agent's answer as JSON
+    /// Print the answer as JSON
     #[arg(long)]
     json: bool,
 }
@@ -62,12 +69,25 @@ enum When {
 }
 
 impl When {
-    fn read(arguments: &Arguments) -> Self {
-        let Some(range) = arguments.range else { return Self::At(arguments.at) };
-        let end = arguments.at.unwrap_or_else(clock::now);
+    /// Without a time it is `latest`, where that is given.
+    fn read(arguments: &Arguments, latest: Option<Timestamp>) -> Self {
+        let at = arguments.at.or(latest);
+        let Some(range) = arguments.range else { return Self::At(at) };
+        let end = at.unwrap_or_else(clock::now);
         // In whole seconds, rounded up.
         let chosen = || Duration::from_secs((range.get() / POINTS + Duration::from_millis(999)).as_secs()).max(STEP);
         Self::Range { start: end - range.get(), end, step: arguments.step.map_or_else(chosen, PromDuration::get) }
+    }
+
+    /// What an engine is asked.
+    fn precisely(self) -> promql::When {
+        match self {
+            Self::At(at) => promql::When::At(at.unwrap_or_else(clock::now)),
+            Self::Range { start, end, step } => {
+                let step_millis = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+                promql::When::Range { start, end, step_millis }
+            }
+        }
     }
 
     /// What the agent's query API is asked.
@@ -89,8 +109,12 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     if let Err(error) = promql::parse(&arguments.expression) {
         bail!("{error}\n{}", error.caret(&arguments.expression));
     }
-    let when = When::read(arguments);
-    let body = answer(source, arguments, when)?;
+    let past = arguments.history.as_deref().map(|folder| Past::open(source, folder, arguments.at)).transpose()?;
+    let when = When::read(arguments, past.as_ref().and_then(Past::latest));
+    let body = match past {
+        Some(past) => serde_json::from_slice(&past.answer(&arguments.expression, when.precisely()))?,
+        None => answer(source, arguments, when)?,
+    };
     if arguments.json {
         print(&format!("{body:#}\n"))?;
     }
@@ -110,9 +134,15 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// The answer in the form of the query API. Only here it matters that it comes from a running agent.
+/// The running agent's answer.
 fn answer(source: &Source, arguments: &Arguments, when: When) -> anyhow::Result<Value> {
-    let answer = arguments.target.get(source, &when.path(&arguments.expression))?;
+    let answer = arguments.target.get(source, &when.path(&arguments.expression)).map_err(|error| {
+        // Of an agent elsewhere nothing is saved here.
+        match past::find(source).filter(|_| arguments.target.is_configured()) {
+            Some(state) => anyhow!("{error:#}\n  what an agent has saved can be asked with --history {}", state.display()),
+            None => error,
+        }
+    })?;
     serde_json::from_slice(&answer.body).map_err(|_| {
         let said = String::from_utf8_lossy(&answer.body);
         anyhow!("what answered is not the query API: {}: {}", answer.status, said.lines().next().unwrap_or_default())
@@ -148,7 +178,7 @@ mod tests {
 
     fn when(line: &str) -> When {
         let words = ["query", "up"].into_iter().chain(line.split_whitespace());
-        When::read(&Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).arguments)
+        When::read(&Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).arguments, None)
     }
 
     #[test]

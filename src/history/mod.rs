@@ -32,7 +32,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-pub use archive::Archive;
+pub use archive::{Archive, Saved, SavedError};
 pub use contract::{Append, Appended, Need, Query, QueryError, Shortage, Visit, Window};
 
 #[doc(hidden)]

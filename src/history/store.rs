@@ -74,6 +74,11 @@ impl Store {
         self.budget.used()
     }
 
+    /// The time of the newest sample; the earliest of all times where there is none.
+    pub(super) const fn newest(&self) -> Timestamp {
+        self.newest
+    }
+
     /// How many samples there are.
     pub(super) const fn samples(&self) -> u64 {
         self.samples
@@ -316,10 +321,6 @@ impl Store {
     /// How often series have gone, so that whoever keeps their places sees that these may be others' now.
     pub(super) const fn removals(&self) -> u64 {
         self.removals
-    }
-
-    pub(super) const fn newest(&self) -> Timestamp {
-        self.newest
     }
 
     pub(super) const fn blocks(&self) -> &Blocks {

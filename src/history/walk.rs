@@ -196,7 +196,7 @@ mod tests {
         let mut store = Store::new(&Config::default());
         let labels = Labels::from_pairs([("__name__", "m")]);
         let damaged = Sealed { first: 0, last: 10, bytes: Arc::from([1, 2]) };
-        store.restore(&labels, Ordered::default(), Ordered { chunks: vec![damaged], head: Vec::new() });
+        store.restore(&labels, Ordered::default(), Ordered { chunks: vec![damaged], ..Ordered::default() });
         let mut walk = Walk::new(&[], Timestamp::from_millis(-1), Timestamp::MAX, Wanted::All);
         assert!(walk.take(&store));
         let error = walk.visit(&mut |_, _| ControlFlow::Continue(())).expect_err("no chunk");

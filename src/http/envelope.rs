@@ -52,6 +52,17 @@ impl Success {
         Self::of(List { items: list.into_iter(), begun: false }).with(truncated.into_iter().collect(), Vec::new())
     }
 
+    /// All of the body at once.
+    pub(super) fn text(self) -> Vec<u8> {
+        let (mut envelope, mut text) = (Envelope::new(self), Vec::new());
+        while envelope.data.is_some() {
+            let mut piece = Vec::new();
+            envelope.fill(&mut piece);
+            text.append(&mut piece);
+        }
+        text
+    }
+
     /// The answer.
     pub(super) fn reply(self) -> Reply {
         let (mut envelope, mut first) = (Envelope::new(self), Vec::new());
@@ -199,5 +210,7 @@ mod tests {
         assert!(longest <= PIECE + 20 && text.len() > 9 * PIECE, "{longest} of {}", text.len());
         let expected = serde_json::json!({"status": "success", "data": items, "infos": ["long"]});
         assert_eq!(serde_json::from_slice::<serde_json::Value>(&text).expect("JSON"), expected);
+        let success = Success::limited(items, 0).with(Vec::new(), vec!["long".into()]);
+        assert!(success.text() == text, "the same at once");
     }
 }

@@ -43,6 +43,7 @@ pub use about::About;
 pub use address::{Address, AddressError};
 pub use config::Config;
 pub use listen::{BindError, Bound};
+pub use query::evaluate_text;
 pub use router::{Endpoint, endpoints};
 pub use serve::{Server, State};
 pub use task::run;

@@ -12,7 +12,7 @@ use super::router::Call;
 use super::watched::Watched;
 use crate::clock;
 use crate::model::Timestamp;
-use crate::promql::{Answer, Engine, EngineConfig, EvalError, Value, When, parse};
+use crate::promql::{Answer, Engine, EngineConfig, EvalError, Expr, Value, When, parse};
 
 /// The most annotations of a kind that are told, as upstream.
 const ANNOTATIONS_MAX: usize = 10;
@@ -51,8 +51,7 @@ fn evaluate(call: &Call, state: &State, when: When, at: Timestamp, limit: usize)
     // Its use is to bound the wait for this answer; here it only has to be one.
     duration_millis(&call.params, "timeout")?;
     let lookback = lookback(&call.params)?;
-    let expr = parse(call.params.get("query").unwrap_or("")).map_err(|error| Error::parameter("query", error))?;
-
+    let expr = read(call.params.get("query").unwrap_or(""))?;
     let watched = call.params.get("stats").map(|_| Arc::new(Watched::new(Arc::clone(&state.history))));
     let engine = match (&watched, lookback) {
         (None, None) => Engine::clone(&state.engine),
@@ -66,7 +65,30 @@ fn evaluate(call: &Call, state: &State, when: When, at: Timestamp, limit: usize)
     let begun = clock::monotonic();
     let answer = engine.evaluate(&expr, when, &|| call.given_up.load(Ordering::Relaxed)).map_err(explain)?;
     let taken = clock::monotonic().duration_since(begun);
+    let stats = watched.map(|watched| watched.stats(call.queued, taken));
+    let more = |data: ValueWriter| match &stats {
+        Some(stats) => data.with("stats", stats),
+        None => data,
+    };
+    Ok(success(answer, at, limit, more))
+}
 
+/// The body with which `query`, or `query_range`, answers, for whoever has an engine and asks no agent.
+#[must_use]
+pub fn evaluate_text(engine: &Engine, query: &str, when: When) -> Vec<u8> {
+    let at = match when {
+        When::At(at) | When::Range { end: at, .. } => at,
+    };
+    let answer = read(query).and_then(|expr| engine.evaluate(&expr, when, &|| false).map_err(explain));
+    answer.map_or_else(|error| error.reply().body, |answer| success(answer, at, 0, |data| data).text())
+}
+
+fn read(query: &str) -> Result<Expr, Error> {
+    parse(query).map_err(|error| Error::parameter("query", error))
+}
+
+/// The answer as it is sent, with what `more` has to say beside the value.
+fn success(answer: Answer, at: Timestamp, limit: usize, more: impl FnOnce(ValueWriter) -> ValueWriter) -> Success {
     let Answer { mut value, mut warnings, mut infos, .. } = answer;
     let truncated = match &mut value {
         Value::Vector(samples) => truncate(samples, limit),
@@ -76,11 +98,7 @@ fn evaluate(call: &Call, state: &State, when: When, at: Timestamp, limit: usize)
     warnings.extend(truncated);
     cut("warning", &mut warnings);
     cut("info", &mut infos);
-    let mut data = ValueWriter::new(value, at);
-    if let Some(watched) = watched {
-        data = data.with("stats", &watched.stats(call.queued, taken));
-    }
-    Ok(Success::of(data).with(warnings, infos))
+    Success::of(more(ValueWriter::new(value, at))).with(warnings, infos)
 }
 
 /// Of many annotations of a kind some are enough.

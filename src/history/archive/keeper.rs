@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::super::column::Grade;
 use super::super::{Config, History};
-use super::folder::{Folder, Number, append};
+use super::folder::{FOLDER, Folder, Number, append};
 use super::ledger::{FileId, Ledger, Unsaved};
 use super::metrics::Metrics;
 use super::record::{End, MAGIC, read};
-use super::restore::Found;
+use super::restore::{Found, Restored};
 use crate::clock;
 use crate::model::{Condition, Timestamp};
 use crate::runtime::Board;
@@ -22,7 +22,7 @@ use crate::telemetry::{Telemetry, Throttle};
 const PART: &str = "history.files";
 
 /// A clock may differ by so much between two starts without anything being left out.
-const CLOCK_OFF_MILLIS: i64 = 60_000;
+pub(super) const CLOCK_OFF_MILLIS: i64 = 60_000;
 
 /// A log of heads begins anew when it is so many times as long as it was when it began, and not shorter than this.
 const HEADS_GROWTH: u64 = 4;
@@ -105,7 +105,7 @@ impl Archive {
             return None;
         }
         let opened = folder.and_then(|path| {
-            let path = path.join("history");
+            let path = path.join(FOLDER);
             Folder::open(&path).map_err(|error| format!("cannot use {}: {error}", path.display()))
         });
         let folder = match opened {
@@ -141,7 +141,7 @@ impl Archive {
                 Ok(file) => (read(&file, |record| reading.take(record)), file.len() as u64),
                 // Nothing says that it is damaged: it stays for the next start, and what is missing of it here is not written again.
                 Err(error) => {
-                    let file = self.folder.path().join(format!("{}-{number:08}", grade.as_str()));
+                    let file = self.folder.segment(grade, number);
                     tracing::error!(file = %file.display(), %error, "cannot read a file of history: it is left as it is, and its samples are missing");
                     unread.push(file);
                     continue;
@@ -164,14 +164,17 @@ impl Archive {
             }
             // The next log of heads would be written over it.
             Err(error) => {
-                let file = self.folder.path().join("heads");
+                let file = self.folder.heads();
                 tracing::error!(file = %file.display(), %error, "cannot read the newest samples of history; the file is set aside");
-                self.judge(End::Damaged, || self.folder.set_heads_aside());
+                self.judge(End::Damaged(0), || self.folder.set_heads_aside());
                 unread.push(file);
             }
         }
         let mut store = self.history.write();
-        let samples = found.restore(&mut store, at.plus_millis(CLOCK_OFF_MILLIS));
+        let Restored { samples, later } = found.restore(&mut store, at.plus_millis(CLOCK_OFF_MILLIS));
+        if later {
+            tracing::warn!("samples of a later time than now are left out of history: they were written by a clock that was wrong");
+        }
         store.make_room();
         // What was in a file that is not there any more is written again.
         if whole {
@@ -199,17 +202,20 @@ impl Archive {
                 tracing::warn!(bytes, "the end of a file of history was not written to its end, and is left out");
                 true
             }
-            End::Damaged => {
-                self.metrics.damages.inc();
-                match set_aside() {
-                    Ok(to) => {
-                        tracing::error!(to = %to.display(), "a file of history is damaged; it is set aside, and what of it is whole is used")
-                    }
-                    Err(error) => tracing::error!(%error, "a file of history is damaged, and cannot be set aside"),
-                }
-                false
-            }
+            End::Damaged(byte) => self.set_aside(&format!("byte {byte}"), set_aside),
+            End::Undecodable(chunks) => self.set_aside(&format!("chunks that cannot be decoded: {chunks}"), set_aside),
         }
+    }
+
+    fn set_aside(&self, damage: &str, set_aside: impl FnOnce() -> io::Result<PathBuf>) -> bool {
+        self.metrics.damages.inc();
+        match set_aside() {
+            Ok(to) => {
+                tracing::error!(to = %to.display(), damage, "a file of history is damaged; it is set aside, and what of it is whole is used")
+            }
+            Err(error) => tracing::error!(%error, damage, "a file of history is damaged, and cannot be set aside"),
+        }
+        false
     }
 
     /// Writes what has been added since the last time.

@@ -125,31 +125,34 @@ pub(super) enum Record {
 }
 
 /// How a file ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Whole,
     /// The last frame is not there as a whole; so many bytes are left over.
     Torn(usize),
-    /// Something is not as it was written.
-    Damaged,
+    /// What begins at this byte is not as it was written.
+    Damaged(usize),
+    /// All frames are as they were written, but what some of them say are chunks is none: which.
+    Undecodable(String),
 }
 
 /// Hands on a file's records up to its end or its first fault.
 pub(super) fn read(file: &[u8], mut visit: impl FnMut(Record)) -> End {
     let Some(mut rest) = file.strip_prefix(MAGIC) else {
-        return if MAGIC.starts_with(file) { End::Torn(file.len()) } else { End::Damaged };
+        return if MAGIC.starts_with(file) { End::Torn(file.len()) } else { End::Damaged(0) };
     };
     while !rest.is_empty() {
+        let at = file.len() - rest.len();
         let mut reader = Reader(rest);
         let (Some(length), Some(sum)) = (reader.little_endian(4), reader.little_endian(4)) else { return End::Torn(rest.len()) };
         let Some(mut records) = usize::try_from(length).ok().and_then(|length| reader.take(length)).map(Reader) else {
             return End::Torn(rest.len());
         };
         if u64::from(crc32fast::hash(records.0)) != sum {
-            return End::Damaged;
+            return End::Damaged(at);
         }
         while !records.0.is_empty() {
-            let Some(record) = record(&mut records) else { return End::Damaged };
+            let Some(record) = record(&mut records) else { return End::Damaged(at) };
             visit(record);
         }
         rest = reader.0;
@@ -264,7 +267,7 @@ mod tests {
         assert_eq!(whole.len(), 2, "no frame, and one: {whole:?}");
         for len in 0..file.len() {
             let (read, end) = records(&file[..len]);
-            assert_ne!(end, End::Damaged, "{len}");
+            assert!(matches!(end, End::Whole | End::Torn(_)), "{len}: {end:?}");
             assert_eq!(read[..], written[..read.len()]);
         }
     }
@@ -272,11 +275,16 @@ mod tests {
     #[test]
     fn a_bit_that_is_not_as_written_is_noticed() {
         let (file, written) = written();
+        let second = (MAGIC.len() + 1..file.len()).find(|len| records(&file[..*len]).1 == End::Whole).expect("two frames");
         for place in 0..file.len() * 8 {
             let mut file = file.clone();
             file[place / 8] ^= 1 << (place % 8);
             let (read, end) = records(&file);
             assert_ne!(end, End::Whole, "bit {place}");
+            // A frame that is not as written is told by where it begins.
+            let frames = [0, MAGIC.len(), second];
+            let begin = frames.into_iter().rfind(|begin| *begin <= place / 8);
+            assert!(matches!(end, End::Torn(_)) || Some(&end) == begin.map(End::Damaged).as_ref(), "bit {place}: {end:?}");
             assert_eq!(read[..], written[..read.len()]);
         }
     }

@@ -25,6 +25,15 @@ struct Pieces {
     head: Option<HeadPart>,
 }
 
+/// What has become of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Restored {
+    /// So many samples are in the store.
+    pub(super) samples: u64,
+    /// Whether there were others, of a time to come.
+    pub(super) later: bool,
+}
+
 /// One file's records; series have their numbers for this file only.
 #[derive(Debug)]
 pub(super) struct Reading<'f> {
@@ -41,17 +50,18 @@ impl Found {
         Reading { found: self, numbers: HashMap::new(), last: i64::MIN, refused: None }
     }
 
-    /// Puts everything into an empty store, and says how many samples that were. What is newer than `until` was written by a clock that
-    /// was wrong, and would keep the store from taking anything for as long.
-    pub(super) fn restore(self, store: &mut Store, until: Timestamp) -> u64 {
-        let (mut samples, until) = (0, until.as_millis());
+    /// Puts everything into an empty store. What is newer than `until` was written by a clock that was wrong, and would keep the store
+    /// from taking anything for as long.
+    pub(super) fn restore(self, store: &mut Store, until: Timestamp) -> Restored {
+        let (mut restored, until) = (Restored::default(), until.as_millis());
         for (labels, [minutes, full]) in self.series {
             // What has been thinned is not to come back, and it is older than all that has not.
             let minutes = minutes.ordered(i64::MIN, until);
             let full = full.ordered(minutes.newest(), until);
-            samples += store.restore(&labels, minutes, full);
+            restored.later |= minutes.later || full.later;
+            restored.samples += store.restore(&labels, minutes, full);
         }
-        samples
+        restored
     }
 }
 
@@ -60,7 +70,7 @@ pub(in super::super) fn rehearse(file: &[u8], store: &mut Store, until: Timestam
     let mut found = Found::default();
     let mut reading = found.file();
     let _end = read(file, |record| reading.take(record));
-    found.restore(store, until)
+    found.restore(store, until).samples
 }
 
 /// A column's chunks and the samples of its head, each later than the one before.
@@ -68,6 +78,8 @@ pub(in super::super) fn rehearse(file: &[u8], store: &mut Store, until: Timestam
 pub(in super::super) struct Ordered {
     pub(in super::super) chunks: Vec<Sealed>,
     pub(in super::super) head: Vec<Raw>,
+    /// Whether something was left out for being of a time to come.
+    pub(in super::super) later: bool,
 }
 
 impl Ordered {
@@ -83,6 +95,7 @@ impl Pieces {
         let mut end = after;
         self.chunks.sort_unstable_by_key(|chunk| (chunk.first, std::cmp::Reverse(chunk.last)));
         for chunk in self.chunks {
+            ordered.later |= chunk.last > until;
             if chunk.first > end && chunk.last <= until {
                 end = chunk.last;
                 ordered.chunks.push(chunk);
@@ -91,6 +104,7 @@ impl Pieces {
         if let Some(head) = self.head.filter(|head| head.first > after) {
             let (mut left, mut next) = (head.count, i64::MAX);
             head.closing.read(std::iter::once(head.bytes.as_slice()), |raw| {
+                ordered.later |= raw.millis > until;
                 if raw.millis <= until && raw.millis < next {
                     next = raw.millis;
                     ordered.head.push(raw);
@@ -144,9 +158,10 @@ impl Reading<'_> {
 
     /// How the file ends. What has the right checksum and is no chunk all the same is damage, too, but what follows it is used.
     pub(super) fn judge(&self, end: End) -> End {
-        let Some((chunks, series)) = &self.refused else { return end };
-        tracing::error!(chunks, %series, "what stands for chunks of history cannot be decoded and is left out; the first one is of this series");
-        End::Damaged
+        match (&self.refused, end) {
+            (Some((chunks, series)), End::Whole) => End::Undecodable(format!("{chunks}, the first one of {series}")),
+            (_, end) => end,
+        }
     }
 
     fn pieces(&mut self, number: u64, grade: Grade) -> Option<&mut Pieces> {

@@ -1,6 +1,7 @@
 //! History across restarts: what comes back, and what becomes of files that are not as they were written.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -46,9 +47,7 @@ fn start(folder: &Path, config: &Config, now: i64) -> Agent {
 
 impl Agent {
     fn everything(&self) -> Vec<(Labels, Vec<(i64, u64)>)> {
-        let windows = self.history.select(&[], Timestamp::MIN, Timestamp::MAX).expect("readable");
-        let bits = |window: Window| window.samples.iter().map(|sample| (sample.at.as_millis(), sample.value.to_bits())).collect();
-        windows.into_iter().map(|window| (window.labels.clone(), bits(window))).collect()
+        everything(&self.history)
     }
 
     fn metric(&self, name: &str) -> f64 {
@@ -63,6 +62,12 @@ impl Agent {
         let part = parts.iter().find(|part| part.name == "history.files").expect("reported");
         (part.condition, part.detail.clone())
     }
+}
+
+fn everything(history: &History) -> Vec<(Labels, Vec<(i64, u64)>)> {
+    let windows = history.select(&[], Timestamp::MIN, Timestamp::MAX).expect("readable");
+    let bits = |window: Window| window.samples.iter().map(|sample| (sample.at.as_millis(), sample.value.to_bits())).collect();
+    windows.into_iter().map(|window| (window.labels.clone(), bits(window))).collect()
 }
 
 /// Ten series, of which some stand still, move evenly, without a pattern, begin late, pause and end.
@@ -314,4 +319,184 @@ fn without_a_folder_or_a_wish_nothing_is_kept() {
     let unwanted = Config { persist: false, ..config() };
     assert!(Archive::open(&history, Ok(folder.path().to_owned()), &unwanted, &telemetry, &board, at(0)).is_none());
     assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 0);
+}
+
+/// What is read without an agent.
+fn look(folder: &Path, now: i64) -> Result<Saved, SavedError> {
+    Saved::read(folder, &config(), &Telemetry::new(), at(now))
+}
+
+/// Every file with its bytes, its permissions, its place on the disk and the time of its last change.
+fn state(folder: &Path) -> Vec<(String, Vec<u8>, u32, u64, std::time::SystemTime)> {
+    let file = |name: String| {
+        let path = folder.join("history").join(&name);
+        let about = fs::metadata(&path).expect("there");
+        (name, fs::read(&path).unwrap_or_default(), about.mode(), about.ino(), about.modified().expect("Linux knows"))
+    };
+    files(folder).into_iter().map(file).collect()
+}
+
+#[test]
+fn without_an_agent_the_same_is_read_and_nothing_is_changed() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..1400);
+    agent.archive.save(at(7_000_000));
+    fs::write(folder.path().join("history/full-00000000.damaged"), "set aside").expect("written");
+    fs::write(folder.path().join("history/heads.new"), "not finished").expect("written");
+    let (before, names) = (state(folder.path()), fs::read_dir(folder.path()).expect("there").count());
+    // Neither the budget nor the limit of an agent's series counts.
+    let small = Config { bytes_max: 1, series_max: 1, ..config() };
+    for path in [folder.path().to_owned(), folder.path().join("history")] {
+        let saved = Saved::read(&path, &small, &Telemetry::new(), at(7_000_000)).expect("there");
+        assert_eq!(everything(&saved.history), agent.everything());
+        assert_eq!(saved.history.thinned_until(), agent.history.thinned_until());
+        assert_eq!((saved.newest, saved.left_out), (Some(at(1399 * 5000)), Vec::<String>::new()));
+        assert_eq!(saved.folder, folder.path().join("history"));
+    }
+    assert!(Saved::is_in(folder.path()));
+    assert!(state(folder.path()) == before, "bytes, places and times");
+    assert_eq!(fs::read_dir(folder.path()).expect("there").count(), names, "nothing was made beside it");
+}
+
+#[test]
+fn without_an_agent_a_damaged_file_is_named_and_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..2401);
+    for (name, bytes) in state(folder.path()).into_iter().map(|(name, bytes, ..)| (name, bytes)) {
+        for (place, said) in [(0, "damaged from byte 0 on"), (bytes.len() - 1, "damaged from byte ")] {
+            let folder = copy(folder.path());
+            let path = folder.path().join("history").join(&name);
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 0x10;
+            fs::write(&path, &damaged).expect("written");
+            let before = state(folder.path());
+            let saved = look(folder.path(), 2400 * 5000).expect("there");
+            let [sentence] = &saved.left_out[..] else { panic!("{name}, byte {place}: {:?}", saved.left_out) };
+            assert!(sentence.starts_with(&format!("{}: {said}", path.display())), "{sentence}");
+            assert!(state(folder.path()) == before, "{name}, byte {place}: bytes, places and times");
+            // An agent that starts makes the same of it.
+            assert_eq!(everything(&saved.history), start(folder.path(), &config(), 2400 * 5000).everything(), "{name}, byte {place}");
+        }
+    }
+}
+
+#[test]
+fn without_an_agent_an_end_that_was_not_written_is_no_error() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..1000);
+    for (name, bytes) in state(folder.path()).into_iter().map(|(name, bytes, ..)| (name, bytes)) {
+        let path = folder.path().join("history").join(&name);
+        fs::write(&path, &bytes[..bytes.len() - 1]).expect("written");
+        let saved = look(folder.path(), 5_000_000).expect("there");
+        let [sentence] = &saved.left_out[..] else { panic!("{name}: {:?}", saved.left_out) };
+        assert!(sentence.starts_with(&format!("{}: its last ", path.display())), "{sentence}");
+        assert!(everything(&saved.history).len() >= 8 || name == "heads", "{name}");
+        fs::write(&path, &bytes).expect("written");
+    }
+}
+
+#[test]
+fn without_an_agent_a_file_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..1000);
+    let heads = folder.path().join("history/heads");
+    fs::remove_file(&heads).expect("there");
+    fs::create_dir(&heads).expect("made");
+    let saved = look(folder.path(), 5_000_000).expect("there");
+    assert!(saved.left_out[0].starts_with(&format!("{}: cannot be read, and is left out: ", heads.display())), "{:?}", saved.left_out);
+    assert!(saved.newest > Some(at(0)));
+}
+
+#[test]
+fn without_an_agent_what_a_wrong_clock_wrote_is_told() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..600);
+    agent.history.append(at(100_000_000), &samples(600));
+    agent.archive.save(at(100_000_000));
+    let saved = look(folder.path(), 600 * 5000).expect("there");
+    assert_eq!(saved.newest, Some(at(599 * 5000)));
+    assert!(saved.left_out[0].contains("samples of a later time than now are left out"), "{:?}", saved.left_out);
+}
+
+#[test]
+fn where_nothing_is_saved_that_is_an_error() {
+    let folder = tempfile::tempdir().expect("made");
+    let error = look(folder.path(), 0).expect_err("nothing there");
+    assert_eq!(error.to_string(), format!("no history is saved in {}", folder.path().display()));
+    assert!(matches!(look(&folder.path().join("absent"), 0), Err(SavedError::Unreadable(..))));
+    assert!(!Saved::is_in(folder.path()) && fs::read_dir(folder.path()).expect("there").count() == 0);
+}
+
+/// From the first to the last sample of a series that has one at each tick, none is further from the next than history keeps them.
+fn assert_unbroken(saved: &Saved, what: &str) {
+    let newest = saved.newest.expect("samples").as_millis();
+    let all = everything(&saved.history);
+    let (_, series) = all.iter().find(|(labels, _)| labels.get("l") == Some("0")).expect("there");
+    assert_eq!(series[0].0 / 60_000, 0, "{what}: nothing is so old that it goes");
+    for [one, next] in series.array_windows() {
+        let apart = if next.0 > newest - 1_800_000 { 5000 } else { 60_000 };
+        assert!(next.0 - one.0 <= apart, "{what}: between {} and {}, newest {newest}", one.0, next.0);
+    }
+}
+
+/// Sealed heads, thinned chunks and old segments go from one file to another while they are read.
+#[test]
+fn what_an_agent_moves_while_it_is_read_is_neither_lost_nor_seen_twice() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..1);
+    let mut tick = 1;
+    for look in 0..120 {
+        // It saves in front of the first file, or the second, and so on.
+        let now = at(tick * 5000 + 60_000);
+        let mut left = look % i64::try_from(files(folder.path()).len()).expect("few");
+        let mut save = || {
+            if left == 0 {
+                run(&agent, tick..tick + 12);
+                tick += 12;
+            }
+            left -= 1;
+        };
+        let saved = Saved::read_while(folder.path(), &config(), &Telemetry::new(), now, &mut save).expect("there");
+        assert_eq!(saved.left_out, Vec::<String>::new(), "look {look}");
+        assert_unbroken(&saved, &format!("look {look}"));
+    }
+    assert!(tick > 1400, "enough for all of it: {tick}");
+    // One that never ceases to write keeps nobody waiting.
+    let mut save = || {
+        run(&agent, tick..tick + 12);
+        tick += 12;
+    };
+    let saved = Saved::read_while(folder.path(), &config(), &Telemetry::new(), at(30_000_000), &mut save).expect("there");
+    assert!(saved.left_out.last().expect("told").contains("written to all the while"), "{:?}", saved.left_out);
+}
+
+#[test]
+fn beside_an_agent_that_writes_no_sample_is_missing_in_between() {
+    let folder = tempfile::tempdir().expect("made");
+    let agent = start(folder.path(), &config(), 0);
+    run(&agent, 0..1);
+    let (begun, begins) = std::sync::mpsc::sync_channel(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut tick = 1;
+            for () in begins {
+                run(&agent, tick..tick + 12);
+                tick += 12;
+            }
+        });
+        for _ in 0..100 {
+            begun.send(()).expect("written to");
+            let saved = look(folder.path(), 100 * 12 * 5000).expect("there");
+            // It may be in the midst of writing.
+            assert!(saved.left_out.iter().all(|sentence| sentence.contains("were not written to their end")), "{:?}", saved.left_out);
+            assert_unbroken(&saved, "by chance");
+        }
+        drop(begun);
+    });
 }
