@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::blocks::Blocks;
 use super::chunk::{self, Decoder};
 use super::head::{Head, Raw};
-use crate::model::Timestamp;
 
 /// What a chunk costs beside its bytes: its place in the series, the two counts of an `Arc`, the allocator's own.
 const CHUNK_BYTES: usize = size_of::<Sealed>() + 24;
@@ -203,10 +202,9 @@ impl Column {
         found
     }
 
-    /// The last time and the bytes of each chunk and of the head, oldest first.
-    pub(super) fn costs(&self) -> impl Iterator<Item = (Timestamp, usize)> + '_ {
-        let head = self.head.iter().map(|head| (head.last(), head.chain().cost()));
-        self.chunks.iter().map(|chunk| (chunk.last, chunk.cost())).chain(head).map(|(last, cost)| (Timestamp::from_millis(last), cost))
+    /// When the oldest chunk ends, or the head where there is none.
+    pub(super) fn oldest(&self) -> Option<i64> {
+        self.chunks.front().map(|chunk| chunk.last).or_else(|| self.head.as_ref().map(Head::last))
     }
 
     /// Hands on what ends at or before `until`, oldest first, each with the time of the sample that follows it. `None` in the place

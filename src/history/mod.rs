@@ -6,6 +6,7 @@
 
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
+mod ages;
 mod archive;
 mod blocks;
 mod budget;

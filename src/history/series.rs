@@ -31,6 +31,8 @@ pub(super) struct Series {
     minutes: Option<Box<Column>>,
     /// The series whose sample came after this one's the last time: the first guess for the next time.
     pub(super) follower: SeriesId,
+    /// The time that it has among the ages: of several entries this one counts.
+    pub(super) listed: i64,
 }
 
 /// What thinning makes of a series: samples that go from one column into the other.
@@ -55,7 +57,7 @@ pub(super) struct Moved {
 
 impl Series {
     pub(super) fn new(labels: Labels) -> Self {
-        Self { labels, full: Column::default(), minutes: None, follower: 0 }
+        Self { labels, full: Column::default(), minutes: None, follower: 0, listed: i64::MIN }
     }
 
     pub(super) const fn labels(&self) -> &Labels {
@@ -177,9 +179,9 @@ impl Series {
         self.columns().any(|column| column.overlaps(blocks, after, until, decoder))
     }
 
-    /// The last time and the bytes of each chunk and of the heads, oldest first.
-    pub(super) fn costs(&self) -> impl Iterator<Item = (Timestamp, usize)> + '_ {
-        self.columns().flat_map(Column::costs)
+    /// When the oldest chunk ends, or the head where there is none.
+    pub(super) fn oldest(&self) -> Option<i64> {
+        self.columns().find_map(Column::oldest)
     }
 
     /// Drops what ends at or before `until`, and says how many samples and bytes went.

@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use super::Config;
+use super::ages::{Ages, Next};
 use super::archive::Ordered;
 use super::blocks::Blocks;
 use super::budget::Budget;
@@ -32,6 +33,8 @@ pub(super) struct Store {
     index: Index,
     blocks: Blocks,
     budget: Budget,
+    /// Made when the budget is used up for the first time.
+    ages: Option<Ages>,
     samples: u64,
     removals: u64,
     series_max: usize,
@@ -54,6 +57,7 @@ impl Store {
             index: Index::default(),
             blocks: Blocks::default(),
             budget: Budget::new(config.bytes_max),
+            ages: None,
             samples: 0,
             removals: 0,
             series_max: config.series_max.min(SeriesId::MAX as usize),
@@ -201,6 +205,12 @@ impl Store {
         self.ids.insert(labels.clone(), id);
         self.index.insert(id, labels);
         self.budget.add(Budget::series_bytes(labels));
+        if self.ages.as_ref().is_some_and(|ages| ages.is_stale(self.ids.len())) {
+            self.ages = None;
+        }
+        if let Some(ages) = &mut self.ages {
+            ages.put(i64::MIN, id);
+        }
         Some(id)
     }
 
@@ -267,6 +277,10 @@ impl Store {
         for (id, thinned) in thinned {
             let Some(Some(series)) = self.series.get_mut(id as usize) else { continue };
             let moved = series.replace_thinned(&mut self.blocks, thinned, until);
+            if let (Some(ages), Some(oldest)) = (&mut self.ages, series.oldest().filter(|oldest| *oldest < series.listed)) {
+                series.listed = oldest;
+                ages.put(oldest, id);
+            }
             self.budget.add(moved.bytes_taken);
             self.budget.release(moved.bytes_given);
             dropped.thinned += moved.samples_gone;
@@ -278,39 +292,82 @@ impl Store {
         dropped
     }
 
-    /// Lets go what is too much, oldest first, and says how many samples went.
+    /// Lets go what is too much, oldest first, and says how many samples went. What takes time is what goes, not what stays.
     pub(super) fn make_room(&mut self) -> u64 {
-        let cut = self.budget.cut(self.series.iter().flatten().flat_map(Series::costs));
-        cut.map_or(0, |cut| {
-            self.cut = self.cut.max(cut);
-            self.drop_until(cut)
-        })
+        let Some(excess) = self.budget.excess() else { return 0 };
+        let mut ages = self.ages.take().unwrap_or_else(|| self.age());
+        let target = self.budget.used().saturating_sub(excess);
+        let (mut dropped, mut gone) = (0, Vec::new());
+        let mut cut = Timestamp::MIN;
+        // What ends together goes together: nothing of the time before the cut is left.
+        while let Some((time, id)) = ages.oldest().filter(|(time, _)| self.budget.used() > target || *time <= cut.as_millis()) {
+            let listed = self.series(id).filter(|series| series.listed == time);
+            let Some(oldest) = listed.and_then(Series::oldest) else {
+                ages.settle(Next::Gone);
+                continue;
+            };
+            if oldest <= time {
+                cut = cut.max(Timestamp::from_millis(time));
+                dropped += self.drop_series_until(id, Timestamp::from_millis(time), &mut gone);
+            }
+            let next = self.series.get_mut(id as usize).and_then(Option::as_mut).and_then(|series| {
+                series.listed = series.oldest()?;
+                Some(Next::At(series.listed))
+            });
+            ages.settle(next.unwrap_or(Next::Gone));
+        }
+        self.ages = Some(ages);
+        self.cut = self.cut.max(cut);
+        self.forget(gone, dropped);
+        dropped
+    }
+
+    /// The ages of all series.
+    fn age(&mut self) -> Ages {
+        let series = self.series.iter_mut().enumerate().filter_map(|(place, series)| {
+            let series = series.as_mut()?;
+            series.listed = series.oldest()?;
+            Some((series.listed, SeriesId::try_from(place).ok()?))
+        });
+        Ages::new(series)
     }
 
     /// Drops every chunk that ends at or before `until`, and the series that have none left.
     fn drop_until(&mut self, until: Timestamp) -> u64 {
-        let mut dropped = 0;
-        let mut gone = Vec::new();
-        for (place, slot) in self.series.iter_mut().enumerate() {
-            let (Some(series), Ok(id)) = (slot.as_mut(), SeriesId::try_from(place)) else { continue };
-            let (samples, bytes) = series.drop_until(&mut self.blocks, until);
-            dropped += samples;
-            self.budget.release(bytes);
-            if series.is_empty() {
-                let labels = series.labels().clone();
-                self.budget.release(Budget::series_bytes(&labels));
-                self.ids.remove(&labels);
-                self.free.push(id);
-                gone.push((id, labels));
-                *slot = None;
-            }
+        let (mut dropped, mut gone) = (0, Vec::new());
+        for id in (0..self.series.len()).filter_map(|place| SeriesId::try_from(place).ok()) {
+            dropped += self.drop_series_until(id, until, &mut gone);
         }
+        self.forget(gone, dropped);
+        dropped
+    }
+
+    /// Drops every chunk of a series that ends at or before `until`, says how many samples that were, and puts the series to those that
+    /// are gone where it has none left.
+    fn drop_series_until(&mut self, id: SeriesId, until: Timestamp, gone: &mut Vec<(SeriesId, Labels)>) -> u64 {
+        let Some(slot) = self.series.get_mut(id as usize) else { return 0 };
+        let Some(series) = slot.as_mut() else { return 0 };
+        let (samples, bytes) = series.drop_until(&mut self.blocks, until);
+        self.budget.release(bytes);
+        if series.is_empty() {
+            let labels = series.labels().clone();
+            self.budget.release(Budget::series_bytes(&labels));
+            self.ids.remove(&labels);
+            self.free.push(id);
+            gone.push((id, labels));
+            *slot = None;
+        }
+        samples
+    }
+
+    /// Takes series that are gone out of the index, and samples off the account.
+    fn forget(&mut self, mut gone: Vec<(SeriesId, Labels)>, dropped: u64) {
         if !gone.is_empty() {
+            gone.sort_unstable_by_key(|(id, _)| *id);
             self.index.remove(&gone);
             self.removals += 1;
         }
         self.samples = self.samples.saturating_sub(dropped);
-        dropped
     }
 
     /// The places of the matching series, ascending.
