@@ -30,7 +30,6 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use archive::{Archive, Saved, SavedError};
@@ -91,8 +90,8 @@ struct Shared {
     full: Mutex<Vec<SeriesId>>,
     store: RwLock<Store>,
     metrics: Metrics,
-    /// Whether somebody has been told that history does not go back as far as it should.
-    short: AtomicBool,
+    /// Of which need the log has said that it is not met.
+    told: Mutex<Option<Need>>,
 }
 
 impl History {
@@ -105,7 +104,7 @@ impl History {
                 full: Mutex::default(),
                 store: RwLock::new(store),
                 metrics: Metrics::new(telemetry),
-                short: AtomicBool::new(false),
+                told: Mutex::default(),
             }),
         }
     }
@@ -132,13 +131,11 @@ impl History {
         Ok(())
     }
 
-    /// Brings the metrics up to date, and logs when what is needed begins to be short.
+    /// Brings the metrics up to date, and logs what is needed and not held, once for each need.
     fn measure(&self, store: &Store) {
         self.shared.metrics.measure(store);
-        let shortage = store.shortage();
-        if !self.shared.short.swap(shortage.is_some(), Ordering::Relaxed)
-            && let Some(shortage) = shortage
-        {
+        let mut told = self.shared.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shortage) = news(&mut told, store.shortage()) {
             tracing::warn!("{shortage}");
         }
     }
@@ -174,6 +171,7 @@ impl Append for History {
             dropped = store.sweep(thinned);
         }
         dropped.budget = store.make_room();
+        store.judge();
         self.measure(&store);
         drop(store);
         self.shared.metrics.count(&appended, dropped);
@@ -187,8 +185,18 @@ impl Append for History {
     }
 
     fn shortage(&self) -> Option<Shortage> {
-        self.read().shortage()
+        self.read().shortage().cloned()
     }
+}
+
+/// The shortage, where it is of another need than the one that has been told.
+fn news<'s>(told: &mut Option<Need>, shortage: Option<&'s Shortage>) -> Option<&'s Shortage> {
+    let need = shortage.map(|shortage| &shortage.need);
+    if told.as_ref() == need {
+        return None;
+    }
+    *told = need.cloned();
+    shortage
 }
 
 impl Query for History {

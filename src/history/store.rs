@@ -46,6 +46,9 @@ pub(super) struct Store {
     cut: Timestamp,
     /// How far back somebody looks.
     need: Need,
+    /// What of that is not held, and the cut at which that was seen.
+    shortage: Option<Shortage>,
+    judged: Timestamp,
 }
 
 impl Store {
@@ -67,6 +70,8 @@ impl Store {
             swept: Timestamp::MIN,
             cut: Timestamp::MIN,
             need: Need::default(),
+            shortage: None,
+            judged: Timestamp::MIN,
         }
     }
 
@@ -99,7 +104,11 @@ impl Store {
     }
 
     pub(super) fn set_need(&mut self, need: Need) {
-        self.need = need;
+        if need != self.need {
+            self.need = need;
+            self.shortage = None;
+        }
+        self.judge();
     }
 
     /// How far back somebody looks, in milliseconds.
@@ -108,12 +117,30 @@ impl Store {
     }
 
     /// What is needed and not held.
-    pub(super) fn shortage(&self) -> Option<Shortage> {
+    pub(super) const fn shortage(&self) -> Option<&Shortage> {
+        self.shortage.as_ref()
+    }
+
+    /// Sees whether what is needed is held. With each cut for the budget history gets shorter, and longer again until the next one: it
+    /// stays short until it goes back an eighth further than need be, and is as long as it was after the last cut that left too little.
+    pub(super) fn judge(&mut self) {
         let kept = self.retention_millis.max(self.thinned_millis);
         let cut = (self.cut > Timestamp::MIN).then(|| self.newest.as_millis().saturating_sub(self.cut.as_millis()));
         let over_budget = cut.is_some_and(|cut| cut < kept);
         let held_millis = cut.map_or(kept, |cut| cut.min(kept));
-        (held_millis < self.need.millis).then(|| Shortage { need: self.need.clone(), held_millis, over_budget })
+        let is_cut = std::mem::replace(&mut self.judged, self.cut) != self.cut;
+        let need = self.need.millis;
+        match &mut self.shortage {
+            None if held_millis < need => self.shortage = Some(Shortage { need: self.need.clone(), held_millis, over_budget }),
+            None => {}
+            Some(shortage)
+                if held_millis < need && (is_cut || held_millis < shortage.held_millis || over_budget != shortage.over_budget) =>
+            {
+                (shortage.held_millis, shortage.over_budget) = (held_millis, over_budget);
+            }
+            Some(_) if held_millis < need || over_budget && held_millis < need.saturating_add(need / 8) => {}
+            Some(_) => self.shortage = None,
+        }
     }
 
     /// Up to when samples may have been thinned; `None` where nothing is thinned.

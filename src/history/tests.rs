@@ -129,6 +129,37 @@ fn what_is_needed_and_not_held_is_told() {
 }
 
 #[test]
+fn a_shortage_that_comes_and_goes_with_each_cut_is_told_once() {
+    let history = History::new(&Config { bytes_max: 32 << 10, ..config() }, &Telemetry::new());
+    let need = |millis: i64| Need { millis, by: "r".to_owned() };
+    let mix = |bits: u64| (bits ^ (bits >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let append = |second: i64| {
+        let value = f64::from_bits(mix(mix(second.cast_unsigned())) >> 2);
+        history.append(at(second * 1000), &[(labels("a"), value), (labels("b"), -value)]);
+    };
+    history.need(need(4_000_000));
+    (1..5_000).for_each(append);
+    // What the budget holds after a cut is a little less than this, and before the next one it is more.
+    let close = history.shortage().expect("short").held_millis + 10_000;
+    history.need(need(close));
+    let (mut told, mut count) = (None, 0);
+    for second in 5_000..8_000 {
+        append(second);
+        let shortage = history.shortage();
+        count += usize::from(news(&mut told, shortage.as_ref()).is_some());
+        assert!(shortage.is_none_or(|shortage| shortage.over_budget && shortage.held_millis < close), "{second}");
+    }
+    assert_eq!((count, told.is_some()), (1, true));
+
+    history.need(need(2 * close));
+    assert!(news(&mut told, history.shortage().as_ref()).is_some(), "of another need");
+    history.need(need(2 * close));
+    assert_eq!(news(&mut told, history.shortage().as_ref()), None, "of the same one, after a reload");
+    history.need(need(close / 2));
+    assert_eq!((news(&mut told, history.shortage().as_ref()), told), (None, None));
+}
+
+#[test]
 fn an_emptied_history_holds_no_bytes() {
     let history = history(&Config { retention: PromDuration::from_secs(1), ..config() });
     history.append(at(0), &[(labels("a"), 1.0), (labels("b"), 1.0)]);
