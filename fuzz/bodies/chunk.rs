@@ -1,8 +1,8 @@
-//! History's chunks: samples come back to the bit, and no bytes make the decoder panic.
+//! History's chunks and heads: samples come back to the bit, and no bytes make the decoder panic.
 
-use sidewatch::history::{rehearse_chunk, rehearse_samples};
+use sidewatch::history::{rehearse_chunk, rehearse_head, rehearse_samples};
 
-/// A head has no more samples.
+/// A chunk has no more samples.
 const SAMPLES_MAX: usize = 480;
 
 /// The first byte chooses: the bytes of a chunk; or samples, each of them eight bytes of its value and two of the time since the one
@@ -33,6 +33,7 @@ pub(crate) fn chunk(data: &[u8]) {
         _ => return,
     };
     for samples in samples.chunks(SAMPLES_MAX) {
-        assert_eq!(rehearse_samples(samples).as_deref(), Some(samples), "samples did not come back");
+        assert_eq!(rehearse_samples(samples).as_deref(), Some(samples), "samples did not come back from a chunk");
+        assert!(rehearse_head(samples), "samples did not come back from a head");
     }
 }

@@ -36,7 +36,7 @@ pub use archive::{Archive, Saved, SavedError};
 pub use contract::{Append, Appended, Need, Query, QueryError, Shortage, Visit, Window};
 
 #[doc(hidden)]
-pub use rehearsal::{rehearse_chunk, rehearse_file, rehearse_frame, rehearse_samples};
+pub use rehearsal::{rehearse_chunk, rehearse_file, rehearse_frame, rehearse_head, rehearse_samples};
 
 use crate::model::{Labels, Matcher, PromDuration, Timestamp};
 use crate::telemetry::Telemetry;

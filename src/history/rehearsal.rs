@@ -2,8 +2,9 @@
 
 use super::Config;
 use super::archive::rehearse;
+use super::blocks::Blocks;
 use super::chunk::{Decoder, encode};
-use super::head::Raw;
+use super::head::{Head, Raw};
 use super::store::Store;
 use crate::model::Timestamp;
 
@@ -15,6 +16,24 @@ pub fn rehearse_samples(samples: &[(i64, u64)]) -> Option<Vec<(i64, u64)>> {
     let mut decoder = Decoder::default();
     let (times, bits) = decoder.decode(&chunk)?;
     Some(times.iter().copied().zip(bits.iter().copied()).collect())
+}
+
+/// Whether samples come back to the bit from a head.
+#[must_use]
+pub fn rehearse_head(samples: &[(i64, u64)]) -> bool {
+    let raw: Vec<Raw> = samples.iter().map(|(millis, bits)| Raw { millis: *millis, bits: *bits }).collect();
+    let Some((first, rest)) = raw.split_first() else { return true };
+    let (mut blocks, mut head) = (Blocks::default(), Head::new(*first));
+    for sample in rest {
+        head.push(&mut blocks, *sample);
+    }
+    let mut expected = raw.iter().rev();
+    let mut same = true;
+    head.read(&blocks, |sample| {
+        same &= expected.next() == Some(&sample);
+        same
+    });
+    same && expected.next().is_none()
 }
 
 /// How many samples bytes are that may be a chunk.
