@@ -477,6 +477,21 @@ async fn an_asker_may_wait_less_and_what_nobody_waits_for_is_given_up() {
 }
 
 #[tokio::test]
+async fn what_a_client_has_asked_who_is_gone_is_given_up() {
+    let stuck = Arc::new(Stuck::default());
+    let agent = Agent::over(Config { query_concurrency: 1, ..config() }, Telemetry::new(), Arc::clone(&stuck) as Arc<dyn Query>).await;
+    let mut client = agent.connect().await;
+    let selectors = "match[]=a&".repeat(100);
+    client.write_all(format!("GET /api/v1/series?{selectors} HTTP/1.1\r\n\r\n").as_bytes()).await.expect("sent");
+    until(|| stuck.asked.load(Ordering::Relaxed) == 1).await;
+    drop(client);
+    agent.has_no_connection().await;
+    stuck.release();
+    assert_eq!(agent.get("/api/v1/query?query=1").await.status, 200);
+    assert_eq!(stuck.asked.load(Ordering::Relaxed), 1, "of a hundred selectors");
+}
+
+#[tokio::test]
 async fn a_panic_or_an_error_of_history_is_an_answer() {
     let agent = Agent::over(config(), Telemetry::new(), Arc::new(Stuck::default())).await;
     let panicked = agent.get("/api/v1/labels").await;
