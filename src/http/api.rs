@@ -1,6 +1,7 @@
 //! The errors of Prometheus's HTTP API, and how it writes times and durations in parameters.
 //! Source: Prometheus documentation "HTTP API", prometheus/prometheus `web/api/v1/api.go`.
 
+use std::num::IntErrorKind;
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -125,7 +126,11 @@ pub(super) fn timeout(params: &Params) -> Option<Duration> {
 /// The `limit` parameter; 0 is no limit.
 pub(super) fn limit(params: &Params) -> Result<usize, Error> {
     let Some(text) = params.get("limit") else { return Ok(0) };
-    let number = text.parse::<i64>().map_err(|_| Error::parameter("limit", format!("strconv.Atoi: parsing {text:?}: invalid syntax")))?;
+    let number = text.parse::<i64>().map_err(|error| {
+        let too_large = matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow);
+        let problem = if too_large { "value out of range" } else { "invalid syntax" };
+        Error::parameter("limit", format!("strconv.Atoi: parsing {text:?}: {problem}"))
+    })?;
     usize::try_from(number).map_err(|_| Error::parameter("limit", "limit must be non-negative"))
 }
 

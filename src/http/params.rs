@@ -22,9 +22,9 @@ impl Params {
         2 + memchr::memchr_iter(b'&', query.as_bytes()).count() + memchr::memchr_iter(b'&', form).count()
     }
 
-    /// The first value that is not empty.
+    /// The first value, if it is not empty: as upstream, which does not tell an empty one from none.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).find(|value| !value.is_empty())
+        self.all(name).next().filter(|value| !value.is_empty())
     }
 
     /// All values of a name.
@@ -75,6 +75,8 @@ mod tests {
     #[test]
     fn the_body_comes_before_the_url() {
         assert_eq!(Params::parse("query=url", b"query=body").get("query"), Some("body"));
+        assert_eq!(Params::parse("time=1&time=2", b"").get("time"), Some("1"));
+        assert_eq!(Params::parse("time=1", b"time=").get("time"), None);
     }
 
     #[test]

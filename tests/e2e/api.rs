@@ -63,6 +63,9 @@ const TIMES: &[&str] = &[
 const QUESTIONS: &[&str] = &[
     "query",
     "query?query=",
+    "query?query=&query=1&time=1",
+    "query?query=time()&time=3&time=4",
+    "query?query=1&time=1&timeout=&timeout=x",
     "query?query=1&time=now",
     "query?query=1&time=2015-07-01",
     "query?query=1&timeout=x",

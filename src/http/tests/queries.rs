@@ -179,6 +179,8 @@ async fn a_wrong_question_is_told_what_is_wrong() {
         ("query_range?query=up%7B&start=2&end=1&step=x", 400, "bad_data", "invalid parameter \"end\": end timestamp must"),
         ("query?query=up&limit=-1", 400, "bad_data", "invalid parameter \"limit\": limit must be non-negative"),
         ("query?query=up&limit=x", 400, "bad_data", "invalid parameter \"limit\": strconv.Atoi: parsing \"x\": invalid syntax"),
+        ("labels?limit=99999999999999999999", 400, "bad_data", "parsing \"99999999999999999999\": value out of range"),
+        ("query?query=&query=1", 400, "bad_data", "no expression found in input"),
         ("query_range?query=up&end=1&step=1", 400, "bad_data", "invalid parameter \"start\": cannot parse \"\" to a valid timestamp"),
         ("query_range?query=up&start=1&step=1", 400, "bad_data", "invalid parameter \"end\": cannot parse \"\" to a valid timestamp"),
         ("query_range?query=up&start=1&end=2", 400, "bad_data", "invalid parameter \"step\": cannot parse \"\" to a valid duration"),
