@@ -111,7 +111,7 @@ async fn a_large_answer_comes_in_pieces_plain_and_compressed() {
 async fn large(folder: &Path, request_timeout: PromDuration) -> (Agent, String) {
     let listen = vec![Address::Unix(folder.join("http.sock"))];
     let agent = Agent::start(Config { listen, query_concurrency: 1, request_timeout, ..config() }).await;
-    let series = (0..30).map(|number| format!("label_replace(vector(time()),%22a%22,%22{number}%22,%22%22,%22%22)"));
+    let series = (0..12).map(|number| format!("label_replace(vector(time()),%22a%22,%22{number}%22,%22%22,%22%22)"));
     let query = series.collect::<Vec<_>>().join("+or+");
     (agent, format!("/api/v1/query_range?start=0&end=11000&step=1&query={query}"))
 }
@@ -136,7 +136,7 @@ async fn a_large_answer_that_is_not_read_keeps_its_place_and_nobodys_turn() {
     assert_eq!(agent.get("/api/v1/query?query=1").await.status, 200, "who waits in vain gives its turn back");
     let mut rest = Vec::new();
     slow.read_to_end(&mut rest).await.expect("the rest");
-    assert!(rest.len() > 4_000_000 && rest.ends_with(b"\r\n0\r\n\r\n"), "{}", rest.len());
+    assert!(rest.len() > 1_500_000 && rest.ends_with(b"\r\n0\r\n\r\n"), "{}", rest.len());
     assert_eq!(agent.get(&path).await.status, 200);
     assert_eq!(agent.refused("slow"), 0.0);
 }
