@@ -102,24 +102,25 @@ pub trait Query: Send + Sync {
         None
     }
 
-    /// The series' samples of that time, series in order of their labels.
+    /// Hands on the samples of that time a series at a time, in any order, until `visit` breaks off: whoever asks can stop before the
+    /// rest is decoded, and there is no need of room for all of it at once.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError>;
+    fn visit(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp, visit: Visit<'_>) -> Result<(), QueryError>;
 
-    /// Hands on what [`Query::select`] answers a series at a time and in any order, until `visit` breaks off: whoever asks can stop
-    /// before the rest is decoded, and there is no need of room for all of it at once.
+    /// All of that together, series in order of their labels.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn visit(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp, visit: Visit<'_>) -> Result<(), QueryError> {
-        for window in self.select(matchers, after, until)? {
-            if visit(&window.labels, &window.samples).is_break() {
-                break;
-            }
-        }
-        Ok(())
+    fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError> {
+        let mut windows = Vec::new();
+        self.visit(matchers, after, until, &mut |labels, samples| {
+            windows.push(Window { labels: labels.clone(), samples: samples.to_vec() });
+            ControlFlow::Continue(())
+        })?;
+        windows.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(windows)
     }
 
     /// As [`Query::visit`], of each series the newest sample alone.

@@ -29,7 +29,6 @@ mod walk;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use archive::{Archive, Saved, SavedError};
@@ -202,16 +201,6 @@ fn news<'s>(told: &mut Option<Need>, shortage: Option<&'s Shortage>) -> Option<&
 impl Query for History {
     fn thinned_until(&self) -> Option<Timestamp> {
         self.read().thinned_until()
-    }
-
-    fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError> {
-        let mut windows = Vec::new();
-        self.visit(matchers, after, until, &mut |labels, samples| {
-            windows.push(Window { labels: labels.clone(), samples: samples.to_vec() });
-            ControlFlow::Continue(())
-        })?;
-        windows.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(windows)
     }
 
     fn visit(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp, visit: Visit<'_>) -> Result<(), QueryError> {

@@ -1,6 +1,7 @@
 //! History as a whole: against a naive model, and its limits.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use proptest::prelude::*;
 

@@ -19,7 +19,7 @@ use super::router::{Call, Found, find};
 use super::{About, Address, Bound, Config, Server, State, run};
 use crate::clock;
 use crate::health::{HealthState, Report};
-use crate::history::{Append, History, Query, QueryError, Window};
+use crate::history::{Append, History, Query, QueryError, Visit};
 use crate::model::{Condition, Family, Labels, Matcher, MetricType, Origin, PromDuration, RulesSnapshot, Timestamp, Value};
 use crate::promql::{Engine, EngineConfig};
 use crate::recorder::Identity;
@@ -420,8 +420,8 @@ impl Stuck {
 }
 
 impl Query for Stuck {
-    fn select(&self, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<Window>, QueryError> {
-        Ok(Vec::new())
+    fn visit(&self, _: &[Matcher], _: Timestamp, _: Timestamp, _: Visit<'_>) -> Result<(), QueryError> {
+        Ok(())
     }
     fn series(&self, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<Labels>, QueryError> {
         self.asked.fetch_add(1, Ordering::Relaxed);

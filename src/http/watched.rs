@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::history::{Query, QueryError, Visit, Window};
+use crate::history::{Query, QueryError, Visit};
 use crate::model::{Labels, Matcher, Sample, Timestamp};
 
 /// A history that counts what is read from it.
@@ -72,12 +72,6 @@ impl Watched {
 impl Query for Watched {
     fn thinned_until(&self) -> Option<Timestamp> {
         self.history.thinned_until()
-    }
-
-    fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError> {
-        let windows = self.timed(|| self.history.select(matchers, after, until))?;
-        windows.iter().for_each(|window| self.has_read(&window.samples));
-        Ok(windows)
     }
 
     fn visit(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp, visit: Visit<'_>) -> Result<(), QueryError> {

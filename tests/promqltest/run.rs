@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sidewatch::history::{self, Append, History, Query, QueryError, Window};
+use sidewatch::history::{self, Append, History, Query, QueryError, Visit};
 use sidewatch::model::{Labels, METRIC_NAME, Matcher, PromDuration, Timestamp};
 use sidewatch::promql::{self, Answer, Engine, EngineConfig, EvalError, Expr, Value};
 use sidewatch::telemetry::Telemetry;
@@ -156,14 +156,14 @@ impl Source {
 }
 
 impl Query for Source {
-    fn select(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Window>, QueryError> {
+    fn visit(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp, visit: Visit<'_>) -> Result<(), QueryError> {
         if !self.natives.series(matchers, after, until)?.is_empty() {
             self.met_native.store(true, Ordering::Relaxed);
         }
         if !self.started.series(matchers, after, until)?.is_empty() {
             self.met_started.store(true, Ordering::Relaxed);
         }
-        self.floats.select(matchers, after, until)
+        self.floats.visit(matchers, after, until, visit)
     }
 
     fn series(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Labels>, QueryError> {

@@ -193,7 +193,7 @@ fn thresholds_are_read_where_they_are_plain() {
 struct Broken;
 
 impl Query for Broken {
-    fn select(&self, _: &[Matcher], _: Timestamp, _: Timestamp) -> Result<Vec<history::Window>, history::QueryError> {
+    fn visit(&self, _: &[Matcher], _: Timestamp, _: Timestamp, _: history::Visit<'_>) -> Result<(), history::QueryError> {
         panic!("on purpose")
     }
 
