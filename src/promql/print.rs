@@ -58,6 +58,9 @@ fn write_labels(f: &mut impl fmt::Write, word: &str, labels: &[String]) -> fmt::
 impl Display for Number {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.is_duration {
+            if self.value == 0.0 && self.value.is_sign_negative() {
+                return f.write_str("-0s");
+            }
             // Durations have whole milliseconds and fewer than 2^53 of them.
             #[allow(clippy::cast_possible_truncation)]
             return f.write_str(&format_millis((self.value * 1e3).round() as i64));
