@@ -10,7 +10,9 @@ const PAGE: usize = 1024;
 /// What a block costs.
 pub(super) const BLOCK_BYTES: usize = size_of::<Block>();
 
+/// On a cache line of its own: whoever follows a chain waits for memory once a block.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Block {
     /// The one before in its chain, or among those that were given back; without meaning in the first one of a chain.
     previous: u32,
