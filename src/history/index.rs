@@ -1,5 +1,6 @@
 //! The inverted index: which series carry which value of which label.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::model::{Labels, MatchOp, Matcher};
@@ -58,21 +59,21 @@ impl Index {
     /// without the label too, so it takes series away; every other one names the series that can be in the answer.
     pub(super) fn select(&self, matchers: &[Matcher]) -> Postings {
         let (subtracting, naming): (Vec<_>, Vec<_>) = matchers.iter().partition(|matcher| matcher.matches(""));
-        let mut found: Option<Postings> = None;
+        let mut found: Option<Cow<'_, [SeriesId]>> = None;
         for matcher in naming {
             let named = match matcher.values() {
                 Some(listed) => self.listed(matcher.name(), listed.iter().map(String::as_str)),
                 None => self.asked(matcher.name(), |value| matcher.matches(value)),
             };
             found = Some(match found {
-                Some(found) => intersect(&found, &named),
+                Some(found) => Cow::Owned(intersect(&found, &named)),
                 None => named,
             });
-            if found.as_ref().is_some_and(Vec::is_empty) {
+            if found.as_ref().is_some_and(|found| found.is_empty()) {
                 return Postings::new();
             }
         }
-        let mut found = found.unwrap_or_else(|| self.all.clone());
+        let mut found = found.map_or_else(|| self.all.clone(), Cow::into_owned);
         for matcher in subtracting {
             if found.is_empty() {
                 break;
@@ -87,24 +88,24 @@ impl Index {
     }
 
     /// The series with one of these values, each of which is looked up.
-    fn listed<'v>(&self, name: &str, listed: impl Iterator<Item = &'v str>) -> Postings {
-        let Some(values) = self.labels.get(name) else { return Postings::new() };
+    fn listed<'v>(&self, name: &str, listed: impl Iterator<Item = &'v str>) -> Cow<'_, [SeriesId]> {
+        let Some(values) = self.labels.get(name) else { return Cow::default() };
         union(listed.filter_map(|value| values.get(value)))
     }
 
     /// The series with a value that is wanted; all values are asked.
-    fn asked(&self, name: &str, wanted: impl Fn(&str) -> bool) -> Postings {
-        let Some(values) = self.labels.get(name) else { return Postings::new() };
+    fn asked(&self, name: &str, wanted: impl Fn(&str) -> bool) -> Cow<'_, [SeriesId]> {
+        let Some(values) = self.labels.get(name) else { return Cow::default() };
         union(values.iter().filter(|(value, _)| wanted(value)).map(|(_, postings)| postings))
     }
 }
 
-/// All of these together. A series has one value of a label, so there is nothing to deduplicate.
-fn union<'p>(mut found: impl Iterator<Item = &'p Postings>) -> Postings {
-    let mut union = found.next().cloned().unwrap_or_default();
-    let one = union.len();
-    found.for_each(|postings| union.extend_from_slice(postings));
-    if union.len() > one {
+/// All of these together. A series has one value of a label, so there is nothing to deduplicate; and mostly one is all there are.
+fn union<'p>(mut found: impl Iterator<Item = &'p Postings>) -> Cow<'p, [SeriesId]> {
+    let Some(first) = found.next() else { return Cow::default() };
+    let mut union = Cow::Borrowed(first.as_slice());
+    found.for_each(|postings| union.to_mut().extend_from_slice(postings));
+    if let Cow::Owned(union) = &mut union {
         union.sort_unstable();
     }
     union
@@ -116,13 +117,28 @@ fn insert(postings: &mut Postings, id: SeriesId) {
     }
 }
 
+/// Both ascend, so that what is looked for is near: the steps from where the last one was double until they are too far.
 fn intersect(a: &[SeriesId], b: &[SeriesId]) -> Postings {
-    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-    short.iter().copied().filter(|id| long.binary_search(id).is_ok()).collect()
+    let (short, mut long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    let mut both = Postings::with_capacity(short.len());
+    for id in short {
+        let mut step = 1;
+        while long.get(step).is_some_and(|other| other < id) {
+            step *= 2;
+        }
+        let near = long.get(..=step).unwrap_or(long);
+        long = long.get(near.partition_point(|other| other < id)..).unwrap_or_default();
+        if long.first() == Some(id) {
+            both.push(*id);
+        }
+    }
+    both
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::MatchOp::{Equal, NotEqual, NotRegex, Regex};
 
@@ -167,6 +183,17 @@ mod tests {
         // Those with the empty value among them are the series without the label, too.
         index.insert(60, &Labels::from_pairs([("__name__", "m")]));
         assert_eq!(select(&index, &[("l", Regex, "3|")]), [3, 23, 43, 60]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_in_both_is_found(
+            a in prop::collection::btree_set(0..300_u32, 0..200),
+            b in prop::collection::btree_set(0..300_u32, 0..200),
+        ) {
+            let both: Vec<SeriesId> = a.intersection(&b).copied().collect();
+            prop_assert_eq!(intersect(&Vec::from_iter(a), &Vec::from_iter(b)), both);
+        }
     }
 
     #[test]

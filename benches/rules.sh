@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# What alerting rules cost, beside Debian's prometheus with the same rules over as many series of the same names and labels.
+#
+# usage: benches/rules.sh [--check] [--rules N] [--series N] [--mode scoped|global] [--warm SECONDS] [--seconds N] [--rounds N]
+# Prometheus scrapes a target of so many moving series (staticexp) every 5 s; the agent is sent events every 5 s of which it makes
+# as many. Of both there are two, one with rules and one without. When the ranges of the rules are full (--warm) it is measured what
+# each has run in a while; what the rules cost is the difference. The rules are those of gen_rules.py, evaluated every 5 s: thresholds of
+# gauges, sums of rates, quantiles of histograms, absences and predictions, each of one service or (global) of all.
+#
+# Prints the rounds and one line of JSON; with --check it fails when the limit is not kept. See benches/stage.sh for where programs are.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+check='' rules=1000 series=10000 mode=scoped warm=330 seconds=60 rounds=3
+while [ $# -gt 0 ]; do
+    case $1 in
+        --check) check=1; shift ;;
+        --rules) rules=$2; shift 2 ;;
+        --series) series=$2; shift 2 ;;
+        --mode) mode=$2; shift 2 ;;
+        --warm) warm=$2; shift 2 ;;
+        --seconds) seconds=$2; shift 2 ;;
+        --rounds) rounds=$2; shift 2 ;;
+        *) sed -n '2,/^set/p' "$0" | grep '^#'; exit 2 ;;
+    esac
+done
+source benches/stage.sh
+[ -d "$bench/src" ] || { echo "no load generator at $bench: set SIDEWATCH_BENCH"; exit 1; }
+cp -r "$bench/." "$folder/bench"
+chmod -R u+w "$folder/bench"
+make --silent -C "$folder/bench" 2>/dev/null
+variables=$(tests/prepare.sh)
+eval "$variables"
+
+services=$((series / 500))
+python3 "$folder/bench/gen_rules.py" "$rules" "$services" "$mode" "$folder/rules.yml" 5s
+# An event's `service` becomes its job; the label is called otherwise there.
+mkdir -p "$folder/own-rules"
+sed 's/service/team/g' "$folder/rules.yml" > "$folder/own-rules/rules.yml"
+
+port=$((20000 + RANDOM % 10000))
+"$folder/bench/bin/staticexp" "$port" "$series" > /dev/null &
+pids+=("$!")
+prometheus_of() {
+    cat > "$folder/$1.yml" <<YAML
+global: {scrape_interval: 5s, evaluation_interval: 5s}
+rule_files: [$3]
+scrape_configs: [{job_name: t, static_configs: [{targets: ["127.0.0.1:$port"]}]}]
+YAML
+    "$SIDEWATCH_PROMETHEUS" --config.file="$folder/$1.yml" --storage.tsdb.path="$folder/$1" --web.listen-address="127.0.0.1:$2" --log.level=error &
+    pid_of[$1]=$!
+    pids+=("$!")
+}
+prometheus_of theirs $((port + 1)) "$folder/rules.yml"
+prometheus_of theirs-without $((port + 2)) ''
+agent_of() {
+    start "$1" "ingest: {stream: {path: $folder/$1/stream.sock}, datagram: {path: $folder/$1/datagram.sock}, series_per_sender_max: 1000000}
+registry:
+  series_max: 1000000
+  series_per_metric_max: 1000000
+  buckets: {metrics: {http_request_duration_seconds: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]}}"
+}
+mkdir -p "$folder/ours" "$folder/ours-without"
+ln -s "$folder/own-rules" "$folder/ours/rules"
+agent_of ours
+agent_of ours-without
+
+# The series of staticexp as events, each time with other values.
+lines() {
+    awk -v services="$services" -v seed="$1" 'BEGIN {
+        srand(seed)
+        split("GET POST PUT", method, " "); split("200 201 304 404 500", status, " ")
+        for (s = 0; s < services; s++) {
+            tag = sprintf("team:svc%03d", s)
+            for (i = 0; i < 50; i++) printf "app.pool.utilization:%.4f|g|#%s,pool:p%02d\n", rand(), tag, i
+            for (i = 0; i < 50; i++) printf "disk.free.bytes:%d|g|#%s,device:d%02d\n", 1e9 + rand() * 1e9, tag, i
+            for (r = 0; r < 10; r++) for (m = 1; m <= 3; m++) for (k = 1; k <= 5; k++)
+                printf "http.requests:%d|c|#%s,route:/api/v1/r%02d,method:%s,code:%s\n", 1 + rand() * 100, tag, r, method[m], status[k]
+            for (r = 0; r < 25; r++) {
+                printf "http.request.duration"
+                for (v = 0; v < 20; v++) printf ":%.3f", 0.5 + rand() * rand() * 2000
+                printf "|ms|#%s,route:/api/v1/r%02d\n", tag, r
+            }
+        }
+    }'
+}
+for n in 0 1 2 3; do lines "$n" > "$folder/lines.$n"; done
+feed() {
+    local n=0
+    while :; do
+        for name in ours ours-without; do
+            "$flood" --to "unix:$folder/$name/stream.sock" --lines "$folder/lines.$((n % 4))" --once > /dev/null
+        done
+        n=$((n + 1))
+        sleep 5
+    done
+}
+feed &
+pids+=("$!")
+
+sleep "$warm"
+# What each has evaluated, to see that all rules have a value at each turn.
+failures() { curl --silent "$@" | awk '$1 ~ /^prometheus_rule_(evaluation_failures|group_iterations_missed)_total/ { sum += $2 } END { printf "%d\n", sum }'; }
+evaluations() { curl --silent "$@" | awk '$1 ~ /^prometheus_rule_evaluations_total/ { sum += $2 } END { printf "%d\n", sum }'; }
+names=(ours ours-without theirs theirs-without)
+ours_at=(--unix-socket "$folder/ours/http.sock" http://localhost/metrics)
+theirs_at=("http://127.0.0.1:$((port + 1))/metrics")
+for round in $(seq "$rounds"); do
+    a=$(evaluations "${ours_at[@]}") b=$(evaluations "${theirs_at[@]}")
+    for name in "${names[@]}"; do threads "${pid_of[$name]}" > "$folder/threads.$name"; done
+    sleep "$seconds"
+    for name in "${names[@]}"; do spent "${pid_of[$name]}" "$folder/threads.$name" > "$folder/spent.$name"; done
+    a=$(($(evaluations "${ours_at[@]}") - a)) b=$(($(evaluations "${theirs_at[@]}") - b))
+    least=$((rules * seconds / 5 * 9 / 10))
+    [ "$a" -ge "$least" ] && [ "$b" -ge "$least" ] || { echo "$a rules evaluated here and $b there, not $least"; exit 1; }
+    # µs of a rule, ms/s of the whole.
+    paste "$folder/spent.ours" "$folder/spent.ours-without" "$folder/spent.theirs" "$folder/spent.theirs-without" |
+        awk -v a="$a" -v b="$b" -v s="$seconds" '{ printf "%.2f %.2f %.1f %.1f\n", ($1 - $2) / a / 1e3, ($3 - $4) / b / 1e3, $1 / s / 1e6, $3 / s / 1e6 }' >> "$folder/rounds"
+    tail -n 1 "$folder/rounds" | awk -v r="$round" '{ print "round " r ": " $1 " µs a rule here, " $2 " there; in all " $3 " ms/s here, " $4 " there" }'
+done
+echo "failures and missed turns: $(failures "${ours_at[@]}") here, $(failures "${theirs_at[@]}") there"
+column() { awk -v n="$1" '{ print $n }' "$folder/rounds"; }
+own=$(column 1 | median) other=$(column 2 | median)
+times=$(awk -v a="$own" -v b="$other" 'BEGIN { printf "%.2f", b / a }')
+said=$(verdict "-$times" -4)
+[ "$said" = pass ] || failed=1
+echo "$rules $mode rules over $series series: $own µs a rule here, $other there, $times times less; at least 4: $said"
+list() { column "$1" | paste -sd,; }
+echo "{\"bench\":\"rules\",\"rules\":$rules,\"series\":$series,\"mode\":\"$mode\",\"sidewatch_us\":[$(list 1)],\"prometheus_us\":[$(list 2)],\"sidewatch_ms_per_s\":[$(list 3)],\"prometheus_ms_per_s\":[$(list 4)],\"times\":$times}"
+[ -z "$check" ] || exit "$failed"
