@@ -31,7 +31,7 @@ help:
 	@echo "make test       format, lints, docs, unit, property, layer, command line and end-to-end tests"
 	@echo "make lint|docs|unit|e2e   one part of it"
 	@echo "make soak       the long runs at full size, with every figure printed"
-	@echo "make bench      what an event, a scrape, a query and a sample cost, beside a bare receiver, a pushgateway and a prometheus (see docs/benchmarks.md)"
+	@echo "make bench      what an event, a scrape, a query, a sample and a rule cost, beside a bare receiver, a pushgateway and a prometheus (see docs/benchmarks.md)"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS); FUZZ_TARGETS=\"$(FUZZ_TARGETS)\""
 	@echo "make audit      the sandbox score of the unit; licences and advisories of the dependencies (needs cargo-deny)"
 	@echo "make install    into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX); make uninstall takes it away"
@@ -66,6 +66,7 @@ bench:
 	SIDEWATCH_BIN="$(BIN)" FLOOD="$(TARGET)/release/examples/flood" benches/scrape.sh
 	LOADED="$(TARGET)/release/examples/loaded" benches/query.sh
 	HISTORY="$(TARGET)/release/examples/history" benches/append.sh
+	SIDEWATCH_BIN="$(BIN)" FLOOD="$(TARGET)/release/examples/flood" benches/rules.sh
 
 # What is found goes to fuzz/artifacts; inputs that reach something new go to fuzz/found, and the corpus stays as it is.
 fuzz: $(CARGO_FUZZ)
