@@ -13,6 +13,20 @@ const THINNED_MILLIS: i64 = 60_000;
 /// What a second column costs beside its samples.
 const MINUTES_BYTES: usize = size_of::<Column>() + 8;
 
+/// Counts appends, round and round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Round(u32);
+
+impl Round {
+    pub(super) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+
+    const fn is_after(self, other: Self) -> bool {
+        self.0.wrapping_sub(other.0).cast_signed() > 0
+    }
+}
+
 /// Why a series does not take a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -31,6 +45,8 @@ pub(super) struct Series {
     minutes: Option<Box<Column>>,
     /// The series whose sample came after this one's the last time: the first guess for the next time.
     pub(super) follower: SeriesId,
+    /// The append that its newest sample came with.
+    written: Round,
     /// The time that it has among the ages: of several entries this one counts.
     pub(super) listed: i64,
 }
@@ -57,7 +73,7 @@ pub(super) struct Moved {
 
 impl Series {
     pub(super) fn new(labels: Labels) -> Self {
-        Self { labels, full: Column::default(), minutes: None, follower: 0, listed: i64::MIN }
+        Self { labels, full: Column::default(), minutes: None, follower: 0, written: Round::default(), listed: i64::MIN }
     }
 
     pub(super) const fn labels(&self) -> &Labels {
@@ -92,17 +108,26 @@ impl Series {
         }
     }
 
+    /// The time of the newest sample that it had when this append was the last one; of those that came since it knows the latest alone.
+    pub(super) fn newest_at(&self, round: Round) -> Option<i64> {
+        let newest = self.newest()?;
+        Some(if self.written.is_after(round) { newest.saturating_sub(1) } else { newest })
+    }
+
     pub(super) fn newest(&self) -> Option<i64> {
         self.full.newest().or_else(|| self.minutes.as_ref()?.newest())
     }
 
     /// Takes a sample and says by how many bytes the series grew.
-    pub(super) fn push(&mut self, blocks: &mut Blocks, at: Timestamp, value: f64) -> Result<usize, Refusal> {
+    pub(super) fn push(&mut self, blocks: &mut Blocks, at: Timestamp, value: f64, round: Round) -> Result<usize, Refusal> {
         let raw = Raw { millis: at.as_millis(), bits: value.to_bits() };
         match self.newest() {
             Some(newest) if newest > raw.millis => Err(Refusal::OutOfOrder),
             Some(newest) if newest == raw.millis => Err(Refusal::Duplicate),
-            _ => Ok(self.full.push(blocks, raw)),
+            _ => {
+                self.written = round;
+                Ok(self.full.push(blocks, raw))
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use super::chunk::Decoder;
 use super::column::{Closed, Grade};
 use super::contract::{Appended, Need, Shortage};
 use super::index::{Index, SeriesId};
-use super::series::{Refusal, Series, Thinned};
+use super::series::{Refusal, Round, Series, Thinned};
 use crate::model::{Labels, Matcher, Timestamp};
 
 /// How far the newest sample moves on between two looks for samples beyond the retention.
@@ -36,6 +36,8 @@ pub(super) struct Store {
     /// Made when the budget is used up for the first time.
     ages: Option<Ages>,
     samples: u64,
+    /// How often something was appended.
+    appends: Round,
     removals: u64,
     series_max: usize,
     retention_millis: i64,
@@ -62,6 +64,7 @@ impl Store {
             budget: Budget::new(config.bytes_max),
             ages: None,
             samples: 0,
+            appends: Round::default(),
             removals: 0,
             series_max: config.series_max.min(SeriesId::MAX as usize),
             retention_millis: config.retention.as_millis(),
@@ -84,6 +87,11 @@ impl Store {
     }
 
     /// The time of the newest sample; the earliest of all times where there is none.
+    /// Which append was the last one.
+    pub(super) const fn appends(&self) -> Round {
+        self.appends
+    }
+
     pub(super) const fn newest(&self) -> Timestamp {
         self.newest
     }
@@ -152,6 +160,7 @@ impl Store {
     pub(super) fn append(&mut self, at: Timestamp, samples: &[(Labels, f64)], full: &mut Vec<SeriesId>) -> Appended {
         let mut appended = Appended::default();
         self.newest = self.newest.max(at);
+        self.appends = self.appends.next();
         if at <= self.horizon() {
             appended.out_of_order = samples.len() as u64;
             return appended;
@@ -164,7 +173,7 @@ impl Store {
             };
             before = Some(id);
             let Some(Some(series)) = self.series.get_mut(id as usize) else { continue };
-            match series.push(&mut self.blocks, at, *value) {
+            match series.push(&mut self.blocks, at, *value, self.appends) {
                 Ok(grown) => {
                     appended.stored += 1;
                     self.budget.add(grown);
@@ -192,6 +201,8 @@ impl Store {
             let (taken, given) = series.replace_head(&mut self.blocks, closed);
             self.budget.add(taken);
             self.budget.release(given);
+            // The newest samples stay in the head, so that the chunk ends before the head did.
+            self.list(id);
         }
     }
 
@@ -304,12 +315,9 @@ impl Store {
         for (id, thinned) in thinned {
             let Some(Some(series)) = self.series.get_mut(id as usize) else { continue };
             let moved = series.replace_thinned(&mut self.blocks, thinned, until);
-            if let (Some(ages), Some(oldest)) = (&mut self.ages, series.oldest().filter(|oldest| *oldest < series.listed)) {
-                series.listed = oldest;
-                ages.put(oldest, id);
-            }
             self.budget.add(moved.bytes_taken);
             self.budget.release(moved.bytes_given);
+            self.list(id);
             dropped.thinned += moved.samples_gone;
         }
         self.samples = self.samples.saturating_sub(dropped.thinned);
@@ -317,6 +325,15 @@ impl Store {
         // Not before: files of what has been thinned go by it.
         self.swept = self.newest;
         dropped
+    }
+
+    /// Lists a series among the ages where its oldest end has become an earlier one.
+    fn list(&mut self, id: SeriesId) {
+        let (Some(ages), Some(Some(series))) = (&mut self.ages, self.series.get_mut(id as usize)) else { return };
+        if let Some(oldest) = series.oldest().filter(|oldest| *oldest < series.listed) {
+            series.listed = oldest;
+            ages.put(oldest, id);
+        }
     }
 
     /// Lets go what is too much, oldest first, and says how many samples went. What takes time is what goes, not what stays.

@@ -246,25 +246,56 @@ fn what_is_appended_while_somebody_visits_is_not_for_him() {
 }
 
 #[test]
-fn whose_places_others_have_taken_meanwhile_are_not_mistaken_for_them() {
-    let retention = PromDuration::from_secs(60);
-    let history = history(&Config { retention, series_max: 5_000, ..config() });
-    let named = |prefix: char| (0..1000).map(move |number| (labels(&format!("{prefix}{number}")), 1.0)).collect::<Vec<_>>();
-    history.append(at(0), &named('a'));
-    let matchers = [Matcher::new("l", MatchOp::Regex, "a.*").expect("valid")];
+fn what_is_appended_late_while_somebody_visits_is_not_for_him_either() {
+    let history = history(&Config { series_max: 5_000, ..config() });
+    let named = |name: &str| (0..1000).map(|number| (labels(&format!("{name}{number}")), 1.0)).collect::<Vec<_>>();
+    history.append(at(1000), &named("a"));
+    // A rule group with a later slot was first.
+    history.append(at(2001), &[(labels("rule"), 1.0)]);
     let mut seen = 0;
-    let visited = history.visit(&matchers, Timestamp::MIN, Timestamp::MAX, &mut |labels, _| {
+    let visited = history.visit(&[], Timestamp::MIN, Timestamp::MAX, &mut |_, samples| {
         if seen == 0 {
-            history.append(at(200_000), &[(labels.clone(), 1.0)]);
-            assert_eq!(history.series_count(), 1);
-            assert_eq!(history.append(at(200_001), &named('b')).stored, 1000);
+            assert_eq!(history.append(at(2000), &[named("a"), named("b")].concat()).stored, 2000);
         }
-        assert!(labels.get("l").is_some_and(|l| l.starts_with('a')), "{labels}");
+        assert_eq!(samples.len(), 1);
         seen += 1;
         ControlFlow::Continue(())
     });
+    assert_eq!((visited, seen), (Ok(()), 1001));
+}
+
+/// Visits what begins with an `a` of a thousand series, which go after the first one; then others come with that name and time, too early
+/// to be later than the query. How often each was seen.
+fn visit_while_places_change(others: char) -> BTreeMap<Labels, u32> {
+    let history = history(&Config { retention: PromDuration::from_secs(60), series_max: 5_000, ..config() });
+    let named = |prefix: char| (0..1000).map(move |number| (labels(&format!("{prefix}{number}")), 1.0)).collect::<Vec<_>>();
+    history.append(at(0), &named('a'));
+    history.append(at(59_999), &[(labels("a-last"), 1.0)]);
+    let matchers = [Matcher::new("l", MatchOp::Regex, "a.*").expect("valid")];
+    let mut seen = BTreeMap::new();
+    let visited = history.visit(&matchers, Timestamp::MIN, Timestamp::MAX, &mut |labels, _| {
+        if seen.is_empty() {
+            history.append(at(60_500), &[]);
+            assert_eq!(history.series_count(), 1);
+            assert_eq!(history.append(at(59_000), &named(others)).stored, 1000);
+        }
+        *seen.entry(labels.clone()).or_insert(0) += 1;
+        ControlFlow::Continue(())
+    });
     assert_eq!(visited, Ok(()));
-    assert!((1..1000).contains(&seen), "the first ones had been read before: {seen}");
+    seen
+}
+
+#[test]
+fn whose_places_others_have_taken_meanwhile_are_not_mistaken_for_them() {
+    let seen = visit_while_places_change('b');
+    assert!(seen.keys().all(|labels| labels.get("l").is_some_and(|l| l.starts_with('a'))), "{seen:?}");
+    assert!((2..1001).contains(&seen.len()) && seen.contains_key(&labels("a-last")), "{}", seen.len());
+}
+
+#[test]
+fn who_goes_and_comes_back_meanwhile_is_seen_once() {
+    assert!(visit_while_places_change('a').values().all(|count| *count == 1));
 }
 
 #[test]

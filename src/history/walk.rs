@@ -7,12 +7,13 @@ use super::chunk::Decoder;
 use super::column::{Column, Grade, Sealed};
 use super::contract::QueryError;
 use super::index::SeriesId;
+use super::series::{Round, Series};
 use super::store::Store;
 use crate::model::{Labels, Matcher, Sample, Timestamp};
 
-/// A batch is whole when it has so many series, or so many samples of heads.
-const BATCH_SERIES: usize = 128;
-const BATCH_SAMPLES: usize = 1 << 14;
+/// A batch is whole when so many series have been looked at, or so many samples of heads have been read, wanted or not.
+const BATCH_SERIES: usize = 256;
+const BATCH_SAMPLES: usize = 1 << 15;
 
 /// Which samples of a series are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub(super) enum Wanted {
 #[derive(Debug)]
 struct Part {
     labels: Labels,
+    until: i64,
     minutes: Piece,
     full: Piece,
 }
@@ -53,8 +55,12 @@ pub(super) struct Walk<'m> {
     /// The series that were found, and how many of them have been taken.
     found: Vec<SeriesId>,
     taken: usize,
-    /// What the store said when they were found; places of series that are gone since may be others'.
-    removals: Option<u64>,
+    /// The last append when it began: what was appended since is not for it.
+    began: Option<Round>,
+    /// What the store said when the series were found; places of series that are gone since may be others'.
+    removals: u64,
+    /// How many samples have been read for the batch.
+    read: usize,
     parts: Vec<Part>,
     chunks: Vec<Sealed>,
     samples: Vec<Sample>,
@@ -71,7 +77,9 @@ impl<'m> Walk<'m> {
             until: until.as_millis(),
             found: Vec::new(),
             taken: 0,
-            removals: None,
+            began: None,
+            removals: 0,
+            read: 0,
             parts: Vec::new(),
             chunks: Vec::new(),
             samples: Vec::new(),
@@ -80,49 +88,60 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// Takes the next series that have samples; false where there are no more.
+    /// Takes what the next series have; false where there are no more series.
     pub(super) fn take(&mut self, store: &Store) -> bool {
         self.parts.clear();
         self.chunks.clear();
         self.samples.clear();
-        if self.removals != Some(store.removals()) {
-            self.find(store);
-        }
-        while let Some(id) = self.found.get(self.taken)
-            && self.parts.len() < BATCH_SERIES
-            && self.samples.len() < BATCH_SAMPLES
-        {
+        self.read = 0;
+        let began = self.find(store);
+        let end = self.found.len().min(self.taken + BATCH_SERIES);
+        let goes_on = self.taken < end;
+        while let Some(id) = self.found.get(self.taken).filter(|_| self.taken < end && self.read < BATCH_SAMPLES) {
             self.taken += 1;
-            let Some(series) = store.series(*id) else { continue };
-            let full = series.column(Grade::Full).map_or_else(Piece::default, |column| self.take_column(store, column));
-            let minutes = match series.column(Grade::Minutes) {
-                Some(column) if self.wanted == Wanted::All || full.is_empty() => self.take_column(store, column),
-                _ => Piece::default(),
-            };
-            if !(minutes.is_empty() && full.is_empty()) {
-                self.parts.push(Part { labels: series.labels().clone(), minutes, full });
+            if let Some(series) = store.series(*id) {
+                self.take_series(store, series, began);
             }
         }
-        !self.parts.is_empty()
+        goes_on
     }
 
-    fn find(&mut self, store: &Store) {
-        if self.removals.is_none() {
-            // Samples that come while the query is on its way are not for it.
-            self.until = self.until.min(store.newest().as_millis());
-            self.after = self.after.max(store.end().as_millis());
+    fn take_series(&mut self, store: &Store, series: &Series, began: Round) {
+        let Some(until) = series.newest_at(began).map(|newest| newest.min(self.until)) else { return };
+        let full = series.column(Grade::Full).map_or_else(Piece::default, |column| self.take_column(store, column, until));
+        let minutes = match series.column(Grade::Minutes) {
+            Some(column) if self.wanted == Wanted::All || full.is_empty() => self.take_column(store, column, until),
+            _ => Piece::default(),
+        };
+        if !(minutes.is_empty() && full.is_empty()) {
+            self.parts.push(Part { labels: series.labels().clone(), until, minutes, full });
         }
-        self.removals = Some(store.removals());
+    }
+
+    /// Finds the series, again where some have gone meanwhile, and says which append was the last one when it began.
+    fn find(&mut self, store: &Store) -> Round {
+        let began = match self.began {
+            Some(began) if self.removals == store.removals() => return began,
+            Some(began) => began,
+            None => {
+                self.after = self.after.max(store.end().as_millis());
+                self.until = self.until.min(store.newest().as_millis());
+                store.appends()
+            }
+        };
+        (self.began, self.removals) = (Some(began), store.removals());
         let before = self.taken.checked_sub(1).and_then(|last| self.found.get(last)).copied();
         self.found = store.select(self.matchers);
         self.taken = before.map_or(0, |before| self.found.partition_point(|id| *id <= before));
+        began
     }
 
-    fn take_column(&mut self, store: &Store, column: &Column) -> Piece {
-        let (after, until, wanted, from) = (self.after, self.until, self.wanted, self.samples.len());
+    fn take_column(&mut self, store: &Store, column: &Column, until: i64) -> Piece {
+        let (after, wanted, from) = (self.after, self.wanted, self.samples.len());
         if let Some(head) = column.head_within(after, until) {
-            let samples = &mut self.samples;
+            let (samples, read) = (&mut self.samples, &mut self.read);
             head.read(store.blocks(), |raw| {
+                *read += 1;
                 if raw.millis <= after {
                     return false;
                 }
@@ -138,7 +157,7 @@ impl<'m> Walk<'m> {
         let from = self.chunks.len();
         match wanted {
             Wanted::Newest if !head.is_empty() => {}
-            // There is one in the chunk, since it has its first one.
+            // Where the last one has none, the one before has none either: there is nothing between them.
             Wanted::Newest => self.chunks.extend(column.chunks(after, until).last().cloned()),
             Wanted::All => self.chunks.extend(column.chunks(after, until).cloned()),
         }
@@ -148,7 +167,7 @@ impl<'m> Walk<'m> {
     /// Hands on what was taken.
     pub(super) fn visit(&mut self, visit: &mut dyn FnMut(&Labels, &[Sample]) -> ControlFlow<()>) -> Result<ControlFlow<()>, QueryError> {
         for part in std::mem::take(&mut self.parts) {
-            let Part { labels, minutes, full } = part;
+            let Part { labels, until, minutes, full } = part;
             // Most often there is nothing to be put together.
             let samples = if minutes.is_empty() && full.chunks.is_empty() {
                 self.samples.get(full.head).unwrap_or_default()
@@ -159,7 +178,7 @@ impl<'m> Walk<'m> {
                         let Some((times, bits)) = self.decoder.decode(&chunk.bytes) else {
                             return Err(QueryError::Unavailable { reason: format!("a chunk of {labels} cannot be decoded") });
                         };
-                        let range = times.partition_point(|time| *time <= self.after)..times.partition_point(|time| *time <= self.until);
+                        let range = times.partition_point(|time| *time <= self.after)..times.partition_point(|time| *time <= until);
                         let window = times.get(range.clone()).unwrap_or_default().iter().zip(bits.get(range).unwrap_or_default());
                         self.joined.extend(window.map(|(millis, bits)| sample(*millis, *bits)));
                     }

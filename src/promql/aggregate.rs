@@ -158,11 +158,13 @@ fn running<T: Copy>(
     add: impl Fn(Option<T>, f64) -> T,
     total: impl Fn(T) -> f64,
 ) -> Result<Vec<Track>, EvalError> {
+    // While they are worked out values take more room than an f64.
+    let more = steps.count().saturating_mul(size_of::<Option<T>>().div_ceil(size_of::<f64>()) - 1);
     let mut groups = Groups::<Vec<Option<T>>>::new(aggregate);
     stream::each_series(ev, &aggregate.expr, steps, &mut |ev, series| {
         let Some((group, is_new)) = groups.find(series) else { return Ok(()) };
         if is_new {
-            ev.hold(steps.count())?;
+            ev.hold(steps.count().saturating_add(more))?;
             group.kept.resize(steps.count(), None);
         }
         for (state, value) in group.kept.iter_mut().zip(series.values).filter(|(_, value)| !is_absent(**value)) {
@@ -170,11 +172,15 @@ fn running<T: Copy>(
         }
         Ok(())
     })?;
-    let track = |Group { labels, drop_name, kept }: Group<Vec<Option<T>>>| {
-        let values = kept.into_iter().map(|state| state.map_or(ABSENT, &total)).collect();
-        Track { labels, drop_name, values }
-    };
-    Ok(groups.groups.into_iter().map(track).collect())
+    let mut tracks = Vec::with_capacity(groups.groups.len());
+    for Group { labels, drop_name, kept } in groups.groups {
+        // `collect` would go on in the larger room.
+        let mut values = Vec::with_capacity(steps.count());
+        values.extend(kept.into_iter().map(|state| state.map_or(ABSENT, &total)));
+        ev.release(more);
+        tracks.push(Track { labels, drop_name, values });
+    }
+    Ok(tracks)
 }
 
 /// NaN, the greatest above 1 and the least below 0, where there are such.

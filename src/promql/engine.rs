@@ -1,6 +1,5 @@
 //! The engine: takes a parsed query, a history and the limits, and answers.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::history::Query;
@@ -50,9 +49,6 @@ impl Default for EngineConfig {
         }
     }
 }
-
-/// Of so many times that the evaluation asks whether to go on, which is for each series at least, the clock is looked at once.
-const INTERRUPT_EVERY: u32 = 8;
 
 /// When a query is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,12 +114,8 @@ impl Engine {
     /// When the query has no value, its type has no range, it was cancelled, or a limit is reached.
     pub fn evaluate(&self, expr: &Expr, when: When, cancelled: &dyn Fn() -> bool) -> Result<Answer, EvalError> {
         let deadline = crate::clock::monotonic() + self.config.timeout.get();
-        let asked = Cell::new(0_u32);
         let interrupt = || {
-            asked.set(asked.get().wrapping_add(1));
-            if asked.get() % INTERRUPT_EVERY != 1 {
-                Ok(())
-            } else if cancelled() {
+            if cancelled() {
                 Err(EvalError::Cancelled)
             } else if crate::clock::monotonic() >= deadline {
                 Err(EvalError::Timeout)
@@ -142,6 +134,7 @@ impl Engine {
             annotations: Annotations::default(),
             interrupt: &interrupt,
             held: 0,
+            asked: 0,
         };
         let value = match when {
             When::At(at) => instant_value(&mut ev, expr, at, steps)?,
@@ -251,6 +244,8 @@ fn thousands(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::history::{self, Append, History};
     use crate::model::Labels;
@@ -347,6 +342,19 @@ mod tests {
         let expr = parse("sum(rate(a_total[1m])) + ".repeat(20).trim_end_matches(" + ")).expect("a query");
         let answer = engine(EngineConfig::default()).evaluate(&expr, When::At(at(590)), &cancelled);
         assert_eq!(answer, Err(EvalError::Cancelled));
+    }
+
+    #[test]
+    fn a_series_of_many_steps_is_left_before_its_end() {
+        let asked = Cell::new(0);
+        let count = || {
+            asked.set(asked.get() + 1);
+            false
+        };
+        let expr = parse("quantile_over_time(0.5, vector(time())[200s:1s])").expect("a query");
+        let when = When::Range { start: at(0), end: at(10_240), step_millis: 1000 };
+        assert!(engine(EngineConfig::default()).evaluate(&expr, when, &count).is_ok());
+        assert!(asked.get() >= 10_240 / 64, "{} times", asked.get());
     }
 
     #[test]

@@ -29,7 +29,13 @@ pub(super) struct Evaluator<'a> {
     pub(super) interrupt: &'a dyn Fn() -> Result<(), EvalError>,
     /// Samples and values in memory.
     pub(super) held: usize,
+    /// How often it was asked whether they are too many.
+    pub(super) asked: u32,
 }
+
+/// Of so many times that something comes into memory, which is for each series at least, it is asked once whether to go on: to look at
+/// the clock takes as long as to read a few samples.
+const HOLDS_BETWEEN_CHECKS: u32 = 8;
 
 impl Evaluator<'_> {
     /// The value of an expression of any type but range vector.
@@ -114,7 +120,8 @@ impl Evaluator<'_> {
         if self.held > self.config.samples_max {
             return Err(EvalError::TooManySamples { limit: self.config.samples_max });
         }
-        (self.interrupt)()
+        self.asked = self.asked.wrapping_add(1);
+        if self.asked % HOLDS_BETWEEN_CHECKS == 1 { (self.interrupt)() } else { Ok(()) }
     }
 
     /// Samples or values have gone.

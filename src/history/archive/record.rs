@@ -9,7 +9,6 @@
 //!
 //! How a head ends: its number of samples, the last time less the first one, the last value's bits with the bytes in reverse order, since those
 //! of round numbers end in zeros, the last step, the repetitions, decimal places in a byte, which is 255 where values are written as bits.
-
 //!
 //! Numbers are written in seven bits a byte, times zigzag.
 
