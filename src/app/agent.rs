@@ -117,6 +117,7 @@ impl Agent {
                 telemetry: Arc::clone(&telemetry),
                 board: board.clone(),
                 externals: rules::Externals { labels: Labels::empty(), url: String::new() },
+                outbox: None,
             },
         );
         let rules_task = supervisor.spawn("rules", Policy::RESTART, move |context| rules::run(service.clone(), context));

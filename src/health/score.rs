@@ -194,6 +194,7 @@ mod tests {
             value: 0.95,
             active_at: at,
             fired_at: (state == AlertState::Firing).then_some(at),
+            keep_firing_since: None,
         }
     }
 

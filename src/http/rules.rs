@@ -193,6 +193,8 @@ struct AlertView<'a> {
     annotations: &'a Labels,
     state: AlertState,
     active_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_firing_since: Option<Timestamp>,
     value: String,
 }
 
@@ -248,6 +250,7 @@ impl<'a> AlertView<'a> {
             annotations: &alert.annotations,
             state: alert.state,
             active_at: alert.active_at,
+            keep_firing_since: alert.keep_firing_since,
             value: exponent(alert.value),
         }
     }
@@ -289,6 +292,7 @@ mod tests {
             value: 0.95,
             active_at: Timestamp::from_millis(1_500),
             fired_at: Some(Timestamp::from_millis(2_000)),
+            keep_firing_since: Some(Timestamp::from_millis(2_500)),
         };
         let rule = RuleSnapshot {
             name: "Busy".into(),
@@ -343,7 +347,8 @@ mod tests {
                 "labels": {"severity": "page"}, "annotations": {"summary": "cpu {{ $labels.cpu }} is busy"},
                 "alerts": [{
                     "labels": {"alertname": "Busy", "cpu": "0"}, "annotations": {"summary": "cpu 0 is busy"},
-                    "state": "firing", "activeAt": "1970-01-01T00:00:01.500Z", "value": "9.5e-01",
+                    "state": "firing", "activeAt": "1970-01-01T00:00:01.500Z", "keepFiringSince": "1970-01-01T00:00:02.500Z",
+                    "value": "9.5e-01",
                 }],
                 "health": "ok", "evaluationTime": 0.25, "lastEvaluation": "1970-01-01T00:00:02.000Z", "type": "alerting",
             }, {

@@ -43,6 +43,47 @@ pub struct AlertSnapshot {
     pub active_at: Timestamp,
     /// Since when it has been firing.
     pub fired_at: Option<Timestamp>,
+    /// Since when it fires only because of `keep_firing_for`.
+    pub keep_firing_since: Option<Timestamp>,
+}
+
+/// What whoever tells people about alerts needs to know of one that fires, or has fired and is over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// The name of the rule's group.
+    pub group: String,
+    /// Who looks after the alert, where the configuration says so.
+    pub owner: Option<String>,
+    /// All labels, `alertname` among them, without external ones.
+    pub labels: Labels,
+    /// Annotations with their templates expanded, as they were when the condition last held.
+    pub annotations: Labels,
+    /// The expression's value when the condition last held.
+    pub value: f64,
+    /// Firing, or inactive: the alert is over.
+    pub state: AlertState,
+    /// Since when the condition has held.
+    pub active_at: Timestamp,
+    /// Since when the alert has been firing: Alertmanager's `startsAt`.
+    pub fired_at: Timestamp,
+    /// When it stopped firing; present exactly where it is over.
+    pub resolved_at: Option<Timestamp>,
+    /// What is measured, at the time when the alert ended: the left side of the rule's comparison, which does not hold any more.
+    pub resolved_value: Option<f64>,
+    /// When it was last handed on.
+    pub last_sent: Option<Timestamp>,
+    /// Up to when what is said here counts, unless something else is said before.
+    pub valid_until: Timestamp,
+    /// A page that shows the rule's expression.
+    pub generator_url: String,
+}
+
+impl Notice {
+    /// Alertmanager's `endsAt`: the end, or when a firing alert is to be taken for over because nothing is heard of it any more.
+    #[must_use]
+    pub fn ends_at(&self) -> Timestamp {
+        self.resolved_at.unwrap_or(self.valid_until)
+    }
 }
 
 /// Whether a rule could be evaluated.

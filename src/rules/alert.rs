@@ -64,6 +64,22 @@ pub(super) struct Alert {
     pub(super) resolved_at: Option<Timestamp>,
     /// Since when it fires only because of `keep_firing_for`.
     pub(super) keep_firing_since: Option<Timestamp>,
+    /// When it was last handed on to whoever tells people.
+    pub(super) last_sent: Option<Timestamp>,
+    /// What was measured when it stopped firing.
+    pub(super) resolved_value: Option<f64>,
+}
+
+/// What it means that a condition is not seen to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absence {
+    /// It does not hold.
+    Over,
+    /// Nobody knows: the alert stays as it is.
+    #[cfg_attr(not(test), allow(dead_code, reason = "until alerts are restored"))]
+    Unknown,
+    /// It is to be taken for holding.
+    Holds,
 }
 
 impl Alert {
@@ -76,6 +92,8 @@ impl Alert {
             fired_at: None,
             resolved_at: None,
             keep_firing_since: None,
+            last_sent: None,
+            resolved_value: None,
         }
     }
 
@@ -111,8 +129,18 @@ impl Alert {
                 self.state = AlertState::Pending;
                 self.fired_at = None;
                 self.keep_firing_since = None;
+                self.last_sent = None;
             }
             _ => {}
+        }
+    }
+
+    /// Whether it is to be handed on: once when it fires, once when that is over, and again after every `resend_millis`.
+    fn is_due(&self, at: Timestamp, resend_millis: i64) -> bool {
+        let Some(sent) = self.last_sent else { return self.state != AlertState::Pending };
+        match self.state {
+            AlertState::Pending => false,
+            _ => self.resolved_at.is_some_and(|resolved| resolved > sent) || elapsed(sent, at) > resend_millis,
         }
     }
 }
@@ -122,12 +150,20 @@ impl Alert {
 pub(super) struct Alerts(BTreeMap<Labels, Alert>);
 
 impl Alerts {
-    /// One evaluation: everything for which the condition holds at `at`. A limit of 0 is none.
+    /// One evaluation: everything for which the condition holds at `at`; `absence` is asked about active alerts that are
+    /// not among it. A limit of 0 is none.
     ///
     /// # Errors
     /// When two results have the same labels, and then nothing has changed; when there are more alerts than `limit`,
     /// and then all are forgotten.
-    pub(super) fn step(&mut self, at: Timestamp, timing: Timing, limit: usize, observed: Vec<Observed>) -> Result<(), AlertError> {
+    pub(super) fn step(
+        &mut self,
+        at: Timestamp,
+        timing: Timing,
+        limit: usize,
+        observed: Vec<Observed>,
+        absence: impl Fn(&Labels, &Alert) -> Absence,
+    ) -> Result<(), AlertError> {
         let mut present = BTreeSet::new();
         for one in &observed {
             if !present.insert(one.labels.clone()) {
@@ -139,17 +175,27 @@ impl Alerts {
                 Some(alert) if alert.state != AlertState::Inactive => {
                     alert.value = one.value;
                     alert.annotations = one.annotations;
-                    alert.keep_firing_since = None;
                 }
                 _ => {
                     self.0.insert(one.labels.clone(), Alert::new(one, at));
                 }
             }
         }
-        self.0.retain(|labels, alert| present.contains(labels) || alert.absent(at, timing));
-        for alert in self.0.values_mut() {
+        self.0.retain(|labels, alert| {
+            let absence = match alert.state {
+                _ if present.contains(labels) => Absence::Holds,
+                AlertState::Inactive => Absence::Over,
+                _ => absence(labels, alert),
+            };
+            match absence {
+                Absence::Over if !alert.absent(at, timing) => return false,
+                Absence::Unknown => return true,
+                Absence::Holds => alert.keep_firing_since = None,
+                Absence::Over => {}
+            }
             alert.weigh(at, timing);
-        }
+            true
+        });
         let count = self.active().count();
         if limit > 0 && count > limit {
             self.0.clear();
@@ -163,6 +209,16 @@ impl Alerts {
         self.0.iter().filter(|(_, alert)| alert.state != AlertState::Inactive)
     }
 
+    /// All alerts, those that are over too.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Labels, &mut Alert)> {
+        self.0.iter_mut()
+    }
+
+    /// The alerts that are to be handed on.
+    pub(super) fn due(&self, at: Timestamp, resend_millis: i64) -> impl Iterator<Item = (&Labels, &Alert)> {
+        self.0.iter().filter(move |(_, alert)| alert.is_due(at, resend_millis))
+    }
+
     /// The active alerts for others to read.
     pub(super) fn snapshot(&self) -> Vec<AlertSnapshot> {
         let snapshot = |(labels, alert): (&Labels, &Alert)| AlertSnapshot {
@@ -172,6 +228,7 @@ impl Alerts {
             value: alert.value,
             active_at: alert.active_at,
             fired_at: alert.fired_at,
+            keep_firing_since: alert.keep_firing_since,
         };
         self.active().map(snapshot).collect()
     }
@@ -187,6 +244,10 @@ mod tests {
     use proptest::prelude::*;
 
     const MINUTE: i64 = 60_000;
+
+    fn over(_: &Labels, _: &Alert) -> Absence {
+        Absence::Over
+    }
 
     fn observed(name: &str, value: f64) -> Observed {
         Observed { labels: Labels::from_pairs([("alertname", "A"), ("x", name)]), annotations: Labels::empty(), value }
@@ -206,7 +267,7 @@ mod tests {
         let mut shown = String::new();
         for (minute, hold) in (0..).zip(holds.chars()) {
             let results = if hold == '1' { vec![observed("a", 1.0)] } else { Vec::new() };
-            alerts.step(at(minute), timing, 0, results).expect("one alert");
+            alerts.step(at(minute), timing, 0, results, over).expect("one alert");
             shown.push(match alerts.0.values().next().map(|alert| alert.state) {
                 None => '-',
                 Some(AlertState::Inactive) => 'i',
@@ -246,7 +307,7 @@ mod tests {
         let mut alerts = Alerts::default();
         for (minute, hold) in [(0, true), (1, false), (2, true)] {
             let results = if hold { vec![observed("a", 1.0)] } else { Vec::new() };
-            alerts.step(at(minute), timing(0, 0), 0, results).expect("one alert");
+            alerts.step(at(minute), timing(0, 0), 0, results, over).expect("one alert");
         }
         let (_, alert) = alerts.active().next().expect("an alert");
         assert_eq!((alert.active_at, alert.fired_at, alert.resolved_at), (at(2), Some(at(2)), None));
@@ -255,20 +316,20 @@ mod tests {
     #[test]
     fn a_longer_for_takes_a_firing_alert_back_to_pending() {
         let mut alerts = Alerts::default();
-        alerts.step(at(0), timing(0, 0), 0, vec![observed("a", 1.0)]).expect("one alert");
-        alerts.step(at(1), timing(5, 0), 0, vec![observed("a", 1.0)]).expect("one alert");
+        alerts.step(at(0), timing(0, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
+        alerts.step(at(1), timing(5, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
         let (_, alert) = alerts.active().next().expect("an alert");
         assert_eq!((alert.state, alert.active_at, alert.fired_at), (AlertState::Pending, at(0), None));
-        alerts.step(at(5), timing(5, 0), 0, vec![observed("a", 1.0)]).expect("one alert");
+        alerts.step(at(5), timing(5, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
         assert_eq!(alerts.snapshot()[0].state, AlertState::Firing);
     }
 
     #[test]
     fn value_and_annotations_follow_while_active_at_stays() {
         let mut alerts = Alerts::default();
-        alerts.step(at(0), timing(5, 0), 0, vec![observed("a", 1.0)]).expect("one alert");
+        alerts.step(at(0), timing(5, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
         let next = Observed { annotations: Labels::from_pairs([("summary", "2")]), ..observed("a", 2.0) };
-        alerts.step(at(1), timing(5, 0), 0, vec![next]).expect("one alert");
+        alerts.step(at(1), timing(5, 0), 0, vec![next], over).expect("one alert");
         let alert = &alerts.snapshot()[0];
         assert_eq!((alert.value, alert.annotations.get("summary"), alert.active_at), (2.0, Some("2"), at(0)));
     }
@@ -276,8 +337,8 @@ mod tests {
     #[test]
     fn the_same_alert_twice_fails_and_changes_nothing() {
         let mut alerts = Alerts::default();
-        alerts.step(at(0), timing(0, 0), 0, vec![observed("a", 1.0)]).expect("one alert");
-        let error = alerts.step(at(1), timing(0, 0), 0, vec![observed("b", 1.0), observed("b", 2.0)]).expect_err("a duplicate");
+        alerts.step(at(0), timing(0, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
+        let error = alerts.step(at(1), timing(0, 0), 0, vec![observed("b", 1.0), observed("b", 2.0)], over).expect_err("a duplicate");
         assert!(error.to_string().starts_with("vector contains metrics with the same labelset after applying alert labels"));
         assert_eq!(alerts.snapshot().len(), 1);
     }
@@ -286,10 +347,24 @@ mod tests {
     fn beyond_the_limit_all_alerts_are_dropped() {
         let mut alerts = Alerts::default();
         let two = || vec![observed("a", 1.0), observed("b", 1.0)];
-        alerts.step(at(0), timing(0, 0), 2, two()).expect("as many as allowed");
-        let error = alerts.step(at(1), timing(0, 0), 1, two()).expect_err("too many");
+        alerts.step(at(0), timing(0, 0), 2, two(), over).expect("as many as allowed");
+        let error = alerts.step(at(1), timing(0, 0), 1, two(), over).expect_err("too many");
         assert_eq!(error.to_string(), "exceeded limit of 1 with 2 alerts");
         assert!(alerts.snapshot().is_empty());
+    }
+
+    #[test]
+    fn an_alert_that_nobody_can_judge_stays_as_it_is_and_one_that_is_taken_to_hold_goes_on() {
+        let mut pending = Alerts::default();
+        pending.step(at(0), timing(2, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
+        let mut taken = pending.clone();
+        for minute in 1..4 {
+            pending.step(at(minute), timing(2, 0), 0, Vec::new(), |_, _| Absence::Unknown).expect("one alert");
+            taken.step(at(minute), timing(2, 0), 0, Vec::new(), |_, _| Absence::Holds).expect("one alert");
+        }
+        let seen = |alerts: &Alerts| alerts.0.values().map(|alert| (alert.state, alert.active_at, alert.fired_at)).collect::<Vec<_>>();
+        assert_eq!(seen(&pending), [(AlertState::Pending, at(0), None)]);
+        assert_eq!(seen(&taken), [(AlertState::Firing, at(0), Some(at(2)))]);
     }
 
     proptest! {
@@ -311,7 +386,7 @@ mod tests {
             for (hold, pause) in holds {
                 minute += pause;
                 let results = if hold { vec![observed("a", 1.0)] } else { Vec::new() };
-                alerts.step(at(minute), timing, 0, results).expect("one alert");
+                alerts.step(at(minute), timing, 0, results, over).expect("one alert");
                 let alert = alerts.active().next().map(|(_, alert)| alert.clone());
                 let now = alert.as_ref().map_or(AlertState::Inactive, |alert| alert.state);
                 if hold {

@@ -18,11 +18,20 @@ pub struct Config {
     pub interval: PromDuration,
     /// How often the built-in packs are evaluated.
     pub pack_interval: PromDuration,
+    /// How long after people were told of an alert they are told again, while it fires and for 15 minutes after its end. Alertmanager
+    /// takes an alert for over that it has not heard of for four times as long.
+    pub resend_delay: PromDuration,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { folder: None, packs: Packs::default(), interval: PromDuration::from_secs(15), pack_interval: PromDuration::from_secs(5) }
+        Self {
+            folder: None,
+            packs: Packs::default(),
+            interval: PromDuration::from_secs(15),
+            pack_interval: PromDuration::from_secs(5),
+            resend_delay: PromDuration::from_secs(60),
+        }
     }
 }
 

@@ -1,19 +1,22 @@
 //! A group that runs: its rules in order at one time, each rule's output in history before the next one looks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::alert::Alerts;
+use super::alert::{Absence, Alert, Alerts};
+use super::outbox::Outbox;
 use super::rule::{Externals, GroupSpec, Rule, RuleText};
 use super::series::{Output, Written, of_alerts};
+use super::template::link;
 use crate::clock;
 use crate::history::{Append, Appended};
-use crate::model::{GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, Timestamp};
-use crate::promql::{Engine, Value};
+use crate::model::{GroupSnapshot, Labels, Notice, RuleHealth, RuleKind, RuleSnapshot, Timestamp};
+use crate::promql::{Engine, Expr, Value};
 use crate::telemetry::chain;
 
-/// What evaluation needs: where to ask, where to write, what templates may see.
+/// What evaluation needs: where to ask, where to write, what templates may see, whom to tell.
+#[derive(Clone)]
 pub(super) struct World {
     /// Evaluates expressions.
     pub(super) engine: Arc<Engine>,
@@ -21,6 +24,21 @@ pub(super) struct World {
     pub(super) history: Arc<dyn Append>,
     /// For templates.
     pub(super) externals: Externals,
+    /// Takes what people are to be told; nobody is told anything where there is none.
+    pub(super) outbox: Option<Arc<dyn Outbox>>,
+    /// After how long it is told again, in milliseconds.
+    pub(super) resend_millis: i64,
+}
+
+impl World {
+    /// The value of an expression as samples.
+    fn samples(&self, expr: &Expr, at: Timestamp) -> Result<Vec<Output>, String> {
+        Ok(match self.engine.instant(expr, at).map_err(|error| chain(&error))?.value {
+            Value::Scalar(value) => vec![(Labels::empty(), value)],
+            Value::Vector(samples) => samples.into_iter().map(|sample| (sample.labels, sample.value)).collect(),
+            Value::String(_) | Value::Matrix(_) => return Err("rule result is not a vector or scalar".to_owned()),
+        })
+    }
 }
 
 /// What came of one evaluation of a group.
@@ -106,6 +124,7 @@ impl Group {
             state.health = match result {
                 Ok(outputs) => {
                     add(&mut round.appended, world.history.append(stamp, &outputs));
+                    state.hand_on(rule, &self.spec, at, world);
                     RuleHealth::Ok
                 }
                 Err(message) => {
@@ -153,22 +172,61 @@ impl Group {
 impl RuleState {
     /// The rule's outputs, stale markers included; an error leaves history as it is.
     fn evaluate(&mut self, rule: &Rule, group: &GroupSpec, at: Timestamp, stamp: Timestamp, world: &World) -> Result<Vec<Output>, String> {
-        let value = world.engine.instant(&rule.expr, stamp).map_err(|error| chain(&error))?.value;
-        let samples = match value {
-            Value::Scalar(value) => vec![(Labels::empty(), value)],
-            Value::Vector(samples) => samples.into_iter().map(|sample| (sample.labels, sample.value)).collect(),
-            Value::String(_) | Value::Matrix(_) => return Err("rule result is not a vector or scalar".to_owned()),
-        };
+        let samples = world.samples(&rule.expr, stamp)?;
         let mut outputs = match rule.text.timing {
             Some(timing) => {
                 let observed = rule.observe(&samples, &world.externals);
-                self.alerts.step(at, timing, group.limit, observed).map_err(|error| error.to_string())?;
+                self.alerts.step(at, timing, group.limit, observed, |_, _| Absence::Over).map_err(|error| error.to_string())?;
+                self.measure_ended(rule, at, stamp, world);
                 of_alerts(&self.alerts)
             }
             None => rule.record(samples, group.limit).map_err(|error| error.to_string())?,
         };
         self.written.close(&mut outputs);
         Ok(outputs)
+    }
+
+    /// What is measured now of the alerts that have just ended: their own value is the last one for which the condition held.
+    fn measure_ended(&mut self, rule: &Rule, at: Timestamp, stamp: Timestamp, world: &World) {
+        let mut ended = self.alerts.iter_mut().filter(|(_, alert)| alert.resolved_at == Some(at)).peekable();
+        let (Some(measured), Some(_)) = (rule.measured(), ended.peek()) else { return };
+        // Nobody is told less because of an expression that cannot be evaluated.
+        let samples = world.samples(measured, stamp).unwrap_or_default();
+        let values: HashMap<_, _> = rule.observe(&samples, &world.externals).into_iter().map(|now| (now.labels, now.value)).collect();
+        for (labels, alert) in ended {
+            alert.resolved_value = values.get(labels).copied();
+        }
+    }
+
+    /// Hands on the alerts that are due.
+    fn hand_on(&mut self, rule: &Rule, group: &GroupSpec, at: Timestamp, world: &World) {
+        let Some(outbox) = &world.outbox else { return };
+        let due: HashSet<Labels> = self.alerts.due(at, world.resend_millis).map(|(labels, _)| labels.clone()).collect();
+        if due.is_empty() {
+            return;
+        }
+        let valid_until = at.plus_millis(world.resend_millis.max(group.interval_millis).saturating_mul(4));
+        let notice = |(labels, alert): (&Labels, &Alert)| Notice {
+            group: group.name.clone(),
+            owner: None,
+            labels: labels.clone(),
+            annotations: alert.annotations.clone(),
+            value: alert.value,
+            state: alert.state,
+            active_at: alert.active_at,
+            fired_at: alert.fired_at.unwrap_or(alert.active_at),
+            resolved_at: alert.resolved_at,
+            resolved_value: alert.resolved_value,
+            last_sent: alert.last_sent,
+            valid_until,
+            generator_url: format!("{}{}", world.externals.url, link(&rule.text.query, 1)),
+        };
+        let notices = self.alerts.due(at, world.resend_millis).map(notice).collect();
+        if outbox.take(at, notices) {
+            for (_, alert) in self.alerts.iter_mut().filter(|(labels, _)| due.contains(*labels)) {
+                alert.last_sent = Some(at);
+            }
+        }
     }
 
     fn snapshot(&self, rule: &Rule) -> RuleSnapshot {
@@ -207,5 +265,7 @@ fn add(sum: &mut Appended, appended: Appended) {
     sum.over_limit += appended.over_limit;
 }
 
+#[cfg(test)]
+mod notices;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //!
 //! A rule file's text becomes groups in `file`; `set` puts the files and the built-in packs together; `group` evaluates
 //! rules, `alert` is the life of an alert, `series` what rules write to history; `roster` decides what a reload changes;
-//! `task` runs all of it. Only `load` reads from disk.
+//! `task` runs all of it; what people are to be told of goes to an `outbox`. Only `load` reads from disk.
 
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
@@ -12,6 +12,7 @@ mod file;
 mod group;
 mod load;
 mod metrics;
+mod outbox;
 mod pack;
 mod roster;
 mod rule;
@@ -24,6 +25,7 @@ mod template;
 pub use alert::Timing;
 pub use config::{Config, Packs};
 pub use load::{load, load_files};
+pub use outbox::Outbox;
 pub use pack::{PACKS, Pack};
 pub use rule::{Externals, GroupSpec, RuleView};
 pub use set::RuleSet;

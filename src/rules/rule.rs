@@ -8,7 +8,7 @@ use super::alert::{Observed, Timing};
 use super::series::Output;
 use super::template::{Data, Template};
 use crate::model::{Labels, LabelsBuilder, METRIC_NAME};
-use crate::promql::{BinaryOp, Expr, ExprKind};
+use crate::promql::{Binary, BinaryOp, Expr, ExprKind, ValueType};
 
 /// The label that carries an alert's name.
 const ALERT_NAME: &str = "alertname";
@@ -185,14 +185,24 @@ impl Rule {
     /// The number that the expression compares with, where it says so plainly: `… > 0.9`, also with a guard behind `and`
     /// or `unless`.
     pub(super) fn threshold(&self) -> Option<f64> {
+        let comparison = self.comparison()?;
+        number(&comparison.rhs).or_else(|| number(&comparison.lhs))
+    }
+
+    /// What is measured: the side of the comparison that gives the alerts their labels and value, also while it does not hold.
+    pub(super) fn measured(&self) -> Option<&Expr> {
+        let Binary { lhs, rhs, return_bool, .. } = self.comparison()?;
+        let side = if lhs.value_type() == ValueType::Vector { lhs } else { rhs };
+        (!return_bool && side.value_type() == ValueType::Vector).then_some(side)
+    }
+
+    fn comparison(&self) -> Option<&Binary> {
         let mut expr = self.expr.unwrap_parens();
         loop {
             let ExprKind::Binary(binary) = &expr.kind else { return None };
             match binary.op {
                 BinaryOp::And | BinaryOp::Unless => expr = binary.lhs.unwrap_parens(),
-                BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
-                    return number(&binary.rhs).or_else(|| number(&binary.lhs));
-                }
+                BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => return Some(binary),
                 _ => return None,
             }
         }

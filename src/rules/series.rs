@@ -55,7 +55,7 @@ impl Written {
 
 #[cfg(test)]
 mod tests {
-    use super::super::alert::{Observed, Timing};
+    use super::super::alert::{Absence, Observed, Timing};
     use super::*;
     use crate::model::{Timestamp, is_stale};
 
@@ -76,7 +76,9 @@ mod tests {
         let mut step = |millis: i64, holds: bool| {
             let observed =
                 Observed { labels: Labels::from_pairs([("alertname", "A"), ("x", "1")]), annotations: Labels::empty(), value: 5.0 };
-            alerts.step(Timestamp::from_millis(millis), timing, 0, if holds { vec![observed] } else { Vec::new() }).expect("one alert");
+            alerts
+                .step(Timestamp::from_millis(millis), timing, 0, if holds { vec![observed] } else { Vec::new() }, |_, _| Absence::Over)
+                .expect("one alert");
             let mut outputs = of_alerts(&alerts);
             written.close(&mut outputs);
             shown(&outputs)

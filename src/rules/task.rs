@@ -15,6 +15,7 @@ use super::config::Config;
 use super::group::{Group, Round, World, slot_offset};
 use super::load::load;
 use super::metrics::Metrics;
+use super::outbox::Outbox;
 use super::roster::{Fate, Roster};
 use super::rule::{Externals, GroupSpec};
 use super::series::Output;
@@ -45,6 +46,8 @@ pub struct Needs {
     pub board: Board,
     /// What templates may see beside a result.
     pub externals: Externals,
+    /// Takes what people are to be told of alerts; `None` where nobody is told.
+    pub outbox: Option<Arc<dyn Outbox>>,
 }
 
 /// What a reload did.
@@ -122,9 +125,16 @@ pub fn new(config: Config, needs: Needs) -> (Service, Handle) {
     let (send, reloads) = mpsc::channel(8);
     let (publish, snapshots) = watch::channel(Arc::default());
     needs.board.require(PART);
+    let world = World {
+        engine: needs.engine,
+        history: needs.history,
+        externals: needs.externals,
+        outbox: needs.outbox,
+        resend_millis: config.resend_delay.as_millis(),
+    };
     let state = State {
         config,
-        world: Arc::new(World { engine: needs.engine, history: needs.history, externals: needs.externals }),
+        world: Arc::new(world),
         metrics: Metrics::new(&needs.telemetry),
         board: needs.board,
         reloads,
@@ -266,6 +276,7 @@ impl Running<'_> {
         self.state.load_errors = set.problems.iter().map(ToString::to_string).collect();
         let valid = set.problems.is_empty();
         if valid || self.first {
+            self.state.world = Arc::new(World { resend_millis: config.resend_delay.as_millis(), ..World::clone(&self.state.world) });
             self.state.config = config;
             self.first = !valid && set.loaded == 0;
             let world = &self.state.world;

@@ -7,29 +7,38 @@ use crate::promql::EngineConfig;
 use crate::rules::file;
 use crate::telemetry::Telemetry;
 
-struct Bench {
-    history: History,
-    world: World,
+pub(super) struct Bench {
+    pub(super) history: History,
+    pub(super) world: World,
 }
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let history = History::new(&history::Config::default(), &Telemetry::new());
         let engine = Arc::new(Engine::new(Arc::new(history.clone()), EngineConfig::default()));
-        Self { world: World { engine, history: Arc::new(history.clone()), externals: Externals::default() }, history }
+        Self {
+            world: World {
+                engine,
+                history: Arc::new(history.clone()),
+                externals: Externals::default(),
+                outbox: None,
+                resend_millis: 60_000,
+            },
+            history,
+        }
     }
 
-    fn put(&self, seconds: i64, name: &str, labels: &[(&str, &str)], value: f64) {
+    pub(super) fn put(&self, seconds: i64, name: &str, labels: &[(&str, &str)], value: f64) {
         let labels = Labels::from_pairs(labels.iter().copied().chain([("__name__", name)]));
         assert_eq!(self.history.append(at(seconds), &[(labels, value)]).refused(), 0);
     }
 
     /// Every series of a name with its samples, `stale` for the marker.
-    fn see(&self, name: &str) -> Vec<String> {
+    pub(super) fn see(&self, name: &str) -> Vec<String> {
         let matcher = Matcher::new("__name__", MatchOp::Equal, name).expect("a matcher");
         let sample = |sample: &Sample| {
             let value = if is_stale(sample.value) { "stale".to_owned() } else { sample.value.to_string() };
@@ -40,7 +49,7 @@ impl Bench {
     }
 }
 
-fn spec(text: &str) -> Arc<GroupSpec> {
+pub(super) fn spec(text: &str) -> Arc<GroupSpec> {
     let parsed = file::parse("f.yml", text, 15_000);
     assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
     Arc::clone(parsed.groups.first().expect("a group"))

@@ -106,7 +106,7 @@ fn answer(engine: &Engine, query: &str, at: i64) -> Vec<(Labels, f64)> {
 fn run(group: &mut Group, interval: i64, test: &Test) {
     let history = History::new(&history::Config::default(), &Telemetry::new());
     let engine = Arc::new(Engine::new(Arc::new(history.clone()), EngineConfig::default()));
-    let world = World { engine, history: Arc::new(history.clone()), externals: Externals::default() };
+    let world = World { engine, history: Arc::new(history.clone()), externals: Externals::default(), outbox: None, resend_millis: 60_000 };
     let inputs: Vec<_> = test.input_series.iter().map(|input| (series(&input.series), values(&input.values))).collect();
     let alerts = test.alert_rule_test.iter().map(|case| case.eval_time);
     let queries = test.promql_expr_test.iter().map(|query| query.eval_time);

@@ -42,6 +42,7 @@ impl Agent {
             telemetry: Arc::clone(&telemetry),
             board: board.clone(),
             externals: Externals::default(),
+            outbox: None,
         };
         history.append(clock::now().plus_millis(-1_000), &[(Labels::from_pairs([("__name__", "up")]), 0.0)]);
         let (service, handle) = new(config, needs);

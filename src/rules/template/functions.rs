@@ -197,7 +197,8 @@ fn seconds(text: &str) -> Result<Value, String> {
     Ok(Value::Float(sign * millis as f64 / 1e3))
 }
 
-fn link(expression: &str, tab: u8) -> String {
+/// The page that shows an expression: its graph (0) or its table (1).
+pub(in super::super) fn link(expression: &str, tab: u8) -> String {
     format!("/graph?g0.expr={}&g0.tab={tab}", query_escape(expression))
 }
 

@@ -16,6 +16,7 @@ mod value;
 
 use crate::model::Labels;
 
+pub(super) use functions::link;
 pub use functions::template_functions;
 
 /// Why a text is not a template.
