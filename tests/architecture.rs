@@ -48,6 +48,7 @@ const IMPURE: &[&str] = &[
     "registry/journal/progress.rs",
     "registry/journal/writer.rs",
     "rules/load.rs",
+    "rules/store.rs",
     "runtime/",
     "telemetry/",
 ];

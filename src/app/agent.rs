@@ -98,7 +98,7 @@ impl Agent {
         let (kept, posts) = (Arc::clone(&registry), board.clone());
         supervisor.spawn("registry", Policy::RESTART, move |context| registry::run(Arc::clone(&kept), posts.clone(), context));
         let history = History::new(&config.history, &telemetry);
-        if let Some(archive) = open_archive(config, &history, folder, &telemetry, &board).await? {
+        if let Some(archive) = open_archive(config, &history, folder.clone(), &telemetry, &board).await? {
             supervisor.spawn("history", Policy::RESTART, move |context| Arc::clone(&archive).run(context));
         }
         let engine = Arc::new(Engine::new(Arc::new(history.clone()), config.promql.clone()));
@@ -114,6 +114,8 @@ impl Agent {
             rules::Needs {
                 engine: Arc::clone(&engine),
                 history: Arc::new(history.clone()),
+                past: Arc::new(history.clone()),
+                state: folder,
                 telemetry: Arc::clone(&telemetry),
                 board: board.clone(),
                 externals: rules::Externals { labels: Labels::empty(), url: String::new() },
@@ -252,7 +254,7 @@ impl Agent {
 
 /// Takes the state folder, where anything is to be kept in it.
 fn take_state(config: &Config, source: &Source) -> anyhow::Result<Result<StateFolder, String>> {
-    if !config.registry.journal.enabled && !config.history.persist {
+    if !config.registry.journal.enabled && !config.history.persist && !config.rules.persist {
         return Ok(Err("nothing is kept".to_owned()));
     }
     state::take(config.state.as_ref().unwrap_or(&source.places.state))

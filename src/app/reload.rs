@@ -225,6 +225,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("log", old.log != new.log),
         ("history", old.history != new.history),
         ("promql", old.promql != new.promql),
+        ("rules.persist", old.rules.persist != new.rules.persist),
         ("registry.journal", old.registry.journal != new.registry.journal),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(section, _)| section).collect()
@@ -234,7 +235,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
 fn in_force(old: &Config, new: Config) -> Config {
     let registry = registry::Config { journal: old.registry.journal.clone(), ..new.registry };
     let (state, log, history, promql) = (old.state.clone(), old.log.clone(), old.history.clone(), old.promql.clone());
-    Config { state, log, history, promql, registry, ..new }
+    let rules = rules::Config { persist: old.rules.persist, ..new.rules };
+    Config { state, log, history, promql, registry, rules, ..new }
 }
 
 #[cfg(test)]

@@ -111,6 +111,9 @@ fn faults(config: &Config) -> Vec<(String, String)> {
     if let Err(error) = config.log.filter() {
         fault("log.level", crate::telemetry::chain(&error));
     }
+    for (key, message) in config.rules.check() {
+        fault(&format!("rules.{key}"), message);
+    }
     for (key, message) in config.health.check() {
         fault(&format!("health.{key}"), message);
     }

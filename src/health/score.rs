@@ -140,7 +140,7 @@ pub fn judge(config: &Config, rules: &RulesSnapshot, parts: Vec<Part>, at: Times
 
 /// One reason a rule, however many of its alerts are in the state.
 fn deduction(config: &Config, rule: &RuleSnapshot, state: AlertState) -> Option<Deduction> {
-    let RuleKind::Alerting { threshold, alerts, .. } = &rule.kind else { return None };
+    let RuleKind::Alerting { threshold, weight, alerts, .. } = &rule.kind else { return None };
     let since = |alert: &AlertSnapshot| alert.fired_at.unwrap_or(alert.active_at);
     let in_state = || alerts.iter().filter(|alert| alert.state == state);
     let oldest = in_state().min_by_key(|alert| since(alert))?;
@@ -148,7 +148,7 @@ fn deduction(config: &Config, rule: &RuleSnapshot, state: AlertState) -> Option<
     let summary = oldest.annotations.get("summary").or_else(|| oldest.annotations.get("description")).unwrap_or(&rule.query);
     Some(Deduction {
         signal: format!("alert:{}", rule.name),
-        weight: config.weights.severity.get(severity).copied().unwrap_or(config.weights.other_severity),
+        weight: weight.unwrap_or_else(|| config.weights.severity.get(severity).copied().unwrap_or(config.weights.other_severity)),
         value: Some(oldest.value),
         threshold: *threshold,
         since: since(oldest),
@@ -207,7 +207,7 @@ mod tests {
             health: RuleHealth::Ok,
             last_evaluation: None,
             evaluation_seconds: 0.0,
-            kind: RuleKind::Alerting { for_millis: 0, keep_firing_for_millis: 0, threshold: Some(0.9), alerts },
+            kind: RuleKind::Alerting { for_millis: 0, keep_firing_for_millis: 0, threshold: Some(0.9), weight: None, owner: None, alerts },
         };
         let group = GroupSnapshot {
             name: "g".into(),
@@ -243,6 +243,15 @@ mod tests {
         assert_eq!((report.score, report.state), (60.0, HealthState::Degraded));
         assert_eq!((reason.signal.as_str(), reason.weight, reason.value, reason.threshold), ("alert:A", 40.0, Some(0.95), Some(0.9)));
         assert_eq!((reason.since, reason.alerts, reason.summary.as_str()), (Timestamp::from_millis(3), Some(2), "It burns."));
+    }
+
+    #[test]
+    fn a_weight_of_its_own_counts_in_place_of_its_severitys() {
+        let mut rules = rules(vec![alert(AlertState::Firing, 5, "critical")]);
+        let group = Arc::get_mut(&mut rules.groups[0]).expect("one");
+        let RuleKind::Alerting { weight, .. } = &mut group.rules[0].kind else { panic!("an alert") };
+        *weight = Some(7.0);
+        assert_eq!(judge_at_9(&rules, Vec::new()).score, 93.0);
     }
 
     #[test]

@@ -302,7 +302,14 @@ mod tests {
             health: RuleHealth::Ok,
             last_evaluation: Some(Timestamp::from_millis(2_000)),
             evaluation_seconds: 0.25,
-            kind: RuleKind::Alerting { for_millis: 60_000, keep_firing_for_millis: 0, threshold: Some(0.9), alerts: vec![alert] },
+            kind: RuleKind::Alerting {
+                for_millis: 60_000,
+                keep_firing_for_millis: 0,
+                threshold: Some(0.9),
+                weight: None,
+                owner: None,
+                alerts: vec![alert],
+            },
         };
         let recording = RuleSnapshot {
             name: "cpu:avg".into(),

@@ -108,6 +108,10 @@ pub enum RuleKind {
         keep_firing_for_millis: i64,
         /// The number that the expression compares with, where it is a comparison with one: `… > 0.9`.
         threshold: Option<f64>,
+        /// Points that it costs in the score, where the configuration says so.
+        weight: Option<f64>,
+        /// Who looks after it, where the configuration says so.
+        owner: Option<String>,
         /// The alerts that are pending or firing.
         alerts: Vec<AlertSnapshot>,
     },

@@ -68,6 +68,8 @@ pub(super) struct Alert {
     pub(super) last_sent: Option<Timestamp>,
     /// What was measured when it stopped firing.
     pub(super) resolved_value: Option<f64>,
+    /// It was saved, and its condition has not been seen to hold since.
+    pub(super) unseen: bool,
 }
 
 /// What it means that a condition is not seen to hold.
@@ -76,7 +78,6 @@ pub(super) enum Absence {
     /// It does not hold.
     Over,
     /// Nobody knows: the alert stays as it is.
-    #[cfg_attr(not(test), allow(dead_code, reason = "until alerts are restored"))]
     Unknown,
     /// It is to be taken for holding.
     Holds,
@@ -94,6 +95,7 @@ impl Alert {
             keep_firing_since: None,
             last_sent: None,
             resolved_value: None,
+            unseen: false,
         }
     }
 
@@ -135,6 +137,11 @@ impl Alert {
         }
     }
 
+    /// Pending or firing.
+    pub(super) fn is_active(&self) -> bool {
+        self.state != AlertState::Inactive
+    }
+
     /// Whether it is to be handed on: once when it fires, once when that is over, and again after every `resend_millis`.
     fn is_due(&self, at: Timestamp, resend_millis: i64) -> bool {
         let Some(sent) = self.last_sent else { return self.state != AlertState::Pending };
@@ -150,6 +157,12 @@ impl Alert {
 pub(super) struct Alerts(BTreeMap<Labels, Alert>);
 
 impl Alerts {
+    /// Those that were saved. Without `pending`, what was pending starts anew.
+    pub(super) fn restored(saved: BTreeMap<Labels, Alert>, pending: bool) -> Self {
+        let stays = saved.into_iter().filter(|(_, alert)| pending || alert.state != AlertState::Pending);
+        Self(stays.map(|(labels, alert)| (labels, Alert { unseen: alert.is_active(), ..alert })).collect())
+    }
+
     /// One evaluation: everything for which the condition holds at `at`; `absence` is asked about active alerts that are
     /// not among it. A limit of 0 is none.
     ///
@@ -172,9 +185,10 @@ impl Alerts {
         }
         for one in observed {
             match self.0.get_mut(&one.labels) {
-                Some(alert) if alert.state != AlertState::Inactive => {
+                Some(alert) if alert.is_active() => {
                     alert.value = one.value;
                     alert.annotations = one.annotations;
+                    alert.unseen = false;
                 }
                 _ => {
                     self.0.insert(one.labels.clone(), Alert::new(one, at));
@@ -206,10 +220,15 @@ impl Alerts {
 
     /// The alerts that are pending or firing, by labels.
     pub(super) fn active(&self) -> impl Iterator<Item = (&Labels, &Alert)> {
-        self.0.iter().filter(|(_, alert)| alert.state != AlertState::Inactive)
+        self.0.iter().filter(|(_, alert)| alert.is_active())
     }
 
     /// All alerts, those that are over too.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Labels, &Alert)> {
+        self.0.iter()
+    }
+
+    /// All alerts, those that are over too, to be changed.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Labels, &mut Alert)> {
         self.0.iter_mut()
     }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::overlay::{self, Overlays};
 use crate::model::PromDuration;
 
 /// The `rules` section of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The folder whose `*.yml` and `*.yaml` files are the rules, in Prometheus's format. By default
@@ -21,6 +22,26 @@ pub struct Config {
     /// How long after people were told of an alert they are told again, while it fires and for 15 minutes after its end. Alertmanager
     /// takes an alert for over that it has not heard of for four times as long.
     pub resend_delay: PromDuration,
+    /// Whether the state of alerts is kept in the state folder. A change takes effect at the next start.
+    pub persist: bool,
+    /// After a longer stop of the agent an alert that was pending starts anew. Firing ones go on.
+    pub outage_tolerance: PromDuration,
+    /// So long after a start an alert that was active before does not end only because its condition is not seen to hold: ranges
+    /// have to fill first.
+    pub settle: PromDuration,
+    /// Where nothing but history tells of an alert that was pending: it fires so long after a start at the earliest. One whose `for` is
+    /// shorter starts anew.
+    pub for_grace_period: PromDuration,
+    /// What rule files cannot say of an alert, by its group's name and its own.
+    pub overlay: Overlays,
+}
+
+impl Config {
+    /// What is wrong with the values, each behind its key; nothing if they make sense.
+    #[must_use]
+    pub fn check(&self) -> Vec<(String, String)> {
+        overlay::check(&self.overlay).into_iter().map(|(key, message)| (format!("overlay.{key}"), message)).collect()
+    }
 }
 
 impl Default for Config {
@@ -31,6 +52,11 @@ impl Default for Config {
             interval: PromDuration::from_secs(15),
             pack_interval: PromDuration::from_secs(5),
             resend_delay: PromDuration::from_secs(60),
+            persist: true,
+            outage_tolerance: PromDuration::from_secs(3600),
+            settle: PromDuration::from_secs(60),
+            for_grace_period: PromDuration::from_secs(600),
+            overlay: Overlays::new(),
         }
     }
 }

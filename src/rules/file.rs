@@ -11,6 +11,7 @@ use std::sync::Arc;
 use raw::{RawFile, RawGroup, RawRule, strings};
 
 use super::alert::Timing;
+use super::overlay::Overlay;
 use super::rule::{GroupSpec, Rule, RuleText};
 use super::scalar::position_in_scalar;
 use super::template::Template;
@@ -135,7 +136,7 @@ impl Reader<'_> {
         let timing = record.is_empty().then_some(Timing { for_millis, keep_firing_for_millis });
         let name = if record.is_empty() { alert } else { record };
         let text = RuleText { name, timing, query, labels, annotations };
-        Some(Rule { text, expr: expr?, labels: templates.0, annotations: templates.1 })
+        Some(Rule { text, expr: expr?, labels: templates.0, annotations: templates.1, overlay: Overlay::default(), resolve: None })
     }
 
     fn expression(&mut self, query: &str, place: &Place) -> Option<Expr> {

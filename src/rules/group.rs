@@ -4,13 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::alert::{Absence, Alert, Alerts};
+use super::alert::{Absence, Alert, Alerts, Observed};
+use super::ledger::{RuleKey, hash};
 use super::outbox::Outbox;
+use super::overlay::NoData;
+use super::restore::{self, LastSeen, Tolerance};
 use super::rule::{Externals, GroupSpec, Rule, RuleText};
 use super::series::{Output, Written, of_alerts};
+use super::store::{Past, Store};
 use super::template::link;
 use crate::clock;
-use crate::history::{Append, Appended};
+use crate::history::{Append, Appended, Query};
 use crate::model::{GroupSnapshot, Labels, Notice, RuleHealth, RuleKind, RuleSnapshot, Timestamp};
 use crate::promql::{Engine, Expr, Value};
 use crate::telemetry::chain;
@@ -28,6 +32,12 @@ pub(super) struct World {
     pub(super) outbox: Option<Arc<dyn Outbox>>,
     /// After how long it is told again, in milliseconds.
     pub(super) resend_millis: i64,
+    /// Where alerts are looked for that nothing else tells of.
+    pub(super) past: Arc<dyn Query>,
+    /// Keeps the state of alerts; `None`: nobody does.
+    pub(super) store: Option<Arc<Store>>,
+    /// What is left of alerts after a stop.
+    pub(super) tolerance: Tolerance,
 }
 
 impl World {
@@ -61,11 +71,20 @@ pub(super) struct Group {
     orphans: Written,
     last_evaluation: Option<Timestamp>,
     seconds: f64,
+    /// The store knows of it as it is.
+    noted: bool,
+    /// Up to then what was saved does not end only because it is not seen.
+    settles_at: Option<Timestamp>,
+    /// How many evaluations are to come before history is asked since when alerts are pending.
+    asks_history_in: Option<u8>,
 }
 
 #[derive(Debug)]
 struct RuleState {
     alerts: Alerts,
+    /// What history knows, while it has yet to be restored from: until then no series of alerts are written, and so none of before
+    /// are written over.
+    awaits: Option<HashMap<Labels, LastSeen>>,
     written: Written,
     health: RuleHealth,
     last_evaluation: Option<Timestamp>,
@@ -75,7 +94,7 @@ struct RuleState {
 impl Default for RuleState {
     fn default() -> Self {
         let health = RuleHealth::Unknown;
-        Self { alerts: Alerts::default(), written: Written::default(), health, last_evaluation: None, seconds: 0.0 }
+        Self { alerts: Alerts::default(), awaits: None, written: Written::default(), health, last_evaluation: None, seconds: 0.0 }
     }
 }
 
@@ -83,7 +102,29 @@ impl Group {
     /// A group that has never run.
     pub(super) fn new(spec: Arc<GroupSpec>) -> Self {
         let states = spec.rules.iter().map(|_| RuleState::default()).collect();
-        Self { spec, states, orphans: Written::default(), last_evaluation: None, seconds: 0.0 }
+        let orphans = Written::default();
+        Self { spec, states, orphans, last_evaluation: None, seconds: 0.0, noted: false, settles_at: None, asks_history_in: None }
+    }
+
+    /// By what its rules are known again.
+    pub(super) fn keys(&self) -> Vec<RuleKey> {
+        self.spec.rules.iter().map(|rule| RuleKey::new(&rule.text)).collect()
+    }
+
+    /// Goes on with what was saved.
+    pub(super) fn resume(&mut self, past: Past, now: Timestamp, tolerance: Tolerance) {
+        let stopped_for = now.as_millis().saturating_sub(past.alive.as_millis());
+        for (state, alerts) in self.states.iter_mut().zip(past.alerts) {
+            // What is not pending any more ends.
+            state.written.written_before(of_alerts(&Alerts::restored(alerts.clone(), true)));
+            state.alerts = Alerts::restored(alerts, stopped_for <= tolerance.outage_millis);
+        }
+        self.settles_at = Some(now.plus_millis(tolerance.settle_millis));
+    }
+
+    /// Finds out from history since when alerts are pending, as Prometheus does: after the second evaluation.
+    pub(super) fn ask_history(&mut self) {
+        self.asks_history_in = Some(2);
     }
 
     /// The group that takes this one's place: a rule of equal kind, name and labels keeps its state, the n-th of several
@@ -100,7 +141,7 @@ impl Group {
         for state in old.into_values().flatten() {
             orphans.adopt(state.written);
         }
-        Self { spec, states, orphans, last_evaluation: self.last_evaluation, seconds: self.seconds }
+        Self { spec, states, orphans, noted: false, ..self }
     }
 
     /// What it is.
@@ -113,18 +154,36 @@ impl Group {
         let started = clock::monotonic();
         let stamp = at.plus_millis(-self.spec.query_offset_millis);
         let mut round = Round::default();
-        for (rule, state) in self.spec.rules.iter().zip(&mut self.states) {
+        let key = self.spec.key();
+        if self.asks_history_in == Some(2) {
+            self.look_back(at, world);
+        }
+        if let Some(store) = world.store.as_ref().filter(|_| !self.noted) {
+            store.begin(at, &key, self.keys(), self.states.iter().map(|state| &state.alerts));
+            self.noted = true;
+        }
+        let settles = self.settles_at.is_some_and(|until| at < until);
+        for (index, (rule, state)) in self.spec.rules.iter().zip(&mut self.states).enumerate() {
             let rule_started = clock::monotonic();
             // A mistake in the engine or in a template function is this rule's failure, not the end of its group.
-            let result = catch_unwind(AssertUnwindSafe(|| state.evaluate(rule, &self.spec, at, stamp, world)));
+            let result = catch_unwind(AssertUnwindSafe(|| state.evaluate(rule, &self.spec, at, stamp, settles, world)));
             let result = result.unwrap_or_else(|_| Err("its evaluation panicked".to_owned()));
             state.last_evaluation = Some(at);
             state.seconds = rule_started.elapsed().as_secs_f64();
             round.evaluations += 1;
+            let note = |alerts: &Alerts| {
+                if let Some(store) = world.store.as_ref().filter(|_| rule.text.timing.is_some()) {
+                    store.update(at, &key, index, alerts);
+                }
+            };
+            // Before anyone is told: who has been told of it has not been told of something that a kill undoes.
+            note(&state.alerts);
             state.health = match result {
                 Ok(outputs) => {
                     add(&mut round.appended, world.history.append(stamp, &outputs));
-                    state.hand_on(rule, &self.spec, at, world);
+                    if state.hand_on(rule, &self.spec, at, world) {
+                        note(&state.alerts);
+                    }
                     RuleHealth::Ok
                 }
                 Err(message) => {
@@ -132,11 +191,20 @@ impl Group {
                     let health = RuleHealth::Err(message);
                     // Once, not at every evaluation.
                     if state.health != health {
-                        tracing::warn!(group = self.spec.key(), rule = rule.text.name, health = ?health, "a rule cannot be evaluated");
+                        tracing::warn!(group = key, rule = rule.text.name, health = ?health, "a rule cannot be evaluated");
                     }
                     health
                 }
             };
+        }
+        if let Some(left) = &mut self.asks_history_in {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.asks_history_in = None;
+                for (rule, state) in self.spec.rules.iter().zip(&mut self.states) {
+                    state.restore(rule, at, world.tolerance);
+                }
+            }
         }
         for state in &self.states {
             self.orphans.without(&state.written);
@@ -145,6 +213,23 @@ impl Group {
         self.last_evaluation = Some(at);
         self.seconds = started.elapsed().as_secs_f64();
         round
+    }
+
+    /// Learns of which alerts history knows. Where it knows of none there is nothing to wait for.
+    fn look_back(&mut self, at: Timestamp, world: &World) {
+        let Tolerance { outage_millis, grace_millis, .. } = world.tolerance;
+        for (rule, state) in self.spec.rules.iter().zip(&mut self.states) {
+            // One that is pending for a short time only starts anew.
+            if rule.text.timing.is_some_and(|timing| timing.for_millis >= grace_millis) {
+                match restore::last_seen(&*world.past, &rule.text.name, at, outage_millis) {
+                    Ok(seen) => state.awaits = Some(seen).filter(|seen| !seen.is_empty()),
+                    Err(error) => tracing::error!(%error, rule = rule.text.name, "cannot find out since when alerts are pending"),
+                }
+            }
+        }
+        if self.states.iter().all(|state| state.awaits.is_none()) {
+            self.asks_history_in = None;
+        }
     }
 
     /// The stale markers of everything it wrote: it is gone.
@@ -171,19 +256,63 @@ impl Group {
 
 impl RuleState {
     /// The rule's outputs, stale markers included; an error leaves history as it is.
-    fn evaluate(&mut self, rule: &Rule, group: &GroupSpec, at: Timestamp, stamp: Timestamp, world: &World) -> Result<Vec<Output>, String> {
+    fn evaluate(
+        &mut self,
+        rule: &Rule,
+        group: &GroupSpec,
+        at: Timestamp,
+        stamp: Timestamp,
+        settles: bool,
+        world: &World,
+    ) -> Result<Vec<Output>, String> {
         let samples = world.samples(&rule.expr, stamp)?;
         let mut outputs = match rule.text.timing {
             Some(timing) => {
-                let observed = rule.observe(&samples, &world.externals);
-                self.alerts.step(at, timing, group.limit, observed, |_, _| Absence::Over).map_err(|error| error.to_string())?;
+                let mut observed = rule.observe(&samples, &world.externals);
+                let data = self.data(rule, &mut observed, stamp, world)?;
+                let absence = |labels: &Labels, alert: &Alert| match &data {
+                    Some(data) if !data.contains(labels) && rule.overlay.no_data == NoData::Fire => Absence::Holds,
+                    Some(data) if !data.contains(labels) => Absence::Unknown,
+                    _ if settles && alert.unseen => Absence::Unknown,
+                    _ => Absence::Over,
+                };
+                self.alerts.step(at, timing, group.limit, observed, absence).map_err(|error| error.to_string())?;
                 self.measure_ended(rule, at, stamp, world);
-                of_alerts(&self.alerts)
+                if self.awaits.is_some() { Vec::new() } else { of_alerts(&self.alerts) }
             }
             None => rule.record(samples, group.limit).map_err(|error| error.to_string())?,
         };
         self.written.close(&mut outputs);
         Ok(outputs)
+    }
+
+    /// The alerts of which something is measured, where that makes a difference. Where nothing is, and that alone is to fire, there is one
+    /// result more.
+    fn data(&self, rule: &Rule, observed: &mut Vec<Observed>, stamp: Timestamp, world: &World) -> Result<Option<HashSet<Labels>>, String> {
+        let policy = rule.overlay.no_data;
+        let Some(measured) = rule.tells_of_data().filter(|_| policy != NoData::Resolve) else { return Ok(None) };
+        let present: HashSet<&Labels> = observed.iter().map(|one| &one.labels).collect();
+        let missing = self.alerts.active().any(|(labels, _)| !present.contains(labels));
+        if !missing && (policy == NoData::Keep || !observed.is_empty()) {
+            return Ok(None);
+        }
+        let samples = world.samples(measured, stamp)?;
+        let nothing = samples.is_empty();
+        let data = rule.observe(&samples, &world.externals).into_iter().map(|one| one.labels).collect();
+        if nothing && policy == NoData::Fire && observed.is_empty() {
+            let bare = rule.observe(&[(Labels::empty(), f64::NAN)], &world.externals);
+            if self.alerts.active().all(|(labels, _)| bare.iter().any(|one| one.labels == *labels)) {
+                *observed = bare;
+            }
+        }
+        Ok(Some(data))
+    }
+
+    /// Takes the times from history for which it has waited.
+    fn restore(&mut self, rule: &Rule, at: Timestamp, tolerance: Tolerance) {
+        if let (Some(seen), Some(timing)) = (self.awaits.take(), rule.text.timing) {
+            restore::apply(&mut self.alerts, &seen, at, timing.for_millis, tolerance.grace_millis);
+        }
     }
 
     /// What is measured now of the alerts that have just ended: their own value is the last one for which the condition held.
@@ -198,17 +327,17 @@ impl RuleState {
         }
     }
 
-    /// Hands on the alerts that are due.
-    fn hand_on(&mut self, rule: &Rule, group: &GroupSpec, at: Timestamp, world: &World) {
-        let Some(outbox) = &world.outbox else { return };
+    /// Hands on the alerts that are due. True where something has changed by that.
+    fn hand_on(&mut self, rule: &Rule, group: &GroupSpec, at: Timestamp, world: &World) -> bool {
+        let Some(outbox) = &world.outbox else { return false };
         let due: HashSet<Labels> = self.alerts.due(at, world.resend_millis).map(|(labels, _)| labels.clone()).collect();
         if due.is_empty() {
-            return;
+            return false;
         }
         let valid_until = at.plus_millis(world.resend_millis.max(group.interval_millis).saturating_mul(4));
         let notice = |(labels, alert): (&Labels, &Alert)| Notice {
             group: group.name.clone(),
-            owner: None,
+            owner: rule.overlay.owner.clone(),
             labels: labels.clone(),
             annotations: alert.annotations.clone(),
             value: alert.value,
@@ -222,11 +351,13 @@ impl RuleState {
             generator_url: format!("{}{}", world.externals.url, link(&rule.text.query, 1)),
         };
         let notices = self.alerts.due(at, world.resend_millis).map(notice).collect();
-        if outbox.take(at, notices) {
+        let taken = outbox.take(at, notices);
+        if taken {
             for (_, alert) in self.alerts.iter_mut().filter(|(labels, _)| due.contains(*labels)) {
                 alert.last_sent = Some(at);
             }
         }
+        taken
     }
 
     fn snapshot(&self, rule: &Rule) -> RuleSnapshot {
@@ -243,6 +374,8 @@ impl RuleState {
                     for_millis: timing.for_millis,
                     keep_firing_for_millis: timing.keep_firing_for_millis,
                     threshold: rule.threshold(),
+                    weight: rule.overlay.weight,
+                    owner: rule.overlay.owner.clone(),
                     alerts: self.alerts.snapshot(),
                 },
                 None => RuleKind::Recording,
@@ -253,9 +386,7 @@ impl RuleState {
 
 /// Where in its interval a group's slots lie, in milliseconds: spread over the interval, and the same after a restart.
 pub(super) fn slot_offset(spec: &GroupSpec) -> u64 {
-    // FNV-1a: the standard library's hash may change between versions, and with it every group's slots.
-    let hash = spec.key().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    hash % spec.interval_millis.unsigned_abs().max(1)
+    hash([spec.key().as_str()]) % spec.interval_millis.unsigned_abs().max(1)
 }
 
 fn add(sum: &mut Appended, appended: Appended) {
@@ -265,6 +396,8 @@ fn add(sum: &mut Appended, appended: Appended) {
     sum.over_limit += appended.over_limit;
 }
 
+#[cfg(test)]
+mod kept;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]

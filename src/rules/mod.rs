@@ -2,7 +2,8 @@
 //!
 //! A rule file's text becomes groups in `file`; `set` puts the files and the built-in packs together; `group` evaluates
 //! rules, `alert` is the life of an alert, `series` what rules write to history; `roster` decides what a reload changes;
-//! `task` runs all of it; what people are to be told of goes to an `outbox`. Only `load` reads from disk.
+//! `ledger` is the state of alerts as it is kept, `store` the file, `restore` the way by which history tells of it; `overlay` is what
+//! the configuration says of alerts beyond their files; `task` runs all of it; what people are to be told of goes to an `outbox`. Only `load` and `store` touch the disk.
 
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
@@ -10,15 +11,19 @@ mod alert;
 mod config;
 mod file;
 mod group;
+mod ledger;
 mod load;
 mod metrics;
 mod outbox;
+mod overlay;
 mod pack;
+mod restore;
 mod roster;
 mod rule;
 mod scalar;
 mod series;
 mod set;
+mod store;
 mod task;
 mod template;
 
@@ -26,6 +31,7 @@ pub use alert::Timing;
 pub use config::{Config, Packs};
 pub use load::{load, load_files};
 pub use outbox::Outbox;
+pub use overlay::{NoData, Overlay, Overlays};
 pub use pack::{PACKS, Pack};
 pub use rule::{Externals, GroupSpec, RuleView};
 pub use set::RuleSet;

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::alert::{Observed, Timing};
+use super::overlay::Overlay;
 use super::series::Output;
 use super::template::{Data, Template};
 use crate::model::{Labels, LabelsBuilder, METRIC_NAME};
 use crate::promql::{Binary, BinaryOp, Expr, ExprKind, ValueType};
 
 /// The label that carries an alert's name.
-const ALERT_NAME: &str = "alertname";
+pub(super) const ALERT_NAME: &str = "alertname";
 
 /// A group as its file defines it.
 #[derive(Debug, PartialEq)]
@@ -107,11 +108,15 @@ pub(super) struct Rule {
     pub(super) labels: Vec<(String, Template)>,
     /// The templates of its annotations.
     pub(super) annotations: Vec<(String, Template)>,
+    /// What the configuration says of it.
+    pub(super) overlay: Overlay,
+    /// The expression of that.
+    pub(super) resolve: Option<Expr>,
 }
 
 impl PartialEq for Rule {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.text == other.text && self.overlay == other.overlay
     }
 }
 
@@ -191,9 +196,18 @@ impl Rule {
 
     /// What is measured: the side of the comparison that gives the alerts their labels and value, also while it does not hold.
     pub(super) fn measured(&self) -> Option<&Expr> {
+        if self.resolve.is_some() {
+            return self.resolve.as_ref();
+        }
         let Binary { lhs, rhs, return_bool, .. } = self.comparison()?;
         let side = if lhs.value_type() == ValueType::Vector { lhs } else { rhs };
         (!return_bool && side.value_type() == ValueType::Vector).then_some(side)
+    }
+
+    /// What is measured, where it has the labels of the alerts for certain: that of two vectors need not.
+    pub(super) fn tells_of_data(&self) -> Option<&Expr> {
+        let scalar = |binary: &Binary| [&binary.lhs, &binary.rhs].iter().any(|side| side.value_type() == ValueType::Scalar);
+        self.measured().filter(|_| self.resolve.is_some() || self.comparison().is_some_and(scalar))
     }
 
     fn comparison(&self) -> Option<&Binary> {

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::alert::Alerts;
+use super::restore::FOR_STATE;
 use crate::model::{Labels, METRIC_NAME, stale_marker};
 
 /// A series' new value.
@@ -15,7 +16,7 @@ pub(super) fn of_alerts(alerts: &Alerts) -> Vec<Output> {
     let mut outputs = Vec::new();
     for (labels, alert) in alerts.active() {
         let mut builder = labels.to_builder();
-        builder.set(METRIC_NAME, "ALERTS_FOR_STATE");
+        builder.set(METRIC_NAME, FOR_STATE);
         #[allow(clippy::cast_precision_loss)]
         let since = alert.active_at.as_millis().div_euclid(1000) as f64;
         outputs.push((builder.clone().build(), since));
@@ -30,6 +31,11 @@ pub(super) fn of_alerts(alerts: &Alerts) -> Vec<Output> {
 pub(super) struct Written(HashSet<Labels>);
 
 impl Written {
+    /// Takes series for written that were before this process.
+    pub(super) fn written_before(&mut self, outputs: Vec<Output>) {
+        self.0.extend(outputs.into_iter().map(|(labels, _)| labels));
+    }
+
     /// Adds a stale marker for every series of last time that is not among `outputs`, and remembers those that are.
     pub(super) fn close(&mut self, outputs: &mut Vec<Output>) {
         let now: HashSet<Labels> = outputs.iter().map(|(labels, _)| labels.clone()).collect();

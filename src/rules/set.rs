@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::config::Config;
 use super::file;
+use super::overlay::{NoData, Overlays};
 use super::pack::PACKS;
 use super::rule::GroupSpec;
 use crate::diagnostic::Diagnostic;
 use crate::history::Need;
-use crate::promql::{EngineConfig, reach_millis};
+use crate::promql::{self, EngineConfig, reach_millis};
 
 /// A rule file's name and text.
 #[derive(Clone, Debug)]
@@ -69,7 +70,39 @@ pub(super) fn assemble(config: &Config, files: Vec<Source>, unread: Vec<Diagnost
     for source in files {
         add(&mut set, &source.name, &source.text, config, None);
     }
+    lay_over(&mut set, &config.overlay);
     set
+}
+
+/// Tells the rules what the configuration says of them.
+fn lay_over(set: &mut RuleSet, overlays: &Overlays) {
+    for (group, alerts) in overlays {
+        for (alert, overlay) in alerts {
+            let mut found = false;
+            for spec in set.groups.iter_mut().filter(|spec| spec.name == *group) {
+                // Nobody else has them yet.
+                let Some(spec) = Arc::get_mut(spec) else { continue };
+                for rule in spec.rules.iter_mut().filter(|rule| rule.text.timing.is_some() && rule.text.name == *alert) {
+                    found = true;
+                    rule.overlay = overlay.clone();
+                    // The configuration is refused where it cannot be parsed.
+                    rule.resolve = overlay.resolve.as_deref().and_then(|text| promql::parse(text).ok());
+                    if overlay.no_data != NoData::Resolve && rule.tells_of_data().is_none() {
+                        let message = format!(
+                            "rules.overlay: group {group:?}, alert {alert:?}: its expression compares no series with a number, so that nobody can tell \
+                             a condition that does not hold from missing data: `resolve` has to say what is measured"
+                        );
+                        set.warnings.push(Diagnostic::of_file(&spec.file, message));
+                    }
+                }
+            }
+            // It may be in a file that is broken now.
+            if !found && set.problems.is_empty() {
+                let message = format!("there is no alert {alert:?} in a group {group:?}");
+                set.warnings.push(Diagnostic::of_file("rules.overlay", message));
+            }
+        }
+    }
 }
 
 /// `interval` overrides what the file says.
@@ -132,6 +165,22 @@ mod tests {
         assert_eq!(need(&format!("groups: [{{name: g, rules: {rules}}}]")), of_b(86_700_000));
         assert_eq!(need(&format!("groups: [{{name: g, query_offset: 1m, rules: {rules}}}]")), of_b(86_760_000));
         assert_eq!(need("groups: []"), Need::default());
+    }
+
+    #[test]
+    fn what_the_configuration_says_of_an_alert_reaches_its_rules() {
+        let overlay =
+            serde_yaml::from_str("g: {A: {no_data: keep, owner: core}, B: {no_data: fire, resolve: y}, C: {no_data: keep}, D: {}}")
+                .expect("readable");
+        let config = Config { packs: Packs { host: false, requests: false }, overlay, ..Config::default() };
+        let text = "groups: [{name: g, rules: [{alert: A, expr: x > 1}, {alert: B, expr: absent(y)}, {alert: C, expr: x > y}]}, {name: h, rules: [{alert: A, expr: x}]}]";
+        let set = assemble(&config, vec![source("a.yml", text)], Vec::new());
+        let owners: Vec<_> = set.groups.iter().flat_map(|group| &group.rules).map(|rule| rule.overlay.owner.as_deref()).collect();
+        assert_eq!(owners, [Some("core"), None, None, None]);
+        let warnings: Vec<_> = set.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].contains("alert \"C\": its expression compares no series with a number"), "{warnings:?}");
+        assert!(warnings[1].contains("there is no alert \"D\" in a group \"g\""), "{warnings:?}");
     }
 
     #[test]

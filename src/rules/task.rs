@@ -2,8 +2,9 @@
 //! delays nobody else. It owns all rule state, and publishes a snapshot after every evaluation.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
@@ -16,13 +17,15 @@ use super::group::{Group, Round, World, slot_offset};
 use super::load::load;
 use super::metrics::Metrics;
 use super::outbox::Outbox;
+use super::restore::Tolerance;
 use super::roster::{Fate, Roster};
 use super::rule::{Externals, GroupSpec};
 use super::series::Output;
 use super::set::RuleSet;
+use super::store::{self, Store};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
-use crate::history::Append;
+use crate::history::{Append, Query};
 use crate::model::{Condition, RuleHealth, RulesSnapshot, Timestamp};
 use crate::promql::Engine;
 use crate::runtime::{Board, Panicked, Slot, Stage, TaskContext, TaskResult, Ticker, blocking};
@@ -34,12 +37,19 @@ const PART: &str = "rules";
 /// How many groups are evaluated at a time; more wait. Slow ones must not take the threads that sampling and queries need.
 const EVALUATIONS_MAX: usize = 8;
 
+/// How often it is noted that the agent lives.
+const LIFE_NOTED: Duration = Duration::from_secs(60);
+
 /// What the rules stand on.
 pub struct Needs {
     /// Evaluates expressions over history.
     pub engine: Arc<Engine>,
     /// Takes recorded series and `ALERTS`.
     pub history: Arc<dyn Append>,
+    /// Tells of alerts that were pending, where nothing else does.
+    pub past: Arc<dyn Query>,
+    /// The agent's own folder, or why it has none.
+    pub state: Result<PathBuf, String>,
     /// Where the rules' own metrics are made.
     pub telemetry: Arc<Telemetry>,
     /// Where their condition is posted, as the part `rules`, which the agent is not ready without.
@@ -113,6 +123,9 @@ struct State {
     config: Config,
     world: Arc<World>,
     metrics: Metrics,
+    store_metrics: store::Metrics,
+    /// The agent's own folder, or why it has none.
+    folder: Result<PathBuf, String>,
     board: Board,
     reloads: mpsc::Receiver<Reload>,
     snapshots: watch::Sender<Arc<RulesSnapshot>>,
@@ -131,11 +144,16 @@ pub fn new(config: Config, needs: Needs) -> (Service, Handle) {
         externals: needs.externals,
         outbox: needs.outbox,
         resend_millis: config.resend_delay.as_millis(),
+        past: needs.past,
+        store: None,
+        tolerance: tolerance(&config),
     };
     let state = State {
         config,
         world: Arc::new(world),
         metrics: Metrics::new(&needs.telemetry),
+        store_metrics: store::Metrics::new(&needs.telemetry),
+        folder: needs.state,
         board: needs.board,
         reloads,
         snapshots: publish,
@@ -147,13 +165,21 @@ pub fn new(config: Config, needs: Needs) -> (Service, Handle) {
 /// Loads the rules and evaluates them until the agent drains.
 ///
 /// # Errors
-/// Never: whatever goes wrong with a file or a rule is posted, counted and logged.
+/// When reading or writing the state of alerts panics: whatever else goes wrong with a file or a rule is posted, counted and logged.
 pub async fn run(service: Service, context: TaskContext) -> TaskResult {
     // Held while it runs: a second start waits until the first has ended.
     let mut state = service.0.lock().await;
+    if state.config.persist && state.world.store.is_none() {
+        let (folder, metrics, board) = (state.folder.clone(), state.store_metrics.clone(), state.board.clone());
+        let store = blocking(move || Store::open(folder, metrics, &board, clock::now())).await?;
+        state.world = Arc::new(World { store: Some(Arc::new(store)), ..World::clone(&state.world) });
+    }
     let turns = Arc::new(Semaphore::new(EVALUATIONS_MAX));
     let (roster, stops, work) = (Roster::default(), HashMap::new(), FuturesUnordered::new());
-    Running { state: &mut state, roster, stops, work, turns, loading: false, first: true }.run(context).await;
+    Running { state: &mut state, roster, stops, work, turns, loading: false, first: true, lived: clock::monotonic() }.run(context).await;
+    if let Some(store) = state.world.store.clone() {
+        blocking(move || store.live(clock::now())).await?;
+    }
     Ok(())
 }
 
@@ -178,6 +204,8 @@ enum Event {
         panicked: Panicked,
     },
     Stopped(Box<Group>),
+    /// It has been noted that the agent lives.
+    Noted,
     /// A removed group's series may end now, at the time when it was removed.
     Ended {
         markers: Vec<Output>,
@@ -197,6 +225,8 @@ struct Running<'s> {
     loading: bool,
     /// No rule files have been loaded yet.
     first: bool,
+    /// When it was last noted that the agent lives.
+    lived: Instant,
 }
 
 impl Running<'_> {
@@ -206,13 +236,38 @@ impl Running<'_> {
         loop {
             tokio::select! {
                 () = context.shutdown.reached(Stage::Draining) => return,
-                _ = beat.tick() => context.pulse.beat(),
+                _ = beat.tick() => {
+                    context.pulse.beat();
+                    self.note_life();
+                }
                 Some(reload) = self.state.reloads.recv(), if !self.loading => {
                     self.load(reload.config.unwrap_or_else(|| self.state.config.clone()), Some(reload.reply));
                 }
                 Some(event) = self.work.next() => self.handle(event),
             }
         }
+    }
+
+    /// Has noted that the agent lives: by that the next one knows how long there was none.
+    fn note_life(&mut self) {
+        let Some(store) = self.state.world.store.clone() else { return };
+        if clock::monotonic().saturating_duration_since(self.lived) >= LIFE_NOTED {
+            self.lived = clock::monotonic();
+            let noting = blocking(move || store.live(clock::now()));
+            self.work.push(noting.map(|_| Event::Noted).boxed());
+        }
+    }
+
+    /// A group with what is known of its alerts from before.
+    fn resume(&self, spec: Arc<GroupSpec>, starting: bool) -> Group {
+        let mut group = Group::new(spec);
+        let World { store, tolerance, .. } = &*self.state.world;
+        match store.as_ref().and_then(|store| store.past(&group.spec().key(), &group.keys())) {
+            Some(past) => group.resume(past, clock::now(), *tolerance),
+            None if starting => group.ask_history(),
+            None => {}
+        }
+        group
     }
 
     fn load(&mut self, config: Config, reply: Option<oneshot::Sender<Result<Reloaded, ReloadError>>>) {
@@ -252,13 +307,15 @@ impl Running<'_> {
             }
             Event::EvaluationPanicked { spec, panicked } => {
                 tracing::error!(group = spec.key(), %panicked, "a rule group panicked and starts anew");
-                self.settle(Group::new(spec));
+                let group = self.resume(spec, false);
+                self.settle(group);
                 self.publish();
             }
             Event::Stopped(group) => {
                 self.settle(*group);
                 self.publish();
             }
+            Event::Noted => {}
             Event::Ended { markers, at } => drop(self.state.world.history.append(at, &markers)),
         }
     }
@@ -276,8 +333,10 @@ impl Running<'_> {
         self.state.load_errors = set.problems.iter().map(ToString::to_string).collect();
         let valid = set.problems.is_empty();
         if valid || self.first {
-            self.state.world = Arc::new(World { resend_millis: config.resend_delay.as_millis(), ..World::clone(&self.state.world) });
+            let (resend_millis, tolerance) = (config.resend_delay.as_millis(), tolerance(&config));
+            self.state.world = Arc::new(World { resend_millis, tolerance, ..World::clone(&self.state.world) });
             self.state.config = config;
+            let starting = self.first;
             self.first = !valid && set.loaded == 0;
             let world = &self.state.world;
             world.history.need(set.need(world.engine.config()));
@@ -288,7 +347,12 @@ impl Running<'_> {
                 }
             }
             for spec in change.start {
-                self.start(Group::new(spec));
+                let group = self.resume(spec, starting);
+                self.start(group);
+            }
+            // What is not there because its file is broken may come back.
+            if let Some(store) = self.state.world.store.as_ref().filter(|_| valid) {
+                store.retain(now, |key| set.groups.iter().any(|group| group.key() == key));
             }
         }
         self.publish();
@@ -371,6 +435,14 @@ async fn turn(
     match evaluated.await {
         Ok((group, round)) => Event::Evaluated { group, ticker, slot, round },
         Err(panicked) => Event::EvaluationPanicked { spec, panicked },
+    }
+}
+
+fn tolerance(config: &Config) -> Tolerance {
+    Tolerance {
+        outage_millis: config.outage_tolerance.as_millis(),
+        grace_millis: config.for_grace_period.as_millis(),
+        settle_millis: config.settle.as_millis(),
     }
 }
 

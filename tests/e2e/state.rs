@@ -86,3 +86,52 @@ fn a_full_disk_degrades_to_memory_and_is_made_good_when_there_is_room_again() {
     agent.restart(Signal::KILL);
     assert_eq!(agent.metrics().sum("orders_total", &[]), orders, "{}", agent.log());
 }
+
+/// The alerts of the test's own rules that are active, as the agent shows them, without their values.
+fn alerts(agent: &Agent) -> Vec<serde_json::Value> {
+    let answer: serde_json::Value = serde_json::from_str(&agent.get("/api/v1/alerts").body).unwrap();
+    let mut alerts = answer["data"]["alerts"].as_array().unwrap().clone();
+    alerts.retain(|alert| ["Fires", "Kept", "Pends"].iter().any(|name| alert["labels"]["alertname"] == *name));
+    alerts.sort_by_key(|alert| alert["labels"]["alertname"].to_string());
+    alerts.iter_mut().for_each(|alert| drop(alert.as_object_mut().unwrap().remove("value")));
+    alerts
+}
+
+#[test]
+fn alerts_that_are_pending_firing_and_kept_firing_survive_a_kill_and_go_on() {
+    let mut setup = Setup::new();
+    setup.more = "history: {resolution: 1s}\n".to_owned();
+    let rules = "groups:
+- name: g
+  interval: 1s
+  rules:
+  - {alert: Fires, expr: depth > 5}
+  - {alert: Kept, expr: 'depth > 5 and on () wide > 0', keep_firing_for: 1h}
+  - {alert: Pends, expr: depth > 5, for: 1h}
+";
+    fs::write(setup.path("rules/g.yml"), rules).unwrap();
+    let mut agent = setup.start();
+    agent.send("depth:7|g\nwide:1|g\n");
+    until("all to be active", || (alerts(&agent).len() == 3).then_some(()));
+    agent.send("wide:0|g\n");
+    until("one to be kept", || alerts(&agent)[1]["keepFiringSince"].is_string().then_some(()));
+    let before = alerts(&agent);
+    let states: Vec<_> = before.iter().map(|alert| alert["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["firing", "firing", "pending"]);
+
+    for signal in [Signal::KILL, Signal::TERM, Signal::KILL] {
+        agent.restart(signal);
+        until("the rules to be evaluated", || {
+            let groups: serde_json::Value = serde_json::from_str(&agent.get("/api/v1/rules").body).unwrap();
+            let evaluated = groups["data"]["groups"].as_array()?.iter().find(|group| group["name"] == "g")?["lastEvaluation"].as_str()?;
+            (!evaluated.starts_with("0001")).then_some(())
+        });
+        assert_eq!(alerts(&agent), before, "after {signal:?}: {}", agent.log());
+    }
+    // They end as any other: what was saved of them does not hold them.
+    agent.send("depth:1|g\n");
+    until_within(Duration::from_secs(90), "what is not kept to end", || {
+        let names: Vec<_> = alerts(&agent).iter().map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned()).collect();
+        (names == ["Kept"]).then_some(())
+    });
+}

@@ -8,12 +8,12 @@ use crate::model::AlertState;
 
 /// Keeps what it is given, or refuses it.
 #[derive(Default)]
-struct Kept {
+pub(super) struct Taken {
     refuses: std::sync::atomic::AtomicBool,
     taken: Mutex<Vec<Notice>>,
 }
 
-impl Outbox for Kept {
+impl Outbox for Taken {
     fn take(&self, _: Timestamp, notices: Vec<Notice>) -> bool {
         let takes = !self.refuses.load(std::sync::atomic::Ordering::Relaxed);
         if takes {
@@ -23,12 +23,12 @@ impl Outbox for Kept {
     }
 }
 
-impl Kept {
+impl Taken {
     fn refuse(&self, refuses: bool) {
         self.refuses.store(refuses, std::sync::atomic::Ordering::Relaxed);
     }
 
-    fn taken(&self) -> Vec<Notice> {
+    pub(super) fn taken(&self) -> Vec<Notice> {
         std::mem::take(&mut self.taken.lock().expect("whole"))
     }
 
@@ -37,8 +37,8 @@ impl Kept {
     }
 }
 
-fn bench() -> (Bench, Arc<Kept>) {
-    let outbox = Arc::new(Kept::default());
+pub(super) fn bench() -> (Bench, Arc<Taken>) {
+    let outbox = Arc::new(Taken::default());
     let mut bench = Bench::new();
     bench.world.outbox = Some(outbox.clone());
     bench.world.externals.url = "http://h".into();

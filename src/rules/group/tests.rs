@@ -1,7 +1,7 @@
 //! Groups over a real history and a real engine.
 
 use super::*;
-use crate::history::{self, History, Query};
+use crate::history::{self, History};
 use crate::model::{AlertState, MatchOp, Matcher, Sample, is_stale};
 use crate::promql::EngineConfig;
 use crate::rules::file;
@@ -27,6 +27,9 @@ impl Bench {
                 externals: Externals::default(),
                 outbox: None,
                 resend_millis: 60_000,
+                past: Arc::new(history.clone()),
+                store: None,
+                tolerance: Tolerance { outage_millis: 3_600_000, grace_millis: 600_000, settle_millis: 0 },
             },
             history,
         }

@@ -10,6 +10,7 @@ use crate::model::{AlertState, Labels, METRIC_NAME, MatchOp, PromDuration, RuleK
 use crate::promql::{self, Engine, EngineConfig, Value, parse_selector};
 use crate::rules::file;
 use crate::rules::group::{Group, World};
+use crate::rules::restore::Tolerance;
 use crate::rules::rule::Externals;
 use crate::telemetry::Telemetry;
 
@@ -106,7 +107,16 @@ fn answer(engine: &Engine, query: &str, at: i64) -> Vec<(Labels, f64)> {
 fn run(group: &mut Group, interval: i64, test: &Test) {
     let history = History::new(&history::Config::default(), &Telemetry::new());
     let engine = Arc::new(Engine::new(Arc::new(history.clone()), EngineConfig::default()));
-    let world = World { engine, history: Arc::new(history.clone()), externals: Externals::default(), outbox: None, resend_millis: 60_000 };
+    let world = World {
+        engine,
+        history: Arc::new(history.clone()),
+        externals: Externals::default(),
+        outbox: None,
+        resend_millis: 60_000,
+        past: Arc::new(history.clone()),
+        store: None,
+        tolerance: Tolerance { outage_millis: 3_600_000, grace_millis: 600_000, settle_millis: 0 },
+    };
     let inputs: Vec<_> = test.input_series.iter().map(|input| (series(&input.series), values(&input.values))).collect();
     let alerts = test.alert_rule_test.iter().map(|case| case.eval_time);
     let queries = test.promql_expr_test.iter().map(|query| query.eval_time);

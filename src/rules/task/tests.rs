@@ -43,6 +43,8 @@ impl Agent {
             board: board.clone(),
             externals: Externals::default(),
             outbox: None,
+            past: Arc::new(history.clone()),
+            state: Err("a test".to_owned()),
         };
         history.append(clock::now().plus_millis(-1_000), &[(Labels::from_pairs([("__name__", "up")]), 0.0)]);
         let (service, handle) = new(config, needs);

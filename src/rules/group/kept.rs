@@ -1,0 +1,202 @@
+//! What is left of alerts after a stop, over a real history, a real engine and a real file.
+
+use std::path::Path;
+
+use super::notices::bench;
+use super::tests::{Bench, at, spec};
+use super::*;
+use crate::model::AlertState;
+use crate::rules::store::Metrics;
+use crate::runtime::Board;
+use crate::telemetry::Telemetry;
+
+const RULE: &str = "groups: [{name: g, interval: 15s, rules: [{alert: A, expr: up < 1, for: 30s, keep_firing_for: 45s}]}]";
+
+/// An agent that starts at a time: its rule goes on with what the file says, or with what history says.
+fn start(bench: &mut Bench, folder: &Path, rule: &str, seconds: i64) -> Group {
+    let store = Arc::new(Store::open(Ok(folder.to_owned()), Metrics::new(&Telemetry::new()), &Board::new(), at(seconds)));
+    let mut group = Group::new(spec(rule));
+    match store.past(&group.spec().key(), &group.keys()) {
+        Some(past) => group.resume(past, at(seconds), bench.world.tolerance),
+        None => group.ask_history(),
+    }
+    bench.world.store = Some(store);
+    group
+}
+
+/// The state of the only alert, since when it is active and since when it fires.
+fn seen(group: &Group) -> Option<(AlertState, i64, Option<i64>)> {
+    let snapshot = group.snapshot();
+    let RuleKind::Alerting { alerts, .. } = &snapshot.rules[0].kind else { panic!("an alert") };
+    let seconds = |at: Timestamp| at.as_millis() / 1000;
+    alerts.first().map(|alert| (alert.state, seconds(alert.active_at), alert.fired_at.map(seconds)))
+}
+
+#[test]
+fn pending_firing_and_keep_firing_go_on_after_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::new();
+    let values = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
+    let mut without = Group::new(spec(RULE));
+    let mut expected = Vec::new();
+    for (round, value) in (0..).zip(values) {
+        bench.put(round * 15, "up", &[], value);
+        without.evaluate(at(round * 15), &bench.world);
+        expected.push(seen(&without));
+    }
+    let mut bench = Bench::new();
+    let mut shown = Vec::new();
+    for (round, value) in (0..).zip(values) {
+        bench.put(round * 15, "up", &[], value);
+        let mut group = start(&mut bench, folder.path(), RULE, round * 15 - 1);
+        group.evaluate(at(round * 15), &bench.world);
+        shown.push(seen(&group));
+    }
+    use AlertState::{Firing, Pending};
+    let (pending, firing) = (Some((Pending, 0, None)), Some((Firing, 0, Some(30))));
+    assert_eq!(expected, [pending, pending, firing, firing, firing, firing, firing, None]);
+    assert_eq!(shown, expected);
+    let ended = r#"ALERTS{alertname="A", alertstate="pending"} 1@0 1@15 stale@30"#;
+    assert_eq!(bench.see("ALERTS")[1], ended, "what was written before the kill ends");
+}
+
+#[test]
+fn people_are_told_the_same_with_kills_as_without() {
+    let values = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0];
+    let told = |kills: bool| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut bench, outbox) = bench();
+        let mut group = start(&mut bench, folder.path(), RULE, -15);
+        for (round, value) in (0..).zip(values) {
+            bench.put(round * 15, "up", &[], value);
+            if kills {
+                group = start(&mut bench, folder.path(), RULE, round * 15 - 1);
+            }
+            group.evaluate(at(round * 15), &bench.world);
+        }
+        outbox.taken()
+    };
+    let without = told(false);
+    let states: Vec<_> = without.iter().map(|notice| (notice.state, notice.last_sent.is_some())).collect();
+    use AlertState::{Firing, Inactive};
+    assert_eq!(states, [(Firing, false), (Firing, true), (Inactive, true)]);
+    assert_eq!(told(true), without);
+}
+
+#[test]
+fn after_a_long_stop_what_was_pending_starts_anew_and_what_fired_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = Bench::new();
+    let rule = RULE.replace("keep_firing_for: 45s", "labels: {x: 1}");
+    for (fires, after) in [(false, 3_500), (false, 3_700), (true, 3_700)] {
+        let begin = 10_000 * (i64::from(fires) * 2 + after / 3_600);
+        let mut group = start(&mut bench, folder.path(), &rule, begin);
+        for seconds in (begin..=begin + if fires { 30 } else { 15 }).step_by(15) {
+            bench.put(seconds, "up", &[], 0.0);
+            group.evaluate(at(seconds), &bench.world);
+        }
+        let restart = begin + 15 + after;
+        bench.put(restart, "up", &[], 0.0);
+        let mut group = start(&mut bench, folder.path(), &rule, restart);
+        group.evaluate(at(restart), &bench.world);
+        let expected = match (fires, after) {
+            (true, _) => (AlertState::Firing, begin, Some(begin + 30)),
+            (false, 3_500) => (AlertState::Firing, begin, Some(restart)),
+            _ => (AlertState::Pending, restart, None),
+        };
+        assert_eq!(seen(&group), Some(expected), "fires: {fires}, after {after} s");
+        // Nothing is left of it for the next case.
+        bench.put(restart + 15, "up", &[], 1.0);
+        group.evaluate(at(restart + 15), &bench.world);
+    }
+}
+
+#[test]
+fn what_was_saved_does_not_end_while_ranges_fill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = Bench::new();
+    bench.world.tolerance.settle_millis = 60_000;
+    for (begin, returns) in [(0, true), (10_000, false)] {
+        let mut group = start(&mut bench, folder.path(), RULE, begin);
+        for seconds in [begin, begin + 15, begin + 30] {
+            bench.put(seconds, "up", &[], 0.0);
+            group.evaluate(at(seconds), &bench.world);
+        }
+        // The samples of ten minutes are missing.
+        let restart = begin + 630;
+        let mut group = start(&mut bench, folder.path(), RULE, restart);
+        for seconds in [restart + 15, restart + 30, restart + 45] {
+            group.evaluate(at(seconds), &bench.world);
+            assert_eq!(seen(&group), Some((AlertState::Firing, begin, Some(begin + 30))), "{seconds}");
+        }
+        if returns {
+            bench.put(restart + 60, "up", &[], 0.0);
+            group.evaluate(at(restart + 60), &bench.world);
+            assert_eq!(seen(&group), Some((AlertState::Firing, begin, Some(begin + 30))));
+            bench.put(restart + 75, "up", &[], 1.0);
+        }
+        for seconds in (restart + 75..=restart + 120).step_by(15) {
+            group.evaluate(at(seconds), &bench.world);
+        }
+        assert_eq!(seen(&group), None, "then it ends as any other");
+    }
+}
+
+#[test]
+fn without_saved_state_history_tells_since_when_alerts_are_pending() {
+    let rule = RULE.replace("for: 30s", "for: 30m");
+    let mut bench = Bench::new();
+    let mut first = Group::new(spec(&rule));
+    for seconds in (0..=900).step_by(15) {
+        bench.put(seconds, "up", &[("x", "1")], 0.0);
+        bench.put(seconds, "up", &[("x", "2")], 1.0);
+        first.evaluate(at(seconds), &bench.world);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut group = start(&mut bench, folder.path(), &rule, 1_200);
+    for seconds in [1_200, 1_215, 1_230] {
+        bench.put(seconds, "up", &[("x", "1")], 0.0);
+        bench.put(seconds, "up", &[("x", "2")], 0.0);
+        group.evaluate(at(seconds), &bench.world);
+    }
+    let snapshot = group.snapshot();
+    let RuleKind::Alerting { alerts, .. } = &snapshot.rules[0].kind else { panic!("an alert") };
+    // Of the first one 15 of 30 minutes were over at 900 s; the stop up to the second evaluation does not count.
+    assert_eq!(alerts.iter().map(|alert| alert.active_at).collect::<Vec<_>>(), [at(315), at(1_200)]);
+    let written = bench.see("ALERTS_FOR_STATE");
+    assert!(written[0].ends_with(" 0@900 315@1230"), "nothing is written before it is restored: {written:?}");
+    assert!(written[1].ends_with(" 1200@1230"), "{written:?}");
+    // A series that has ended says nothing, and one before the tolerance neither.
+    bench.world.history.append(at(1_500), &first.end());
+    let mut group = start(&mut bench, &folder.path().join("none"), &rule, 1_800);
+    bench.put(1_800, "up", &[("x", "1")], 0.0);
+    group.evaluate(at(1_800), &bench.world);
+    assert_eq!(seen(&group), Some((AlertState::Pending, 1_800, None)));
+}
+
+#[test]
+fn missing_data_is_what_the_configuration_says() {
+    let states = |no_data: NoData, samples: &[Option<f64>]| -> Vec<Option<AlertState>> {
+        let bench = Bench::new();
+        let mut spec = spec(RULE);
+        Arc::get_mut(&mut spec).expect("one").rules[0].overlay.no_data = no_data;
+        let mut group = Group::new(spec);
+        let mut states = Vec::new();
+        for (round, value) in (0..).zip(samples) {
+            let seconds = round * 15;
+            bench.put(seconds, "up", &[("x", "1")], value.unwrap_or(f64::from_bits(crate::model::STALE_BITS)));
+            group.evaluate(at(seconds), &bench.world);
+            states.push(seen(&group).map(|(state, ..)| state));
+        }
+        states
+    };
+    use AlertState::{Firing, Pending};
+    let (p, f) = (Some(Pending), Some(Firing));
+    let pending = [Some(0.0), None, None, None, Some(0.0), Some(1.0)];
+    assert_eq!(states(NoData::Resolve, &pending), [p, None, None, None, p, None]);
+    assert_eq!(states(NoData::Keep, &pending), [p, p, p, p, f, f], "kept firing for 45 s");
+    assert_eq!(states(NoData::Fire, &pending), [p, p, f, f, f, f]);
+    let quiet = [Some(1.0), None, None, None, Some(1.0), Some(1.0)];
+    assert_eq!(states(NoData::Keep, &quiet), [None; 6]);
+    assert_eq!(states(NoData::Fire, &quiet)[..4], [None, p, p, f]);
+}

@@ -1,0 +1,359 @@
+//! The state of all alerts as it is kept on disk: what a file says, and what has to be added to it.
+//!
+//! A file is lines. The first says what it is ([`FORMAT`]); each other one is a record in JSON behind its checksum (CRC-32 in eight
+//! hexadecimal digits) and a space. A record counts for more than those before it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::alert::Alert;
+use super::rule::RuleText;
+use crate::model::{AlertState, Labels, Timestamp};
+
+/// What a file opens with: the format and its version.
+pub(super) const FORMAT: &str = "sidewatch alerts 1";
+
+/// A value that changes and nothing else is written so much later at most, in milliseconds: the next evaluation after a
+/// start makes it anew, and only of an alert that has ended meanwhile it is the last.
+const VALUE_MILLIS: i64 = 60_000;
+
+/// By what a rule is known again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct RuleKey {
+    /// Of its kind, name and labels: what a reload goes by.
+    name: u64,
+    /// Of its expression.
+    query: u64,
+}
+
+impl RuleKey {
+    pub(super) fn new(text: &RuleText) -> Self {
+        let kind = if text.timing.is_some() { "alert" } else { "record" };
+        let labels = text.labels.iter().flat_map(|(name, value)| [name.as_str(), value]);
+        Self { name: hash([kind, &text.name].into_iter().chain(labels)), query: hash([text.query.as_str()]) }
+    }
+}
+
+/// FNV-1a: the standard library's hash may change between versions, and with it what is known again.
+pub(super) fn hash<'t>(texts: impl IntoIterator<Item = &'t str>) -> u64 {
+    // No text contains the byte between two of them.
+    let bytes = texts.into_iter().enumerate().flat_map(|(index, text)| (index > 0).then_some(0xff).into_iter().chain(text.bytes()));
+    bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// One line. All times are in milliseconds since the epoch.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Record {
+    /// A group begins anew, with these rules and without an alert.
+    Group { at: i64, group: String, rules: Vec<RuleKey> },
+    /// An alert of the rule of that number as it is now, or that it is forgotten.
+    Alert { at: i64, group: String, rule: usize, labels: BTreeMap<String, String>, alert: Option<Entry> },
+    /// A group is no more.
+    Gone { at: i64, group: String },
+    /// The agent lives.
+    Alive { at: i64 },
+}
+
+/// An alert as it is written.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Entry {
+    state: State,
+    annotations: BTreeMap<String, String>,
+    /// The bits of a float: JSON knows neither NaN nor infinity.
+    value: u64,
+    active_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fired_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resolved_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keep_firing_since: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_sent: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resolved_value: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Inactive,
+    Pending,
+    Firing,
+}
+
+impl Entry {
+    fn new(alert: &Alert) -> Self {
+        let millis = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
+        Self {
+            state: match alert.state {
+                AlertState::Inactive => State::Inactive,
+                AlertState::Pending => State::Pending,
+                AlertState::Firing => State::Firing,
+            },
+            annotations: alert.annotations.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            value: alert.value.to_bits(),
+            active_at: alert.active_at.as_millis(),
+            fired_at: millis(alert.fired_at),
+            resolved_at: millis(alert.resolved_at),
+            keep_firing_since: millis(alert.keep_firing_since),
+            last_sent: millis(alert.last_sent),
+            resolved_value: alert.resolved_value.map(f64::to_bits),
+        }
+    }
+
+    fn alert(&self) -> Alert {
+        let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
+        Alert {
+            state: match self.state {
+                State::Inactive => AlertState::Inactive,
+                State::Pending => AlertState::Pending,
+                State::Firing => AlertState::Firing,
+            },
+            annotations: Labels::from_pairs(&self.annotations),
+            value: f64::from_bits(self.value),
+            active_at: Timestamp::from_millis(self.active_at),
+            fired_at: time(self.fired_at),
+            resolved_at: time(self.resolved_at),
+            keep_firing_since: time(self.keep_firing_since),
+            last_sent: time(self.last_sent),
+            resolved_value: self.resolved_value.map(f64::from_bits),
+            unseen: false,
+        }
+    }
+}
+
+/// What a file says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    groups: BTreeMap<String, Group>,
+    /// The latest time in it.
+    alive: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Group {
+    rules: Vec<RuleKey>,
+    alerts: BTreeMap<(usize, Labels), Kept>,
+}
+
+/// An alert as it was last written.
+#[derive(Clone, Debug)]
+struct Kept {
+    alert: Alert,
+    at: i64,
+}
+
+/// How a file was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Whole,
+    /// Its last line was not written to its end.
+    Torn,
+    /// So many lines are not as they were written.
+    Damaged(usize),
+    /// It is of another version.
+    Other,
+}
+
+impl Ledger {
+    /// Reads a file; what cannot be read is left out.
+    pub(super) fn read(file: &[u8]) -> (Self, Found) {
+        let mut ledger = Self::default();
+        let mut lines = file.split(|byte| *byte == b'\n');
+        if lines.next() != Some(FORMAT.as_bytes()) {
+            return (ledger, Found::Other);
+        }
+        let (mut damaged, mut torn) = (0, false);
+        let mut lines = lines.peekable();
+        while let Some(line) = lines.next() {
+            match record(line) {
+                Some(record) => ledger.apply(record),
+                // Behind the last line's end there is nothing.
+                None if lines.peek().is_none() => torn = !line.is_empty(),
+                None => damaged += 1,
+            }
+        }
+        let found = match (damaged, torn) {
+            (0, false) => Found::Whole,
+            (0, true) => Found::Torn,
+            (lines, _) => Found::Damaged(lines),
+        };
+        (ledger, found)
+    }
+
+    /// A file that says the same.
+    pub(super) fn file(&self) -> String {
+        let mut file = format!("{FORMAT}\n");
+        for (key, group) in &self.groups {
+            let at = self.alive.unwrap_or_default().as_millis();
+            push(&mut file, &Record::Group { at, group: key.clone(), rules: group.rules.clone() });
+            for ((rule, labels), kept) in &group.alerts {
+                push(&mut file, &alert_record(kept.at, key, *rule, labels, Some(&kept.alert)));
+            }
+        }
+        if let Some(alive) = self.alive {
+            push(&mut file, &Record::Alive { at: alive.as_millis() });
+        }
+        file
+    }
+
+    /// The latest time of which it tells.
+    pub(super) const fn alive(&self) -> Option<Timestamp> {
+        self.alive
+    }
+
+    /// How many alerts it knows, those that are over too.
+    pub(super) fn alert_count(&self) -> usize {
+        self.groups.values().map(|group| group.alerts.len()).sum()
+    }
+
+    /// What it knows of a group's rules, each in its place; `None` where it does not know the group. A rule that was changed while nobody
+    /// looked takes over the alerts of the one that it was: the same name, labels and expression, or the same name and labels
+    /// where there is no other such rule that it could have been.
+    pub(super) fn claim(&self, key: &str, rules: &[RuleKey]) -> Option<Vec<BTreeMap<Labels, Alert>>> {
+        let group = self.groups.get(key)?;
+        let mut free: Vec<bool> = group.rules.iter().map(|_| true).collect();
+        let mut from: Vec<Option<usize>> = Vec::new();
+        for rule in rules {
+            let equal = group.rules.iter().zip(&free).position(|(known, free)| *free && known == rule);
+            if let Some(free) = equal.and_then(|equal| free.get_mut(equal)) {
+                *free = false;
+            }
+            from.push(equal);
+        }
+        let unclaimed: Vec<u64> = rules.iter().zip(&from).filter(|(_, from)| from.is_none()).map(|(rule, _)| rule.name).collect();
+        for (rule, from) in rules.iter().zip(&mut from).filter(|(_, from)| from.is_none()) {
+            let mut candidates = (0..).zip(group.rules.iter().zip(&free)).filter(|(_, (known, free))| **free && known.name == rule.name);
+            let only = candidates.next().filter(|_| candidates.next().is_none());
+            if unclaimed.iter().filter(|name| **name == rule.name).count() == 1 {
+                *from = only.map(|(place, _)| place);
+            }
+        }
+        let alerts = |from: Option<usize>| {
+            let known = group.alerts.iter().filter(|((rule, _), _)| Some(*rule) == from);
+            known.map(|((_, labels), kept)| (labels.clone(), kept.alert.clone())).collect()
+        };
+        Some(from.into_iter().map(alerts).collect())
+    }
+
+    /// A group begins, with these rules. What has to be written.
+    pub(super) fn begin(&mut self, at: Timestamp, key: &str, rules: Vec<RuleKey>) -> String {
+        self.note(Record::Group { at: at.as_millis(), group: key.to_owned(), rules })
+    }
+
+    /// How a rule's alerts are now. What has to be written: nothing where nothing but a value has changed, and not long ago.
+    pub(super) fn update<'a>(
+        &mut self,
+        at: Timestamp,
+        key: &str,
+        rule: usize,
+        now: impl Iterator<Item = (&'a Labels, &'a Alert)>,
+    ) -> String {
+        let mut lines = String::new();
+        let Some(group) = self.groups.get_mut(key) else { return lines };
+        let first = (rule, Labels::empty());
+        let mut gone: Vec<Labels> =
+            group.alerts.range(&first..).take_while(|((of, _), _)| *of == rule).map(|((_, labels), _)| labels.clone()).collect();
+        for (labels, alert) in now {
+            if let Ok(place) = gone.binary_search(labels) {
+                gone.remove(place);
+            }
+            let place = (rule, labels.clone());
+            let written = group.alerts.get(&place).is_some_and(|kept| kept.stands_for(alert, at));
+            if !written {
+                push(&mut lines, &alert_record(at.as_millis(), key, rule, labels, Some(alert)));
+                group.alerts.insert(place, Kept { alert: alert.clone(), at: at.as_millis() });
+            }
+        }
+        for labels in gone {
+            push(&mut lines, &alert_record(at.as_millis(), key, rule, &labels, None));
+            group.alerts.remove(&(rule, labels));
+        }
+        if !lines.is_empty() {
+            self.alive = self.alive.max(Some(at));
+        }
+        lines
+    }
+
+    /// A group is no more. What has to be written.
+    pub(super) fn end(&mut self, at: Timestamp, key: &str) -> String {
+        if self.groups.contains_key(key) { self.note(Record::Gone { at: at.as_millis(), group: key.to_owned() }) } else { String::new() }
+    }
+
+    /// Groups of which nobody knows any more.
+    pub(super) fn strangers(&self, known: impl Fn(&str) -> bool) -> Vec<String> {
+        self.groups.keys().filter(|key| !known(key)).cloned().collect()
+    }
+
+    /// The agent lives. What has to be written.
+    pub(super) fn live(&mut self, at: Timestamp) -> String {
+        self.note(Record::Alive { at: at.as_millis() })
+    }
+
+    fn note(&mut self, record: Record) -> String {
+        let mut line = String::new();
+        push(&mut line, &record);
+        self.apply(record);
+        line
+    }
+
+    fn apply(&mut self, record: Record) {
+        let at = match record {
+            Record::Group { at, group, rules } => {
+                self.groups.insert(group, Group { rules, alerts: BTreeMap::new() });
+                at
+            }
+            Record::Alert { at, group, rule, labels, alert } => {
+                let alerts = &mut self.groups.entry(group).or_default().alerts;
+                let place = (rule, Labels::from_pairs(labels));
+                match alert {
+                    Some(alert) => drop(alerts.insert(place, Kept { alert: alert.alert(), at })),
+                    None => drop(alerts.remove(&place)),
+                }
+                at
+            }
+            Record::Gone { at, group } => {
+                self.groups.remove(&group);
+                at
+            }
+            Record::Alive { at } => at,
+        };
+        self.alive = self.alive.max(Some(Timestamp::from_millis(at)));
+    }
+}
+
+impl Kept {
+    /// Whether what was written says enough of the alert as it is now.
+    fn stands_for(&self, now: &Alert, at: Timestamp) -> bool {
+        let then = &self.alert;
+        let life = |alert: &Alert| {
+            let times = (alert.active_at, alert.fired_at, alert.resolved_at, alert.keep_firing_since, alert.last_sent);
+            (alert.state, times, alert.resolved_value.map(f64::to_bits))
+        };
+        let shown = then.value.to_bits() == now.value.to_bits() && then.annotations == now.annotations;
+        life(then) == life(now) && (shown || at.as_millis().saturating_sub(self.at) < VALUE_MILLIS)
+    }
+}
+
+fn alert_record(at: i64, group: &str, rule: usize, labels: &Labels, alert: Option<&Alert>) -> Record {
+    let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Record::Alert { at, group: group.to_owned(), rule, labels, alert: alert.map(Entry::new) }
+}
+
+fn push(lines: &mut String, record: &Record) {
+    // Nothing in a record is a map with keys that are no text.
+    let json = serde_json::to_string(record).unwrap_or_default();
+    // To write into a text does not fail.
+    let _ok = writeln!(lines, "{:08x} {json}", crc32fast::hash(json.as_bytes()));
+}
+
+fn record(line: &[u8]) -> Option<Record> {
+    let (sum, json) = (line.get(..8)?, line.get(9..)?);
+    let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
+    (line.get(8) == Some(&b' ') && crc32fast::hash(json) == sum).then(|| serde_json::from_slice(json).ok())?
+}
+
+#[cfg(test)]
+mod tests;
