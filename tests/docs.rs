@@ -38,6 +38,7 @@ const BLOCKS: &[(&str, Make)] = &[
     ("refusals", refusals),
     ("statsd types", statsd_types),
     ("template functions", template_functions),
+    ("template methods", template_methods),
     ("weights", weights),
 ];
 
@@ -442,7 +443,15 @@ fn query_limits() -> String {
 }
 
 fn template_functions() -> String {
-    format!("{}.", codes(rules::template_functions()))
+    let rows = rules::template_functions().map(|function| {
+        let call = format!("{} {}", function.name, function.usage);
+        vec![code(call.trim_end()), function.meaning.to_owned()]
+    });
+    table("function | gives", rows)
+}
+
+fn template_methods() -> String {
+    table("value | methods", rules::template_methods().map(|(value, names)| vec![code(value), codes(names)]))
 }
 
 fn weights() -> String {

@@ -122,7 +122,7 @@ impl Reader<'_> {
             for name in annotations.keys().filter(|name| !is_label_name(name)) {
                 self.problem(&below(&below(&place.path, "annotations"), name), format!("{}invalid annotation name: {name}", place.prefix));
             }
-            templates = (self.templates("label", &labels, place), self.templates("annotation", &annotations, place));
+            templates = (self.templates("label", &alert, &labels, place), self.templates("annotation", &alert, &annotations, place));
         } else {
             let fields =
                 [("annotations", annotations.is_empty()), ("for", for_millis == 0), ("keep_firing_for", keep_firing_for_millis == 0)];
@@ -155,14 +155,14 @@ impl Reader<'_> {
         }
     }
 
-    fn templates(&mut self, what: &str, texts: &BTreeMap<String, String>, place: &Place) -> Vec<(String, Template)> {
+    fn templates(&mut self, what: &str, alert: &str, texts: &BTreeMap<String, String>, place: &Place) -> Vec<(String, Template)> {
         let mut templates = Vec::new();
         for (name, text) in texts {
-            match Template::parse(text) {
+            match Template::parse(alert, text) {
                 Ok(template) => templates.push((name.clone(), template)),
                 Err(error) => {
                     let path = below(&below(&place.path, &format!("{what}s")), name);
-                    let message = format!("{}{what} {name:?}: template: {error}", place.prefix);
+                    let message = format!("{}{what} {name:?}: {error}", place.prefix);
                     self.scalar_problem(&path, text, error.at, message);
                 }
             }

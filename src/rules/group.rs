@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::alert::{Absence, Alert, Alerts, Observed};
+use super::instant::{Asker, samples};
 use super::ledger::{RuleKey, hash};
 use super::outbox::Outbox;
 use super::overlay::NoData;
@@ -16,8 +17,7 @@ use super::template::link;
 use crate::clock;
 use crate::history::{Append, Appended, Query};
 use crate::model::{GroupSnapshot, Labels, Notice, RuleHealth, RuleKind, RuleSnapshot, Timestamp};
-use crate::promql::{Engine, Expr, Value};
-use crate::telemetry::chain;
+use crate::promql::Engine;
 
 /// What evaluation needs: where to ask, where to write, what templates may see, whom to tell.
 #[derive(Clone)]
@@ -41,13 +41,10 @@ pub(super) struct World {
 }
 
 impl World {
-    /// The value of an expression as samples.
-    fn samples(&self, expr: &Expr, at: Timestamp) -> Result<Vec<Output>, String> {
-        Ok(match self.engine.instant(expr, at).map_err(|error| chain(&error))?.value {
-            Value::Scalar(value) => vec![(Labels::empty(), value)],
-            Value::Vector(samples) => samples.into_iter().map(|sample| (sample.labels, sample.value)).collect(),
-            Value::String(_) | Value::Matrix(_) => return Err("rule result is not a vector or scalar".to_owned()),
-        })
+    /// What a rule's expression gives, with its labels and texts, whose templates look at another time.
+    fn observe(&self, rule: &Rule, samples: &[Output], at: Timestamp) -> Vec<Observed> {
+        let asker = Asker::new(&self.engine, at);
+        rule.observe(samples, &self.externals, at, &|query| asker.ask(query))
     }
 }
 
@@ -265,11 +262,12 @@ impl RuleState {
         settles: bool,
         world: &World,
     ) -> Result<Vec<Output>, String> {
-        let samples = world.samples(&rule.expr, stamp)?;
+        let samples = samples(&world.engine, &rule.expr, stamp)?;
         let mut outputs = match rule.text.timing {
             Some(timing) => {
-                let mut observed = rule.observe(&samples, &world.externals);
-                let data = self.data(rule, &mut observed, stamp, world)?;
+                // As in Prometheus, templates look at the time of the slot, without the offset.
+                let mut observed = world.observe(rule, &samples, at);
+                let data = self.data(rule, &mut observed, at, stamp, world)?;
                 let absence = |labels: &Labels, alert: &Alert| match &data {
                     Some(data) if !data.contains(labels) && rule.overlay.no_data == NoData::Fire => Absence::Holds,
                     Some(data) if !data.contains(labels) => Absence::Unknown,
@@ -288,7 +286,14 @@ impl RuleState {
 
     /// The alerts of which something is measured, where that makes a difference. Where nothing is, and that alone is to fire, there is one
     /// result more.
-    fn data(&self, rule: &Rule, observed: &mut Vec<Observed>, stamp: Timestamp, world: &World) -> Result<Option<HashSet<Labels>>, String> {
+    fn data(
+        &self,
+        rule: &Rule,
+        observed: &mut Vec<Observed>,
+        at: Timestamp,
+        stamp: Timestamp,
+        world: &World,
+    ) -> Result<Option<HashSet<Labels>>, String> {
         let policy = rule.overlay.no_data;
         let Some(measured) = rule.tells_of_data().filter(|_| policy != NoData::Resolve) else { return Ok(None) };
         let present: HashSet<&Labels> = observed.iter().map(|one| &one.labels).collect();
@@ -296,11 +301,11 @@ impl RuleState {
         if !missing && (policy == NoData::Keep || !observed.is_empty()) {
             return Ok(None);
         }
-        let samples = world.samples(measured, stamp)?;
+        let samples = samples(&world.engine, measured, stamp)?;
         let nothing = samples.is_empty();
-        let data = rule.observe(&samples, &world.externals).into_iter().map(|one| one.labels).collect();
+        let data = world.observe(rule, &samples, at).into_iter().map(|one| one.labels).collect();
         if nothing && policy == NoData::Fire && observed.is_empty() {
-            let bare = rule.observe(&[(Labels::empty(), f64::NAN)], &world.externals);
+            let bare = world.observe(rule, &[(Labels::empty(), f64::NAN)], at);
             if self.alerts.active().all(|(labels, _)| bare.iter().any(|one| one.labels == *labels)) {
                 *observed = bare;
             }
@@ -320,8 +325,8 @@ impl RuleState {
         let mut ended = self.alerts.iter_mut().filter(|(_, alert)| alert.resolved_at == Some(at)).peekable();
         let (Some(measured), Some(_)) = (rule.measured(), ended.peek()) else { return };
         // Nobody is told less because of an expression that cannot be evaluated.
-        let samples = world.samples(measured, stamp).unwrap_or_default();
-        let values: HashMap<_, _> = rule.observe(&samples, &world.externals).into_iter().map(|now| (now.labels, now.value)).collect();
+        let samples = samples(&world.engine, measured, stamp).unwrap_or_default();
+        let values: HashMap<_, _> = world.observe(rule, &samples, at).into_iter().map(|now| (now.labels, now.value)).collect();
         for (labels, alert) in ended {
             alert.resolved_value = values.get(labels).copied();
         }

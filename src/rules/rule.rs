@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::alert::{Observed, Timing};
 use super::overlay::Overlay;
 use super::series::Output;
-use super::template::{Data, Template};
-use crate::model::{Labels, LabelsBuilder, METRIC_NAME};
+use super::template::{Ask, Data, Template};
+use crate::model::{Labels, LabelsBuilder, METRIC_NAME, Timestamp};
 use crate::promql::{Binary, BinaryOp, Expr, ExprKind, ValueType};
 
 /// The label that carries an alert's name.
@@ -147,9 +147,10 @@ pub(super) enum RecordError {
 
 impl Rule {
     /// A result as alerts: the result's labels without its name, over them the rule's, and the alert's name.
-    pub(super) fn observe(&self, samples: &[Output], externals: &Externals) -> Vec<Observed> {
+    /// Its templates may `ask`; `at` is what they see as the time.
+    pub(super) fn observe(&self, samples: &[Output], externals: &Externals, at: Timestamp, ask: Ask<'_>) -> Vec<Observed> {
         let observe = |(labels, value): &Output| {
-            let data = Data { labels, external_labels: &externals.labels, external_url: &externals.url, value: *value };
+            let data = Data { labels, external_labels: &externals.labels, external_url: &externals.url, value: *value, at, ask };
             let expand = |template: &Template| {
                 // An alert with a broken text is worth more than no alert.
                 template.expand(&data).unwrap_or_else(|error| format!("<error expanding template: {error}>"))

@@ -38,6 +38,7 @@ mod reload;
 mod remote_write;
 mod stage;
 mod state;
+mod templates;
 mod tour;
 mod unit;
 

@@ -78,7 +78,7 @@ groups:
             r#"r.yml:12:22: group "g", rule 4, "bad name": invalid field 'annotations' in recording rule"#,
             r#"r.yml:15:28: group "g", rule 5, "B": invalid label name: bad-name"#,
             r#"r.yml:15:41: group "g", rule 5, "B": invalid label name: __name__"#,
-            r#"r.yml:17:26: group "g", rule 5, "B": annotation "summary": template: undefined variable "$nope""#,
+            r#"r.yml:17:26: group "g", rule 5, "B": annotation "summary": template: __alert_B:1: undefined variable "$nope""#,
             r#"r.yml:20:14: group "g", rule 6, "C": not a valid duration string: "5 minutes" (write it like 30s, 5m or 1h30m)"#,
             r#"r.yml:21:11: groupname: "g" is repeated in the same file"#,
             "r.yml:22:5: Groupname must not be empty",

@@ -231,3 +231,25 @@ fn a_panic_is_the_failure_of_one_rule() {
     assert_eq!(health(&group), [RuleHealth::Err("its evaluation panicked".to_owned()), RuleHealth::Ok]);
     assert_eq!(bench.see("b"), ["b 1@10"]);
 }
+
+#[test]
+fn templates_query_at_the_slot_and_alike_queries_are_asked_once() {
+    let bench = Bench::new();
+    let mut group = Group::new(spec(
+        "groups: [{name: g, query_offset: 1m, rules: [
+           {alert: A, expr: up, annotations: {seen: '{{ with query \"count(up)\" }}{{ . | first | value }}{{ end }} {{ now }}'}}]}]",
+    ));
+    bench.put(0, "up", &[("job", "a")], 1.0);
+    bench.put(60, "up", &[("job", "a")], 1.0);
+    bench.put(60, "up", &[("job", "b")], 1.0);
+    group.evaluate(at(60), &bench.world);
+    // The expression looks a minute back, where there is one; the template looks at now, where there are two.
+    let seen: Vec<_> = group.states[0].alerts.active().map(|(_, alert)| alert.annotations.get("seen").map(str::to_owned)).collect();
+    assert_eq!(seen, [Some("2 60".to_owned())]);
+
+    let asker = Asker::new(&bench.world.engine, at(60));
+    assert_eq!(asker.ask("count(up)").map(|found| found[0].1), Ok(2.0));
+    bench.put(61, "up", &[("job", "c")], 1.0);
+    assert_eq!(asker.ask("count(up)").map(|found| found[0].1), Ok(2.0));
+    assert!(asker.ask("up{").is_err_and(|error| error.contains("parse error")));
+}

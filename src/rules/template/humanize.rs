@@ -34,7 +34,8 @@ pub(super) fn duration(value: f64) -> String {
         return significant_4(value);
     }
     if value == 0.0 {
-        return "0s".to_owned();
+        // A zero may have a sign.
+        return format!("{}s", significant_4(value));
     }
     if value.abs() < 1.0 {
         return format!("{}s", small(value));
@@ -58,15 +59,22 @@ pub(super) fn timestamp(seconds: f64) -> Result<String, String> {
     if !seconds.is_finite() {
         return Ok(significant_4(seconds));
     }
-    let overflow = || format!("{seconds} cannot be represented as a nanoseconds timestamp since it overflows int64");
+    time(seconds).map(super::time::text)
+}
+
+/// `toTime`: seconds since the epoch as a time, in milliseconds since the epoch.
+pub(super) fn time(seconds: f64) -> Result<i64, String> {
+    if !seconds.is_finite() {
+        return Err("value is NaN or Inf".to_owned());
+    }
     // Go goes through nanoseconds in an int64, then through Prometheus's milliseconds.
     if (seconds * 1e9).abs() >= 9.223_372_036_854_776e18 {
-        return Err(overflow());
+        let number = super::printf::plain(&super::value::Value::Float(seconds));
+        return Err(format!("{number} cannot be represented as a nanoseconds timestamp since it overflows int64"));
     }
     #[allow(clippy::cast_possible_truncation)] // checked above
     let nanos = (seconds * 1e9) as i64;
-    let time = jiff::Timestamp::from_millisecond(nanos / 1_000_000).map_err(|_| overflow())?;
-    Ok(time.strftime("%Y-%m-%d %H:%M:%S%.f +0000 UTC").to_string())
+    Ok(nanos / 1_000_000)
 }
 
 fn scaled(mut value: f64, step: f64, prefixes: &[&'static str]) -> String {

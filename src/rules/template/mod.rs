@@ -1,23 +1,35 @@
 //! The Go template language as rule files use it in labels and annotations: text with actions in `{{ }}`.
 //!
 //! Parsed when a file is loaded, so that a mistake is known before an alert needs the text; expanded at every evaluation.
-//! What stands here prints byte for byte what Prometheus prints. `define`, `template`, `break`, and the functions that
-//! query (`query`, `first`, …) are refused by name when a file is loaded.
+//! What stands here prints byte for byte what Prometheus prints, messages about mistakes included. A template has bounds on
+//! the text it makes, on the steps it takes and on the queries it asks.
 
+mod builtin;
 mod eval;
 mod functions;
 mod humanize;
 mod lexer;
+mod literal;
+mod method;
 mod parser;
 mod printf;
+mod query;
+mod syntax;
 #[cfg(test)]
 mod tests;
+mod text;
+mod time;
 mod value;
+mod verb;
 
-use crate::model::Labels;
+use crate::model::{Labels, Timestamp};
 
-pub(super) use functions::link;
-pub use functions::template_functions;
+pub use functions::{TemplateFunction, template_functions};
+pub use method::template_methods;
+pub(super) use text::link;
+
+/// What Prometheus puts before every template of a rule; positions in its messages count from there.
+const PREFIX: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}";
 
 /// Why a text is not a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,8 +47,11 @@ impl TemplateError {
     }
 }
 
+/// Asks for the samples that a query finds at the time of the evaluation, or says why it cannot.
+pub(super) type Ask<'a> = &'a dyn Fn(&str) -> Result<Vec<(Labels, f64)>, String>;
+
 /// What a template can see.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Data<'a> {
     /// `$labels`: the labels of the result, its metric's name included.
     pub(super) labels: &'a Labels,
@@ -46,28 +61,52 @@ pub(super) struct Data<'a> {
     pub(super) external_url: &'a str,
     /// `$value`
     pub(super) value: f64,
+    /// `now`
+    pub(super) at: Timestamp,
+    /// `query`
+    pub(super) ask: Ask<'a>,
 }
 
 /// A parsed template.
 #[derive(Debug)]
 pub(super) struct Template {
-    nodes: Vec<parser::Node>,
+    /// As messages name it.
+    name: String,
+    /// What was parsed, [`PREFIX`] included.
+    text: String,
+    trees: parser::Trees,
 }
 
 impl Template {
-    /// Parses a text.
+    /// Parses a text of an alert's labels or annotations.
     ///
     /// # Errors
-    /// When it is not a template, or uses what is not supported; with the byte where.
-    pub(super) fn parse(text: &str) -> Result<Self, TemplateError> {
-        parser::parse(text).map(|nodes| Self { nodes })
+    /// When it is not a template; with the byte where.
+    pub(super) fn parse(alert: &str, text: &str) -> Result<Self, TemplateError> {
+        let text = format!("{PREFIX}{text}");
+        let name = format!("__alert_{alert}");
+        match parser::parse(&text) {
+            Ok(trees) => Ok(Self { name, text, trees }),
+            Err(TemplateError { at, message }) => {
+                let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+                let message = format!("template: {name}:{line}: {message}");
+                Err(TemplateError { at: at.saturating_sub(PREFIX.len()), message })
+            }
+        }
     }
 
     /// The text for one result.
     ///
     /// # Errors
-    /// When a function refuses its arguments, or a field is taken of what has none.
+    /// When a function refuses its arguments, a field is taken of what has none, or a bound is reached.
     pub(super) fn expand(&self, data: &Data<'_>) -> Result<String, String> {
-        eval::expand(&self.nodes, data)
+        eval::expand(self, data).map_err(|error| format!("error executing template {}: {error}", self.name))
+    }
+
+    /// Line and column of a byte, as Go's messages count them: columns in bytes from 0.
+    fn position(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(&self.text);
+        let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+        (line, before.len() - before.rfind('\n').map_or(0, |end| end + 1))
     }
 }

@@ -1,338 +1,455 @@
-//! Pieces to a tree. What Go's parser refuses is refused here too: unknown functions, undefined variables, a stage of a
-//! pipeline that cannot take a value, a block without its end.
+//! Tokens to trees. What Go's parser refuses is refused here too, in its words: unknown functions, undefined variables, a
+//! stage of a pipeline that cannot take a value, a block without its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::TemplateError;
-use super::functions::{self, Function};
-use super::lexer::{self, Kind, Piece, Token};
-use super::value::Value;
+use super::functions;
+use super::lexer::{self, Kind, Token};
+use super::literal;
+use super::printf::quote;
+use super::syntax::{BlockKind, Command, Constant, Invocation, Node, Operand, Pipeline, Term};
 
 /// Blocks and parentheses may nest this deep: the tree is walked recursively.
 const DEPTH_MAX: usize = 64;
 
-/// One step of a template.
-#[derive(Debug)]
-pub(super) enum Node {
-    /// Printed as it stands.
-    Text(String),
-    /// A pipeline whose value is printed, unless it sets a variable.
-    Print(Pipeline),
-    /// `if`, `with` or `range`.
-    Block {
-        /// Which of them.
-        kind: BlockKind,
-        /// What it looks at.
-        pipeline: Pipeline,
-        /// What runs when that is not empty.
-        body: Vec<Node>,
-        /// What runs when it is.
-        otherwise: Vec<Node>,
-    },
-}
-
-/// The blocks.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum BlockKind {
-    /// Runs its body once.
-    If,
-    /// Runs its body once with `.` set.
-    With,
-    /// Runs its body for each entry of a map with `.` set.
-    Range,
-}
-
-/// Commands, each passing its value on as the last argument of the next.
-#[derive(Debug)]
-pub(super) struct Pipeline {
-    /// The variables set: none, one, or (in `range`) two.
-    pub(super) variables: Vec<String>,
-    /// `:=` makes a new variable, `=` changes one.
-    pub(super) declares: bool,
-    /// At least one.
-    pub(super) commands: Vec<Command>,
-}
-
-/// An operand, or a function and its arguments.
-#[derive(Debug)]
-pub(super) struct Command {
-    /// At least one.
-    pub(super) operands: Vec<Operand>,
-}
-
-/// A term and the fields taken from it.
-#[derive(Debug)]
-pub(super) struct Operand {
-    /// Where it starts.
-    pub(super) term: Term,
-    /// `.a.b`
-    pub(super) fields: Vec<String>,
-}
-
-/// What an operand starts with.
-#[derive(Debug)]
-pub(super) enum Term {
-    /// `.`
-    Dot,
-    /// `$name`, or `$` (empty).
-    Variable(String),
-    /// A function.
-    Function(&'static Function),
-    /// A literal.
-    Literal(Value),
-    /// A pipeline in parentheses.
-    Nested(Box<Pipeline>),
+/// A template and those that it defines.
+#[derive(Debug, Default)]
+pub(super) struct Trees {
+    /// What is printed.
+    pub(super) main: Vec<Node>,
+    /// What `define` and `block` define, by name.
+    pub(super) defined: BTreeMap<String, Vec<Node>>,
 }
 
 /// Parses a whole template.
-pub(super) fn parse(text: &str) -> Result<Vec<Node>, TemplateError> {
-    let pieces = lexer::split(text)?;
-    let variables = ["", "labels", "externalLabels", "externalURL", "value"].map(str::to_owned).to_vec();
-    let mut parser = Parser { pieces: pieces.into_iter(), variables, end: text.len(), depth: 0 };
-    match parser.nodes()? {
-        (nodes, Stop::Eof) => Ok(nodes),
-        (_, Stop::End(at)) => Err(TemplateError::new(at, "unexpected {{end}}")),
-        (_, Stop::Else(at, _)) => Err(TemplateError::new(at, "unexpected {{else}}")),
-    }
+pub(super) fn parse(text: &str) -> Result<Trees, TemplateError> {
+    let mut parser =
+        Parser { tokens: lexer::tokens(text), next: 0, variables: vec![String::new()], loops: 0, depth: 0, trees: Trees::default() };
+    parser.main()?;
+    Ok(parser.trees)
 }
 
 /// What ended a list of nodes.
 enum Stop {
-    Eof,
-    End(usize),
-    /// With the tokens behind `else`.
-    Else(usize, Vec<Token>),
+    End,
+    Else,
+}
+
+impl Stop {
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::End => "{{end}}",
+            Self::Else => "{{else}}",
+        }
+    }
 }
 
 struct Parser<'t> {
-    pieces: std::vec::IntoIter<Piece<'t>>,
+    tokens: Vec<Token<'t>>,
+    next: usize,
+    /// The variables that have been named so far, from the outermost in.
     variables: Vec<String>,
-    end: usize,
+    loops: usize,
     depth: usize,
+    trees: Trees,
 }
 
-impl Parser<'_> {
-    fn nodes(&mut self) -> Result<(Vec<Node>, Stop), TemplateError> {
-        let mut nodes = Vec::new();
-        while let Some(piece) = self.pieces.next() {
-            match piece {
-                Piece::Text(text) => nodes.push(Node::Text(text.to_owned())),
-                Piece::Action { tokens, at } => match keyword(&tokens) {
-                    Some("end") if tokens.len() == 1 => return Ok((nodes, Stop::End(at))),
-                    Some("else") => return Ok((nodes, Stop::Else(at, tokens.into_iter().skip(1).collect()))),
-                    Some("if") => nodes.push(self.block(BlockKind::If, tokens, at)?),
-                    Some("with") => nodes.push(self.block(BlockKind::With, tokens, at)?),
-                    Some("range") => nodes.push(self.block(BlockKind::Range, tokens, at)?),
-                    Some(word @ ("define" | "template" | "block" | "break" | "continue")) => {
-                        return Err(TemplateError::new(at, format!("{{{{{word}}}}} is not supported yet")));
-                    }
-                    Some("end") => return Err(TemplateError::new(at, "unexpected text in {{end}}")),
-                    _ => nodes.push(Node::Print(self.action(tokens, at, "command")?)),
-                },
-            }
-        }
-        Ok((nodes, Stop::Eof))
+type Parsed<T> = Result<T, TemplateError>;
+
+impl<'t> Parser<'t> {
+    /// The token that comes next; the last one for ever.
+    fn peek(&self) -> Token<'t> {
+        let last = self.tokens.len().saturating_sub(1);
+        self.tokens.get(self.next.min(last)).cloned().unwrap_or(Token { kind: Kind::End, at: 0, text: "".into() })
     }
 
-    fn deeper(&mut self, at: usize) -> Result<(), TemplateError> {
+    fn take(&mut self) -> Token<'t> {
+        let token = self.peek();
+        self.next += 1;
+        token
+    }
+
+    fn skip_space(&mut self) {
+        if self.peek().kind == Kind::Space {
+            self.next += 1;
+        }
+    }
+
+    /// The next token that is no blank.
+    fn peek_word(&mut self) -> Token<'t> {
+        self.skip_space();
+        self.peek()
+    }
+
+    fn take_word(&mut self) -> Token<'t> {
+        self.skip_space();
+        self.take()
+    }
+
+    fn keyword(&mut self, word: &str) -> bool {
+        let token = self.peek_word();
+        token.kind == Kind::Keyword && token.text == word
+    }
+
+    fn deeper(&mut self, at: usize) -> Parsed<()> {
         self.depth += 1;
         if self.depth > DEPTH_MAX { Err(TemplateError::new(at, format!("nested deeper than {DEPTH_MAX}"))) } else { Ok(()) }
     }
 
-    /// A block behind its keyword, which is the first token.
-    fn block(&mut self, kind: BlockKind, tokens: Vec<Token>, at: usize) -> Result<Node, TemplateError> {
-        let name = match kind {
-            BlockKind::If => "if",
-            BlockKind::With => "with",
-            BlockKind::Range => "range",
-        };
+    fn main(&mut self) -> Parsed<()> {
+        while self.peek().kind != Kind::End {
+            let start = self.next;
+            if self.take().kind == Kind::Left && self.keyword("define") {
+                self.take();
+                self.definition()?;
+                continue;
+            }
+            self.next = start;
+            match self.node()? {
+                Ok(node) => self.trees.main.push(node),
+                Err((stop, at)) => return Err(TemplateError::new(at, format!("unexpected {}", stop.as_str()))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Text, an action, or what ends a list, with its place.
+    fn node(&mut self) -> Parsed<Result<Node, (Stop, usize)>> {
+        let token = self.take_word();
+        match token.kind {
+            Kind::Text => Ok(Ok(Node::Text(token.text.into_owned()))),
+            Kind::Left => self.action(),
+            _ => Err(unexpected(&token, "input")),
+        }
+    }
+
+    fn action(&mut self) -> Parsed<Result<Node, (Stop, usize)>> {
+        let start = self.next;
+        let token = self.take_word();
+        let word = if token.kind == Kind::Keyword { &*token.text } else { "" };
+        Ok(Ok(match word {
+            "if" => self.block(BlockKind::If, token.at)?,
+            "with" => self.block(BlockKind::With, token.at)?,
+            "range" => self.block(BlockKind::Range, token.at)?,
+            "template" => Node::Template(self.template()?),
+            "block" => Node::Template(self.block_definition(token.at)?),
+            "break" | "continue" => {
+                let action = format!("{{{{{word}}}}}");
+                self.expect(Kind::Right, &action)?;
+                if self.loops == 0 {
+                    return Err(TemplateError::new(token.at, format!("{action} outside {{{{range}}}}")));
+                }
+                if word == "break" { Node::Break } else { Node::Continue }
+            }
+            "end" => {
+                self.expect(Kind::Right, "end")?;
+                return Ok(Err((Stop::End, token.at)));
+            }
+            "else" => {
+                // `else if` is an `else` and an `if` that share one `end`.
+                if !self.keyword("if") && !self.keyword("with") {
+                    self.expect(Kind::Right, "else")?;
+                }
+                return Ok(Err((Stop::Else, token.at)));
+            }
+            _ => {
+                self.next = start;
+                Node::Action(self.pipeline("command", Kind::Right)?)
+            }
+        }))
+    }
+
+    fn expect(&mut self, kind: Kind, context: &str) -> Parsed<Token<'t>> {
+        let token = self.take_word();
+        if token.kind == kind { Ok(token) } else { Err(unexpected(&token, context)) }
+    }
+
+    /// Nodes up to an `end` or `else`.
+    fn list(&mut self) -> Parsed<(Vec<Node>, Stop)> {
+        let mut nodes = Vec::new();
+        while self.peek_word().kind != Kind::End {
+            match self.node()? {
+                Ok(node) => nodes.push(node),
+                Err((stop, _)) => return Ok((nodes, stop)),
+            }
+        }
+        Err(TemplateError::new(self.peek().at, "unexpected EOF"))
+    }
+
+    /// A block behind its keyword.
+    fn block(&mut self, kind: BlockKind, at: usize) -> Parsed<Node> {
         self.deeper(at)?;
         let scope = self.variables.len();
-        let pipeline = self.action(tokens.into_iter().skip(1).collect(), at, name)?;
-        if pipeline.variables.len() > 1 && kind != BlockKind::Range {
-            return Err(TemplateError::new(at, format!("too many declarations in {name}")));
-        }
-        let inner = self.variables.len();
-        let (body, stop) = self.nodes()?;
-        self.variables.truncate(inner);
+        let pipeline = self.pipeline(kind.word(), Kind::Right)?;
+        let loops = usize::from(kind == BlockKind::Range);
+        self.loops += loops;
+        let (body, stop) = self.list()?;
+        self.loops -= loops;
         let otherwise = match stop {
-            Stop::End(_) => Vec::new(),
-            Stop::Eof => return Err(TemplateError::new(self.end, format!("{{{{{name}}}}} without {{{{end}}}}"))),
-            Stop::Else(at, tokens) => self.otherwise(kind, tokens, at)?,
+            Stop::End => Vec::new(),
+            Stop::Else => self.otherwise(kind)?,
         };
         self.variables.truncate(scope);
         self.depth -= 1;
         Ok(Node::Block { kind, pipeline, body, otherwise })
     }
 
-    /// What follows an `else`, whose own words (`if …`, `with …`) are the tokens.
-    fn otherwise(&mut self, kind: BlockKind, tokens: Vec<Token>, at: usize) -> Result<Vec<Node>, TemplateError> {
-        match (keyword(&tokens), kind) {
-            // The chain shares one {{end}}.
-            (Some("if"), BlockKind::If) => Ok(vec![self.block(BlockKind::If, tokens, at)?]),
-            (Some("with"), BlockKind::With) => Ok(vec![self.block(BlockKind::With, tokens, at)?]),
-            _ if !tokens.is_empty() => Err(TemplateError::new(at, "unexpected text in {{else}}")),
-            _ => match self.nodes()? {
-                (nodes, Stop::End(_)) => Ok(nodes),
-                (_, Stop::Else(at, _)) => Err(TemplateError::new(at, "expected {{end}}; found {{else}}")),
-                (_, Stop::Eof) => Err(TemplateError::new(self.end, "{{else}} without {{end}}")),
-            },
+    fn otherwise(&mut self, kind: BlockKind) -> Parsed<Vec<Node>> {
+        if kind != BlockKind::Range && self.keyword(kind.word()) {
+            let at = self.take().at;
+            return Ok(vec![self.block(kind, at)?]);
+        }
+        match self.list()? {
+            (nodes, Stop::End) => Ok(nodes),
+            (_, stop @ Stop::Else) => Err(TemplateError::new(self.peek().at, format!("expected end; found {}", stop.as_str()))),
         }
     }
 
-    /// A whole action as one pipeline.
-    fn action(&mut self, tokens: Vec<Token>, at: usize, context: &str) -> Result<Pipeline, TemplateError> {
-        let mut tokens = Tokens { list: tokens, next: 0, at };
-        let pipeline = self.pipeline(&mut tokens, context)?;
-        match tokens.peek() {
-            None => Ok(pipeline),
-            Some(token) => Err(TemplateError::new(token.at, format!("unexpected {} in {context}", describe(&token.kind)))),
+    fn name(&mut self, context: &str) -> Parsed<(String, usize)> {
+        let token = self.take_word();
+        match token.kind {
+            Kind::Quoted | Kind::Raw => Ok((text(&token)?, token.at)),
+            _ => Err(unexpected(&token, context)),
         }
     }
 
-    fn pipeline(&mut self, tokens: &mut Tokens, context: &str) -> Result<Pipeline, TemplateError> {
-        let start = tokens.position();
-        let (variables, declares) = self.assignment(tokens, context)?;
-        let mut commands = vec![self.command(tokens, context)?];
-        while tokens.take(&Kind::Pipe) {
-            let at = tokens.position();
-            let command = self.command(tokens, context)?;
-            if let Some(Operand { term: Term::Dot | Term::Literal(_), fields }) = command.operands.first()
-                && fields.is_empty()
+    /// `template "name" pipeline`, behind the keyword.
+    fn template(&mut self) -> Parsed<Invocation> {
+        let (name, at) = self.name("template clause")?;
+        let pipeline = if self.peek_word().kind == Kind::Right {
+            self.take();
+            None
+        } else {
+            Some(self.pipeline("template clause", Kind::Right)?)
+        };
+        Ok(Invocation { at, name, pipeline })
+    }
+
+    /// `define "name"`, behind the keyword, with its body.
+    fn definition(&mut self) -> Parsed<()> {
+        let (name, at) = self.name("define clause")?;
+        self.expect(Kind::Right, "define clause")?;
+        self.define(name, at, "define clause")
+    }
+
+    /// `block "name" pipeline`, behind the keyword: a definition and its use.
+    fn block_definition(&mut self, at: usize) -> Parsed<Invocation> {
+        self.deeper(at)?;
+        let (name, at) = self.name("block clause")?;
+        let pipeline = Some(self.pipeline("block clause", Kind::Right)?);
+        self.define(name.clone(), at, "block clause")?;
+        self.depth -= 1;
+        Ok(Invocation { at, name, pipeline })
+    }
+
+    /// The body of a definition, which sees no variables from outside.
+    fn define(&mut self, name: String, at: usize, context: &str) -> Parsed<()> {
+        let outside = std::mem::replace(&mut self.variables, vec![String::new()]);
+        let loops = std::mem::take(&mut self.loops);
+        let (body, stop) = self.list()?;
+        if matches!(stop, Stop::Else) {
+            return Err(TemplateError::new(self.peek().at, format!("unexpected {} in {context}", stop.as_str())));
+        }
+        (self.variables, self.loops) = (outside, loops);
+        match self.trees.defined.get(&name) {
+            Some(known) if !is_empty(known) && !is_empty(&body) => {
+                let name = quote(&name);
+                return Err(TemplateError::new(at, format!("template: multiple definition of template {name}")));
+            }
+            Some(known) if !is_empty(known) => {}
+            _ => drop(self.trees.defined.insert(name, body)),
+        }
+        Ok(())
+    }
+
+    /// Up to and over `end`.
+    fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipeline> {
+        let at = self.peek_word().at;
+        let (variables, assigns) = self.declarations(context)?;
+        let mut commands: Vec<Command> = Vec::new();
+        loop {
+            let token = self.peek_word();
+            if token.kind == end {
+                self.take();
+                break;
+            }
+            if !starts_operand(token.kind) {
+                return Err(unexpected(&token, context));
+            }
+            let command = self.command()?;
+            let stage = commands.len() + 1;
+            if let Some(Operand { at, term: Term::Bool(_) | Term::Dot | Term::Nil | Term::Number(..) | Term::Text(..) }) =
+                command.operands.first()
+                && stage > 1
             {
-                return Err(TemplateError::new(at, format!("non executable command in pipeline stage {}", commands.len() + 1)));
+                return Err(TemplateError::new(*at, format!("non executable command in pipeline stage {stage}")));
             }
             commands.push(command);
         }
-        if declares {
-            self.variables.extend(variables.iter().cloned());
-        } else if let Some(unknown) = variables.iter().find(|name| !self.variables.contains(name)) {
-            return Err(TemplateError::new(start, format!("undefined variable \"${unknown}\"")));
+        if commands.is_empty() {
+            return Err(TemplateError::new(at, format!("missing value for {context}")));
         }
-        Ok(Pipeline { variables, declares, commands })
+        Ok(Pipeline { at, variables, assigns, commands })
     }
 
-    /// `$a :=`, `$a =`, or in a range `$i, $v :=`.
-    fn assignment(&mut self, tokens: &mut Tokens, context: &str) -> Result<(Vec<String>, bool), TemplateError> {
-        let kinds = |index: usize| tokens.list.get(tokens.next + index).map(|token| &token.kind);
-        let (names, operator) = match (kinds(0), kinds(1), kinds(2), kinds(3)) {
-            (Some(Kind::Variable(name)), Some(operator @ (Kind::Declare | Kind::Assign)), ..) => (vec![name.clone()], operator.clone()),
-            (
-                Some(Kind::Variable(key)),
-                Some(Kind::Comma),
-                Some(Kind::Variable(value)),
-                Some(operator @ (Kind::Declare | Kind::Assign)),
-            ) if context == "range" => (vec![key.clone(), value.clone()], operator.clone()),
-            _ => return Ok((Vec::new(), false)),
-        };
-        tokens.next += 2 * names.len();
-        Ok((names, operator == Kind::Declare))
+    /// `$a :=`, `$a =`, or in a range `$i, $v :=`. That a variable which is assigned exists is known at expansion only, as in Go.
+    fn declarations(&mut self, context: &str) -> Parsed<(Vec<String>, bool)> {
+        let mut names = Vec::new();
+        loop {
+            let start = self.next;
+            let token = self.peek_word();
+            if token.kind != Kind::Variable {
+                return Ok((names, false));
+            }
+            self.take();
+            let name = token.text.trim_start_matches('$').to_owned();
+            let operator = self.peek_word();
+            match operator.kind {
+                Kind::Assign | Kind::Declare => {
+                    self.take();
+                    self.variables.push(name.clone());
+                    names.push(name);
+                    return Ok((names, operator.kind == Kind::Assign));
+                }
+                Kind::Other if operator.text == "," => {
+                    self.take();
+                    self.variables.push(name.clone());
+                    names.push(name);
+                    if context != "range" || names.len() > 1 {
+                        return Err(TemplateError::new(token.at, format!("too many declarations in {context}")));
+                    }
+                    if !matches!(self.peek_word().kind, Kind::Variable | Kind::Right | Kind::Close) {
+                        return Err(TemplateError::new(self.peek().at, "range can only initialize variables"));
+                    }
+                }
+                _ => {
+                    self.next = start;
+                    return Ok((names, false));
+                }
+            }
+        }
     }
 
-    fn command(&mut self, tokens: &mut Tokens, context: &str) -> Result<Command, TemplateError> {
-        let at = tokens.position();
+    fn command(&mut self) -> Parsed<Command> {
+        let at = self.peek_word().at;
         let mut operands = Vec::new();
-        while let Some(operand) = self.operand(tokens)? {
-            operands.push(operand);
-            if tokens.peek().is_some_and(|token| !token.spaced && !matches!(token.kind, Kind::Pipe | Kind::Close)) {
-                let token = tokens.peek().map(|token| describe(&token.kind)).unwrap_or_default();
-                return Err(TemplateError::new(tokens.position(), format!("unexpected {token} in operand")));
+        loop {
+            self.skip_space();
+            operands.extend(self.operand()?);
+            let token = self.peek();
+            match token.kind {
+                Kind::Space => self.next += 1,
+                Kind::Pipe => {
+                    self.next += 1;
+                    break;
+                }
+                Kind::Right | Kind::Close => break,
+                _ => return Err(unexpected(&token, "operand")),
             }
         }
         if operands.is_empty() {
-            let message = match tokens.peek() {
-                Some(token) => format!("unexpected {} in {context}", describe(&token.kind)),
-                None => format!("missing value for {context}"),
-            };
-            return Err(TemplateError::new(at, message));
+            return Err(TemplateError::new(at, "empty command"));
         }
-        Ok(Command { operands })
+        Ok(Command { at, operands })
     }
 
-    fn operand(&mut self, tokens: &mut Tokens) -> Result<Option<Operand>, TemplateError> {
-        let Some(token) = tokens.peek().cloned() else { return Ok(None) };
+    fn operand(&mut self) -> Parsed<Option<Operand>> {
+        let Some(operand) = self.term()? else { return Ok(None) };
+        let chain = self.peek();
         let mut fields = Vec::new();
-        let term = match token.kind {
-            Kind::Variable(name) if self.variables.contains(&name) => Term::Variable(name),
-            Kind::Variable(name) => return Err(TemplateError::new(token.at, format!("undefined variable \"${name}\""))),
-            Kind::Dot => Term::Dot,
-            Kind::Field(name) => {
-                fields.push(name);
-                Term::Dot
+        while self.peek().kind == Kind::Field {
+            fields.push(field(&self.take()));
+        }
+        if fields.is_empty() {
+            return Ok(Some(operand));
+        }
+        let term = match operand.term {
+            Term::Field(first) => Term::Field([first, fields].concat()),
+            Term::Variable(name, first) => Term::Variable(name, [first, fields].concat()),
+            Term::Bool(_) | Term::Text(..) | Term::Number(..) | Term::Nil | Term::Dot => {
+                let message = format!("unexpected . after term {}", quote(&operand.to_string()));
+                return Err(TemplateError::new(chain.at, message));
             }
-            Kind::Text(text) => Term::Literal(Value::Text(text)),
-            Kind::Int(number) => Term::Literal(Value::Int(number)),
-            Kind::Float(number) => Term::Literal(Value::Float(number)),
-            Kind::Word(word) => match word.as_str() {
-                "true" => Term::Literal(Value::Bool(true)),
-                "false" => Term::Literal(Value::Bool(false)),
-                "nil" => Term::Literal(Value::Nil),
-                _ => Term::Function(functions::find(&word).map_err(|message| TemplateError::new(token.at, message))?),
+            _ => Term::Chain(Box::new(operand), fields),
+        };
+        Ok(Some(Operand { at: chain.at, term }))
+    }
+
+    fn term(&mut self) -> Parsed<Option<Operand>> {
+        let token = self.peek_word();
+        let term = match token.kind {
+            Kind::Dot => Term::Dot,
+            Kind::Nil => Term::Nil,
+            Kind::Bool => Term::Bool(token.text == "true"),
+            Kind::Field => Term::Field(vec![field(&token)]),
+            Kind::Variable => {
+                let name = token.text.trim_start_matches('$').to_owned();
+                if !self.variables.contains(&name) {
+                    return Err(TemplateError::new(token.at, format!("undefined variable {}", quote(&token.text))));
+                }
+                Term::Variable(name, Vec::new())
+            }
+            Kind::Word => match functions::find(&token.text) {
+                Some(function) => Term::Function(function),
+                None => return Err(TemplateError::new(token.at, format!("function {} not defined", quote(&token.text)))),
             },
+            Kind::Number => {
+                let number = literal::number(&token.text).map_err(|message| TemplateError::new(token.at, message))?;
+                Term::Number(token.text.to_string(), number)
+            }
+            Kind::Character => {
+                let number = literal::character(&token.text).map_err(|message| TemplateError::new(token.at, message))?;
+                Term::Number(token.text.to_string(), Some(Constant::Int(number)))
+            }
+            Kind::Quoted | Kind::Raw => Term::Text(Arc::from(text(&token)?), token.text.to_string()),
             Kind::Open => {
                 self.deeper(token.at)?;
-                tokens.next += 1;
-                let nested = self.pipeline(tokens, "parenthesized pipeline")?;
-                if !tokens.peek().is_some_and(|token| token.kind == Kind::Close) {
-                    return Err(TemplateError::new(token.at, "unclosed left paren"));
-                }
+                self.take();
+                let nested = self.pipeline("parenthesized pipeline", Kind::Close)?;
                 self.depth -= 1;
-                Term::Nested(Box::new(nested))
+                return Ok(Some(Operand { at: nested.at, term: Term::Nested(Box::new(nested)) }));
             }
-            Kind::Pipe | Kind::Close | Kind::Declare | Kind::Assign | Kind::Comma => return Ok(None),
+            _ => return Ok(None),
         };
-        tokens.next += 1;
-        while let Some(Token { kind: Kind::Field(name), spaced: false, .. }) = tokens.peek().cloned() {
-            fields.push(name);
-            tokens.next += 1;
+        self.take();
+        Ok(Some(Operand { at: token.at, term }))
+    }
+}
+
+/// Nothing but blanks: a definition that may be given again.
+fn is_empty(nodes: &[Node]) -> bool {
+    nodes.iter().all(|node| matches!(node, Node::Text(text) if text.trim().is_empty()))
+}
+
+fn starts_operand(kind: Kind) -> bool {
+    use Kind::{Bool, Character, Dot, Field, Nil, Number, Open, Quoted, Raw, Variable, Word};
+    matches!(kind, Bool | Character | Dot | Field | Word | Number | Nil | Raw | Quoted | Variable | Open)
+}
+
+fn field(token: &Token<'_>) -> String {
+    token.text.trim_start_matches('.').to_owned()
+}
+
+fn text(token: &Token<'_>) -> Parsed<String> {
+    if token.kind == Kind::Raw {
+        // As in Go's source, a carriage return in a raw text is not part of it.
+        return Ok(token.text.trim_matches('`').replace('\r', ""));
+    }
+    literal::unquote(&token.text, '"').ok_or_else(|| TemplateError::new(token.at, "invalid syntax"))
+}
+
+fn unexpected(token: &Token<'_>, context: &str) -> TemplateError {
+    let shown = match token.kind {
+        Kind::Error => return TemplateError::new(token.at, token.text.clone()),
+        Kind::End => "EOF".to_owned(),
+        Kind::Keyword | Kind::Nil | Kind::Dot => format!("<{}>", token.text),
+        _ if token.text.chars().count() > 10 => {
+            let start: String = token.text.chars().take(10).collect();
+            format!("{}...", quote(&start))
         }
-        Ok(Some(Operand { term, fields }))
-    }
-}
-
-/// The tokens of one action, read from the left.
-struct Tokens {
-    list: Vec<Token>,
-    next: usize,
-    at: usize,
-}
-
-impl Tokens {
-    fn peek(&self) -> Option<&Token> {
-        self.list.get(self.next)
-    }
-
-    fn take(&mut self, kind: &Kind) -> bool {
-        let found = self.peek().is_some_and(|token| token.kind == *kind);
-        self.next += usize::from(found);
-        found
-    }
-
-    /// Where the next token stands, or the action where there is none.
-    fn position(&self) -> usize {
-        self.peek().map_or(self.at, |token| token.at)
-    }
-}
-
-fn keyword(tokens: &[Token]) -> Option<&str> {
-    match tokens.first() {
-        Some(Token { kind: Kind::Word(word), .. }) => Some(word),
-        _ => None,
-    }
-}
-
-fn describe(kind: &Kind) -> String {
-    match kind {
-        Kind::Variable(name) => format!("\"${name}\""),
-        Kind::Field(name) => format!("\".{name}\""),
-        Kind::Dot => "\".\"".to_owned(),
-        Kind::Word(word) => format!("{word:?}"),
-        Kind::Text(text) => format!("{text:?}"),
-        Kind::Int(number) => format!("\"{number}\""),
-        Kind::Float(number) => format!("\"{number}\""),
-        Kind::Pipe => "\"|\"".to_owned(),
-        Kind::Open => "\"(\"".to_owned(),
-        Kind::Close => "\")\"".to_owned(),
-        Kind::Declare => "\":=\"".to_owned(),
-        Kind::Assign => "\"=\"".to_owned(),
-        Kind::Comma => "\",\"".to_owned(),
-    }
+        _ => quote(&token.text),
+    };
+    TemplateError::new(token.at, format!("unexpected {shown} in {context}"))
 }

@@ -2,77 +2,20 @@
 //! Source: the documentation of Go's package fmt; its error forms (`%!d(float64=1)`) are printed as Go prints them.
 
 use super::eval::TEXT_BYTES_MAX;
-use super::value::Value;
-use crate::model::{FloatStyle, format_float};
+use super::value::{Root, Value};
+use super::verb::{self, Spec};
+use crate::model::Labels;
+
+pub(super) use super::verb::quote;
 
 /// Widths and precisions beyond this are refused, as Go refuses those beyond a million. Rust's own end at 65,535.
-const WIDTH_MAX: usize = 10_000;
-
-/// The flags, width and precision of one verb.
-#[derive(Clone, Copy, Debug, Default)]
-struct Spec {
-    minus: bool,
-    plus: bool,
-    sharp: bool,
-    space: bool,
-    zero: bool,
-    width: Option<usize>,
-    precision: Option<usize>,
-}
+const WIDTH_MAX: i64 = 10_000;
 
 /// `fmt.Sprintf`.
 pub(super) fn sprintf(format: &str, args: &[Value]) -> String {
-    let mut out = String::new();
-    let mut args = args.iter();
-    let mut chars = format.chars().peekable();
-    while let Some(c) = chars.next() {
-        if out.len() > TEXT_BYTES_MAX {
-            // Whoever asked refuses it, however long it would have become.
-            break;
-        }
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        let mut spec = Spec::default();
-        while let Some(flag) = chars.next_if(|c| "+-# 0".contains(*c)) {
-            match flag {
-                '+' => spec.plus = true,
-                '-' => spec.minus = true,
-                '#' => spec.sharp = true,
-                ' ' => spec.space = true,
-                _ => spec.zero = true,
-            }
-        }
-        spec.width = number(&mut chars);
-        if chars.next_if_eq(&'.').is_some() {
-            spec.precision = Some(number(&mut chars).unwrap_or(0));
-        }
-        let Some(verb) = chars.next() else {
-            out.push_str("%!(NOVERB)");
-            break;
-        };
-        if spec.width.is_some_and(|width| width > WIDTH_MAX) {
-            out.push_str("%!(BADWIDTH)");
-            spec.width = None;
-        }
-        if spec.precision.is_some_and(|precision| precision > WIDTH_MAX) {
-            out.push_str("%!(BADPREC)");
-            spec.precision = None;
-        }
-        if verb == '%' {
-            out.push('%');
-        } else if let Some(arg) = args.next() {
-            out.push_str(&one(verb, arg, spec));
-        } else {
-            out.push_str(&format!("%!{verb}(MISSING)"));
-        }
-    }
-    let extra: Vec<String> = args.map(|arg| format!("{}={}", arg.type_name(), arg.plain())).collect();
-    if !extra.is_empty() {
-        out.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
-    }
-    out
+    let mut printer = Printer { out: String::new(), args, next: 0, reordered: false };
+    printer.format(format);
+    printer.out
 }
 
 /// `fmt.Sprint`: a blank between operands where neither is a text.
@@ -80,11 +23,11 @@ pub(super) fn sprint(args: &[Value]) -> String {
     let mut out = String::new();
     let mut text_before = true;
     for (index, arg) in args.iter().enumerate() {
-        let text = matches!(arg, Value::Text(_));
+        let text = matches!(arg, Value::Text(_) | Value::Html(_));
         if index > 0 && !text && !text_before {
             out.push(' ');
         }
-        out.push_str(&arg.plain());
+        write(&mut out, 'v', arg, Spec::default());
         text_before = text;
     }
     out
@@ -92,204 +35,287 @@ pub(super) fn sprint(args: &[Value]) -> String {
 
 /// `fmt.Sprintln`.
 pub(super) fn sprintln(args: &[Value]) -> String {
-    let words: Vec<String> = args.iter().map(Value::plain).collect();
-    words.join(" ") + "\n"
+    let mut out = String::new();
+    for (index, arg) in args.iter().enumerate() {
+        if index > 0 {
+            out.push(' ');
+        }
+        write(&mut out, 'v', arg, Spec::default());
+    }
+    out + "\n"
+}
+
+/// What an action prints: `%v`, but a pointer's target, and what is not there as Go's templates say it.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::Nil | Value::Sample(None) => "<no value>".to_owned(),
+        Value::Sample(Some(_)) => plain(value).trim_start_matches('&').to_owned(),
+        other => plain(other),
+    }
+}
+
+/// `%v`.
+pub(super) fn plain(value: &Value) -> String {
+    let mut out = String::new();
+    write(&mut out, 'v', value, Spec::default());
+    out
 }
 
 /// `%.4g`, which the humanize functions print with.
 pub(super) fn significant_4(value: f64) -> String {
     let spec = Spec { precision: Some(4), ..Spec::default() };
-    float('g', value, spec).unwrap_or_default()
+    verb::float('g', value, spec).unwrap_or_default()
 }
 
-fn number(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<usize> {
-    let mut number: Option<usize> = None;
-    while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-        let digit = usize::try_from(digit.to_digit(10).unwrap_or(0)).unwrap_or(0);
-        number = Some(number.unwrap_or(0).saturating_mul(10).saturating_add(digit));
+struct Printer<'a> {
+    out: String,
+    args: &'a [Value],
+    next: usize,
+    /// An argument was asked for by its number: then those that are left over are no mistake.
+    reordered: bool,
+}
+
+impl Printer<'_> {
+    fn format(&mut self, format: &str) {
+        let mut rest = format;
+        while let Some(at) = rest.find('%') {
+            self.out.push_str(rest.get(..at).unwrap_or(""));
+            rest = self.directive(rest.get(at + 1..).unwrap_or(""));
+            if self.out.len() > TEXT_BYTES_MAX {
+                // Whoever asked refuses it, however long it would have become.
+                return;
+            }
+        }
+        self.out.push_str(rest);
+        let extra = self.args.get(self.next..).unwrap_or(&[]);
+        if self.reordered || extra.is_empty() {
+            return;
+        }
+        self.out.push_str("%!(EXTRA ");
+        for (index, arg) in extra.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            if !matches!(arg, Value::Nil) {
+                self.out.push_str(&format!("{}=", arg.type_name()));
+            }
+            write(&mut self.out, 'v', arg, Spec::default());
+        }
+        self.out.push(')');
     }
-    number
+
+    /// What follows a `%`; answers what follows that.
+    fn directive<'f>(&mut self, format: &'f str) -> &'f str {
+        let mut rest = format;
+        let mut spec = Spec::default();
+        while let Some(flag) = rest.chars().next().filter(|c| "+-# 0".contains(*c)) {
+            match flag {
+                '+' => spec.plus = true,
+                '-' => spec.minus = true,
+                '#' => spec.sharp = true,
+                ' ' => spec.space = true,
+                _ => spec.zero = true,
+            }
+            rest = rest.get(1..).unwrap_or("");
+        }
+        let mut indexed = Ok(false);
+        self.index(&mut rest, &mut indexed);
+        if let Some(after) = rest.strip_prefix('*') {
+            rest = after;
+            match self.star() {
+                Some(width) => {
+                    spec.minus |= width < 0;
+                    spec.width = usize::try_from(width.abs()).ok();
+                }
+                None => self.out.push_str("%!(BADWIDTH)"),
+            }
+            indexed = indexed.map(|_| false);
+        } else {
+            spec.width = self.number(&mut rest, "%!(BADWIDTH)");
+            if spec.width.is_some() && indexed == Ok(true) {
+                indexed = Err(());
+            }
+        }
+        if let Some(after) = rest.strip_prefix('.') {
+            rest = after;
+            if indexed == Ok(true) {
+                indexed = Err(());
+            }
+            self.index(&mut rest, &mut indexed);
+            if let Some(after) = rest.strip_prefix('*') {
+                rest = after;
+                match self.star().map(usize::try_from) {
+                    Some(Ok(precision)) => spec.precision = Some(precision),
+                    Some(Err(_)) => {}
+                    None => self.out.push_str("%!(BADPREC)"),
+                }
+                indexed = indexed.map(|_| false);
+            } else if rest.starts_with(|c: char| c.is_ascii_digit()) {
+                spec.precision = self.number(&mut rest, "%!(BADPREC)");
+            } else {
+                spec.precision = Some(0);
+            }
+        }
+        if indexed != Ok(true) {
+            self.index(&mut rest, &mut indexed);
+        }
+        let Some(verb) = rest.chars().next() else {
+            self.out.push_str("%!(NOVERB)");
+            return "";
+        };
+        if verb == '%' {
+            self.out.push('%');
+        } else if indexed.is_err() {
+            self.out.push_str(&format!("%!{verb}(BADINDEX)"));
+        } else if let Some(arg) = self.args.get(self.next) {
+            self.next += 1;
+            write(&mut self.out, verb, arg, spec);
+        } else {
+            self.out.push_str(&format!("%!{verb}(MISSING)"));
+        }
+        rest.get(verb.len_utf8()..).unwrap_or("")
+    }
+
+    /// `[3]`: the number of the argument that comes next.
+    fn index(&mut self, rest: &mut &str, indexed: &mut Result<bool, ()>) {
+        let Some(inner) = rest.strip_prefix('[') else { return };
+        self.reordered = true;
+        let Some((number, after)) = inner.split_once(']') else {
+            *indexed = Err(());
+            *rest = inner;
+            return;
+        };
+        *rest = after;
+        match number.parse::<usize>() {
+            Ok(number) if (1..=self.args.len()).contains(&number) => {
+                self.next = number - 1;
+                *indexed = indexed.map(|_| true);
+            }
+            _ => *indexed = Err(()),
+        }
+    }
+
+    /// A width or precision that is an argument.
+    fn star(&mut self) -> Option<i64> {
+        let number = self.args.get(self.next).and_then(Value::integer);
+        self.next = (self.next + 1).min(self.args.len());
+        number.filter(|number| (-WIDTH_MAX..=WIDTH_MAX).contains(number))
+    }
+
+    fn number(&mut self, rest: &mut &str, too_large: &str) -> Option<usize> {
+        let length = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = rest.get(..length).filter(|digits| !digits.is_empty())?;
+        *rest = rest.get(length..).unwrap_or("");
+        let number = digits.parse::<i64>().ok().filter(|number| *number <= WIDTH_MAX).and_then(|number| usize::try_from(number).ok());
+        if number.is_none() {
+            self.out.push_str(too_large);
+        }
+        number
+    }
 }
 
-fn one(verb: char, arg: &Value, spec: Spec) -> String {
+/// One value by one verb. What is far too long is left unfinished: whoever asked refuses it.
+fn write(out: &mut String, verb: char, arg: &Value, spec: Spec) {
     if verb == 'T' {
-        return pad(arg.type_name(), spec);
+        return out.push_str(&verb::pad(arg.type_name(), spec));
+    }
+    if let Some(named) = arg.named()
+        && let Some(text) = verb::string(verb, &named, spec)
+    {
+        return out.push_str(&text);
     }
     let text = match arg {
-        Value::Nil if verb == 'v' => Some(pad("<nil>", spec)),
-        Value::Bool(truth) if matches!(verb, 'v' | 't') => Some(pad(&truth.to_string(), spec)),
-        Value::Int(number) => int(verb, *number, spec),
-        Value::Float(number) => float(verb, *number, spec),
-        Value::Text(text) => string(verb, text, spec),
-        Value::Map(map) => {
-            let entry = |text: &str| string(verb, text, spec).unwrap_or_else(|| bad(verb, &Value::Text(text.to_owned()), spec));
-            let pairs: Vec<String> = map.iter().map(|(name, value)| format!("{}:{}", entry(name), entry(value))).collect();
-            return format!("map[{}]", pairs.join(" "));
+        Value::Nil if verb == 'v' => Some(verb::pad("<nil>", spec)),
+        Value::Bool(truth) if matches!(verb, 'v' | 't') => Some(verb::pad(&truth.to_string(), spec)),
+        Value::Float(number) => verb::float(verb, *number, spec),
+        Value::Text(text) | Value::Html(text) => verb::string(verb, text, spec),
+        Value::Map(map) => return write_map(out, verb, map, spec),
+        Value::Args(entries, _) => {
+            let entries = entries.iter().map(|(name, value)| (name.as_str(), value.clone()));
+            return write_entries(out, verb, entries, spec);
         }
-        Value::Root => Some("{}".to_owned()),
-        Value::Nil | Value::Bool(_) => None,
+        Value::List(samples) => {
+            out.push('[');
+            for (index, sample) in samples.as_slice().iter().enumerate() {
+                if index > 0 {
+                    out.push(' ');
+                }
+                write(out, verb, &Value::Sample(Some(sample.clone())), spec);
+                if out.len() > TEXT_BYTES_MAX {
+                    return;
+                }
+            }
+            return out.push(']');
+        }
+        Value::Sample(Some(sample)) => {
+            out.push('&');
+            let fields = [("Labels", Value::Map(sample.labels.clone())), ("Value", Value::Float(sample.value))];
+            return write_struct(out, verb, &fields, spec);
+        }
+        Value::Sample(None) if verb == 'v' => Some(verb::pad("<nil>", spec)),
+        Value::Root(root) => return write_root(out, verb, root, spec),
+        other => other.integer().and_then(|number| verb::int(verb, number, spec)),
     };
-    text.unwrap_or_else(|| bad(verb, arg, spec))
+    match text {
+        Some(text) => out.push_str(&text),
+        None => bad(out, verb, arg, spec),
+    }
 }
 
 /// A verb that does not fit: the value follows as `%v` with the same flags.
-fn bad(verb: char, arg: &Value, spec: Spec) -> String {
+fn bad(out: &mut String, verb: char, arg: &Value, spec: Spec) {
     match arg {
-        Value::Nil => format!("%!{verb}(<nil>)"),
-        arg => format!("%!{verb}({}={})", arg.type_name(), one('v', arg, spec)),
-    }
-}
-
-fn string(verb: char, text: &str, spec: Spec) -> Option<String> {
-    let cut: String = match spec.precision {
-        Some(precision) => text.chars().take(precision).collect(),
-        None => text.to_owned(),
-    };
-    match verb {
-        'v' | 's' => Some(pad(&cut, spec)),
-        'q' => Some(pad(&quote(&cut), spec)),
-        'x' | 'X' => {
-            let bytes = text.as_bytes().get(..spec.precision.unwrap_or(usize::MAX).min(text.len())).unwrap_or(&[]);
-            let hex: String = bytes.iter().map(|byte| if verb == 'x' { format!("{byte:02x}") } else { format!("{byte:02X}") }).collect();
-            Some(pad(&hex, spec))
-        }
-        _ => None,
-    }
-}
-
-fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\x07' => out.push_str("\\a"),
-            '\x08' => out.push_str("\\b"),
-            '\x0b' => out.push_str("\\v"),
-            '\x0c' => out.push_str("\\f"),
-            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => out.push(c),
+        Value::Nil => out.push_str(&format!("%!{verb}(<nil>)")),
+        arg => {
+            out.push_str(&format!("%!{verb}({}=", arg.type_name()));
+            write(out, 'v', arg, spec);
+            out.push(')');
         }
     }
-    out.push('"');
-    out
 }
 
-fn int(verb: char, number: i64, spec: Spec) -> Option<String> {
-    let magnitude = number.unsigned_abs();
-    let mut digits = match verb {
-        'v' | 'd' => magnitude.to_string(),
-        'x' => format!("{magnitude:x}"),
-        'X' => format!("{magnitude:X}"),
-        'o' => format!("{magnitude:o}"),
-        'b' => format!("{magnitude:b}"),
-        'c' => {
-            let c = u32::try_from(number).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
-            return Some(pad(&c.to_string(), Spec { zero: false, ..spec }));
+fn write_map(out: &mut String, verb: char, map: &Labels, spec: Spec) {
+    write_entries(out, verb, map.iter().map(|(name, value)| (name, Value::text(value))), spec);
+}
+
+fn write_entries<'a>(out: &mut String, verb: char, entries: impl Iterator<Item = (&'a str, Value)>, spec: Spec) {
+    out.push_str("map[");
+    for (index, (name, value)) in entries.enumerate() {
+        if index > 0 {
+            out.push(' ');
         }
-        _ => return None,
-    };
-    if let Some(precision) = spec.precision {
-        digits = format!("{}{digits}", "0".repeat(precision.saturating_sub(digits.len())));
-    }
-    if spec.sharp {
-        let prefix = match verb {
-            'x' => "0x",
-            'X' => "0X",
-            'o' => "0",
-            'b' => "0b",
-            _ => "",
-        };
-        digits.insert_str(0, prefix);
-    }
-    // A precision says how many digits there are, so zeros do not fill the width.
-    let spec = Spec { zero: spec.zero && spec.precision.is_none(), ..spec };
-    Some(signed(&digits, number < 0, spec))
-}
-
-/// `%v` and `%g` without a precision give the shortest digits that read back, the others six places.
-fn float(verb: char, value: f64, spec: Spec) -> Option<String> {
-    let magnitude = value.abs();
-    let digits = if value.is_nan() {
-        "NaN".to_owned()
-    } else if value.is_infinite() {
-        "Inf".to_owned()
-    } else {
-        match (verb, spec.precision) {
-            ('v' | 'g', None) => format_float(magnitude, FloatStyle::General),
-            ('G', None) => format_float(magnitude, FloatStyle::General).to_uppercase(),
-            ('v' | 'g', Some(precision)) => general(magnitude, precision, spec.sharp),
-            ('G', Some(precision)) => general(magnitude, precision, spec.sharp).to_uppercase(),
-            ('f' | 'F', precision) => format!("{magnitude:.*}", precision.unwrap_or(6)),
-            ('e', precision) => scientific(magnitude, precision.unwrap_or(6)),
-            ('E', precision) => scientific(magnitude, precision.unwrap_or(6)).to_uppercase(),
-            _ => return None,
+        write(out, verb, &Value::text(name), spec);
+        out.push(':');
+        write(out, verb, &value, spec);
+        if out.len() > TEXT_BYTES_MAX {
+            return;
         }
-    };
-    if !matches!(verb, 'v' | 'g' | 'G' | 'f' | 'F' | 'e' | 'E') {
-        return None;
     }
-    let finite = value.is_finite();
-    let spec = Spec { plus: spec.plus || value.is_infinite(), zero: spec.zero && finite, ..spec };
-    Some(signed(&digits, value.is_sign_negative() && !value.is_nan(), spec))
+    out.push(']');
 }
 
-/// Go's `e` form: at least two digits of exponent, with its sign.
-fn scientific(magnitude: f64, precision: usize) -> String {
-    let text = format!("{magnitude:.precision$e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
+fn write_root(out: &mut String, verb: char, root: &Root, spec: Spec) {
+    let fields = [
+        ("Labels", Value::Map(root.labels.clone())),
+        ("ExternalLabels", Value::Map(root.external_labels.clone())),
+        ("ExternalURL", Value::Text(root.external_url.clone())),
+        ("Value", Value::Float(root.value)),
+    ];
+    write_struct(out, verb, &fields, spec);
 }
 
-/// Go's `g` form with a precision: that many digits, an exponent below -4 or from the precision on, no trailing zeros.
-fn general(magnitude: f64, precision: usize, keep_zeros: bool) -> String {
-    let precision = precision.max(1);
-    let text = format!("{magnitude:.*e}", precision - 1);
-    let exponent: i32 = text.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
-    let places = i32::try_from(precision).unwrap_or(i32::MAX).saturating_sub(1).saturating_sub(exponent);
-    let shown = if exponent < -4 || places < 0 {
-        scientific(magnitude, precision - 1)
-    } else {
-        format!("{magnitude:.*}", usize::try_from(places).unwrap_or(0))
-    };
-    if keep_zeros {
-        return shown;
+fn write_struct(out: &mut String, verb: char, fields: &[(&str, Value)], spec: Spec) {
+    out.push('{');
+    for (index, (name, value)) in fields.iter().enumerate() {
+        if index > 0 {
+            out.push(' ');
+        }
+        if spec.plus && verb == 'v' {
+            out.push_str(&format!("{name}:"));
+        }
+        write(out, verb, value, spec);
     }
-    let (mantissa, exponent) = match shown.find('e') {
-        Some(at) => shown.split_at(at),
-        None => (shown.as_str(), ""),
-    };
-    let mantissa = if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
-    format!("{mantissa}{exponent}")
-}
-
-fn signed(digits: &str, negative: bool, spec: Spec) -> String {
-    let sign = match (negative, spec.plus, spec.space) {
-        (true, ..) => "-",
-        (false, true, _) => "+",
-        (false, false, true) => " ",
-        _ => "",
-    };
-    if spec.zero && !spec.minus {
-        let width = spec.width.unwrap_or(0).saturating_sub(sign.len());
-        return format!("{sign}{digits:0>width$}");
-    }
-    pad(&format!("{sign}{digits}"), spec)
-}
-
-fn pad(text: &str, spec: Spec) -> String {
-    let missing = spec.width.unwrap_or(0).saturating_sub(text.chars().count());
-    if spec.minus {
-        format!("{text}{}", " ".repeat(missing))
-    } else {
-        let fill = if spec.zero { "0" } else { " " };
-        format!("{}{text}", fill.repeat(missing))
-    }
+    out.push('}');
 }
 
 #[cfg(test)]
@@ -298,7 +324,7 @@ mod tests {
 
     #[test]
     fn verbs_print_as_go_prints_them() {
-        let text = || Value::Text("abc".into());
+        let text = || Value::text("abc");
         for (format, arg, shown) in [
             ("%v", Value::Float(1_234_567.891), "1.234567891e+06"),
             ("%g", Value::Float(1e21), "1e+21"),
@@ -321,7 +347,7 @@ mod tests {
             ("%s", Value::Float(0.5), "%!s(float64=0.5)"),
             ("%.2f", Value::Int(1), "%!f(int=01)"),
             ("%d", text(), "%!d(string=abc)"),
-            ("%q", Value::Text("a\"b".into()), r#""a\"b""#),
+            ("%q", Value::text("a\"b"), r#""a\"b""#),
             ("%.2s", text(), "ab"),
             ("%5s|", text(), "  abc|"),
             ("%x", text(), "616263"),
@@ -331,21 +357,27 @@ mod tests {
             ("x", Value::Float(1.0), "x%!(EXTRA float64=1)"),
             ("%", text(), "%!(NOVERB)%!(EXTRA string=abc)"),
             ("%v", Value::Nil, "<nil>"),
+            ("%[1]d %[1]x", Value::Int(11), "11 b"),
+            ("%[2]d", Value::Int(11), "%!d(BADINDEX)"),
+            ("%v", Value::Duration(90_000_000_000), "1m30s"),
+            ("%d", Value::Duration(9), "9"),
+            ("%s", Value::Month(2), "February"),
         ] {
             assert_eq!(sprintf(format, &[arg]), shown, "{format}");
         }
+        assert_eq!(sprintf("%*d|%-*d|", &[Value::Int(3), Value::Int(1), Value::Int(3), Value::Int(2)]), "  1|2  |");
     }
 
     #[test]
     fn a_map_prints_sorted() {
-        let map = Value::Map(crate::model::Labels::from_pairs([("b", "2"), ("a", "1")]));
+        let map = Value::Map(Labels::from_pairs([("b", "2"), ("a", "1")]));
         assert_eq!(sprintf("%v", std::slice::from_ref(&map)), "map[a:1 b:2]");
         assert_eq!(sprintf("%s", &[map]), "map[a:1 b:2]");
     }
 
     #[test]
     fn print_puts_blanks_only_between_what_is_no_text() {
-        let (one, text) = (Value::Int(1), Value::Text("a".into()));
+        let (one, text) = (Value::Int(1), Value::text("a"));
         assert_eq!(sprint(&[one.clone(), one.clone(), text.clone(), one.clone()]), "1 1a1");
         assert_eq!(sprintln(&[one, text]), "1 a\n");
     }
@@ -354,10 +386,11 @@ mod tests {
     fn a_huge_width_is_refused() {
         assert!(sprintf("%9999999999d", &[Value::Int(1)]).starts_with("%!(BADWIDTH)"));
         for verb in ["%100000d", "%0100000d", "%.100000d", "%.100000f", "%.100000g", "%.100000e", "%100000s", "%.100000v", "%0100000.2f"] {
-            for value in [Value::Int(1), Value::Float(1.5), Value::Text("a".into())] {
+            for value in [Value::Int(1), Value::Float(1.5), Value::text("a")] {
                 assert!(sprintf(verb, &[value]).starts_with("%!("), "{verb}");
             }
         }
+        assert!(sprintf("%*d", &[Value::Int(100_000), Value::Int(1)]).starts_with("%!(BADWIDTH)"));
         assert_eq!(sprintf("%10000d", &[Value::Int(1)]).len(), 10_000);
     }
 }
