@@ -159,16 +159,7 @@ async fn main() {
     drop(all);
 
     let (_rules, rules) = watch::channel(Arc::default());
-    let report = Report {
-        score: 100.0,
-        state: HealthState::Healthy,
-        at: clock::now(),
-        deductions: Vec::new(),
-        pending: Vec::new(),
-        blind: Vec::new(),
-        parts: Vec::new(),
-        http_status: 200,
-    };
+    let report = Report { score: 100.0, state: HealthState::Healthy, at: clock::now(), http_status: 200, ..Report::default() };
     let (_health, health) = watch::channel(Arc::new(report));
     let board = Board::new();
     let limits = EngineConfig { samples_max: 200_000_000, timeout: PromDuration::from_secs(120), ..EngineConfig::default() };

@@ -30,6 +30,7 @@ const IMPURE: &[&str] = &[
     "collect/hostfs.rs",
     "collect/prober.rs",
     "config/source.rs",
+    "health/listener.rs",
     "history/archive/folder.rs",
     "history/archive/keeper.rs",
     "http/listen.rs",

@@ -36,6 +36,7 @@ const BLOCKS: &[(&str, Make)] = &[
     ("packs", packs),
     ("query limits", query_limits),
     ("refusals", refusals),
+    ("signals", signals),
     ("statsd types", statsd_types),
     ("template functions", template_functions),
     ("template methods", template_methods),
@@ -142,6 +143,13 @@ const LIMITS: &[(&str, &str, &str)] = &[
     ),
     ("promql.timeout", r#"`sidewatch_http_requests_total{code="503"}`"#, "query timed out in expression evaluation"),
     ("promql.steps_max", r#"`sidewatch_http_requests_total{code="400"}`"#, "exceeded maximum resolution of 11,000 points per timeseries"),
+    ("health.services_max", "`sidewatch_health_service_score`", "nothing is refused: more services are judged together, as `__other__`"),
+    (
+        "health.agent_check.connections_max",
+        "`sidewatch_health_agent_check_connections_total`",
+        "nothing is refused: others wait in the kernel's queue",
+    ),
+    ("health.agent_check.timeout", r#"`sidewatch_health_agent_check_connections_total{outcome="failed"}`"#, "the connection is closed"),
     ("http.connections_max", "`sidewatch_http_connections`", "nothing is refused: others wait in the kernel's queue"),
     ("http.header_bytes_max", r#"`sidewatch_http_refused_total{reason="header_too_large"}`"#, "431"),
     (
@@ -190,6 +198,15 @@ fn every_limit_of_the_configuration_is_in_the_table() {
     let keys: BTreeSet<&str> = table.lines().filter_map(|row| row.split('`').nth(1)).filter(|key| limit(key)).collect();
     let listed: BTreeSet<&str> = LIMITS.iter().map(|(key, ..)| *key).collect();
     assert_eq!(listed, keys, "LIMITS in tests/docs.rs and the configuration differ");
+}
+
+#[test]
+fn the_alerts_that_built_in_signals_name_are_in_the_packs() {
+    let set = rules::load(&rules::Config::default());
+    let alerts: BTreeSet<_> = set.groups.iter().flat_map(|group| group.rules()).map(|rule| rule.name).collect();
+    let signals = health::Config::default().signals.into_values().flatten();
+    let unknown: Vec<_> = signals.flat_map(|signal| signal.alerts).filter(|name| !alerts.contains(name.as_str())).collect();
+    assert!(unknown.is_empty(), "src/health/signal.rs names alerts that no pack has: {unknown:?}");
 }
 
 #[test]
@@ -462,6 +479,18 @@ fn weights() -> String {
     rows.push(vec!["a part of the agent that is `failed`".to_owned(), weights.part_failed.to_string()]);
     rows.push(vec!["a part of the agent that is `degraded`".to_owned(), weights.part_degraded.to_string()]);
     table("reason | points", rows)
+}
+
+fn signals() -> String {
+    let row = |(name, signal): (&String, &Option<health::Signal>)| {
+        let signal = signal.as_ref()?;
+        let guard = signal.count_min.map_or_else(String::new, |least| format!("{least} events"));
+        let numbers = [signal.good, signal.bad, signal.weight].map(|number| number.to_string());
+        let summary = signal.summary.clone().unwrap_or_default();
+        Some([vec![code(name), summary], numbers.into(), vec![guard, codes(signal.alerts.iter().map(String::as_str))]].concat())
+    };
+    let rows: Vec<_> = health::Config::default().signals.iter().filter_map(row).collect();
+    table("signal | value | good | bad | weight | judged from | covers or is covered by", rows)
 }
 
 fn functions() -> String {

@@ -18,7 +18,7 @@ use super::watch::Files;
 use crate::clock;
 use crate::collect::{self, Sampler};
 use crate::config::{Config, Loaded, Source};
-use crate::health::{self, Judge, Report};
+use crate::health::{self, AgentCheckServer, Judge, Report};
 use crate::history::{self, Archive, History};
 use crate::http;
 use crate::ingest::{self, Ingest, Passed, Sockets};
@@ -47,6 +47,7 @@ pub(super) struct Agent {
     pub(super) health: watch::Receiver<Arc<Report>>,
     pub(super) collect_config: watch::Sender<collect::Config>,
     pub(super) health_config: watch::Sender<Arc<health::Config>>,
+    pub(super) agent_check_task: TaskHandle,
     pub(super) about: watch::Sender<Arc<http::About>>,
     /// The sockets that systemd passed, kept so that the part which serves them can be built anew.
     pub(super) passed: Passed,
@@ -124,8 +125,10 @@ impl Agent {
         );
         let rules_task = supervisor.spawn("rules", Policy::RESTART, move |context| rules::run(service.clone(), context));
         let (health_config, health_configs) = watch::channel(Arc::new(config.health.clone()));
-        let (judge, health) = Judge::new(health_configs, rules.snapshots(), board.clone(), &telemetry);
+        let (judge, health) = Judge::new(health_configs, rules.snapshots(), Arc::clone(&engine), board.clone(), &telemetry);
         supervisor.spawn("health", Policy::RESTART, move |context| judge.clone().run(context));
+        let agent_check = AgentCheckServer::bind(&config.health.agent_check, health.clone(), &telemetry, board.clone()).await?;
+        let agent_check_task = spawn_agent_check(&supervisor, agent_check);
 
         let rules_folder = config.rules.folder.clone().unwrap_or_else(|| source.places.rules.clone());
         let files = Files::new(source.path(), &rules_folder);
@@ -164,6 +167,7 @@ impl Agent {
             health,
             collect_config,
             health_config,
+            agent_check_task,
             about,
             passed,
             ingest: Some(ingest),
@@ -217,8 +221,7 @@ impl Agent {
             tracing::error!(tasks = silent.join(", "), "tasks do not answer; the watchdog is not fed");
         }
         let report = self.health.borrow();
-        let reasons: Vec<_> = report.deductions.iter().map(|reason| reason.signal.as_str()).collect();
-        let now = format!("{} {}{}{}", report.state.as_str(), report.score, if reasons.is_empty() { "" } else { ": " }, reasons.join(", "));
+        let now = report.line();
         if now != *status {
             systemd::tell(&[NotifyState::Status(&now)]);
             *status = now;
@@ -296,6 +299,11 @@ pub(super) fn open_sockets(config: &Config, source: &Source, passed: &Passed) ->
 pub(super) fn spawn_ingest(supervisor: &Supervisor, ingest: &Arc<Ingest>) -> TaskHandle {
     let ingest = Arc::clone(ingest);
     supervisor.spawn("ingest", Policy::RESTART, move |context| ingest::run(Arc::clone(&ingest), context))
+}
+
+pub(super) fn spawn_agent_check(supervisor: &Supervisor, server: AgentCheckServer) -> TaskHandle {
+    let server = Arc::new(server);
+    supervisor.spawn("agent-check", Policy::RESTART, move |context| Arc::clone(&server).run(context))
 }
 
 pub(super) fn spawn_http(supervisor: &Supervisor, server: Arc<http::Server>, bound: &Arc<http::Bound>) -> TaskHandle {

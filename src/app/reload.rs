@@ -7,10 +7,11 @@ use prometheus::{Gauge, IntCounterVec, IntGauge};
 use sd_notify::NotifyState;
 
 use super::about;
-use super::agent::{Agent, open_sockets, recorder, spawn_http, spawn_ingest};
+use super::agent::{Agent, open_sockets, recorder, spawn_agent_check, spawn_http, spawn_ingest};
 use super::systemd;
 use crate::clock;
 use crate::config::{Config, Loaded, load};
+use crate::health::AgentCheckServer;
 use crate::http;
 use crate::ingest::Ingest;
 use crate::model::{Condition, Timestamp};
@@ -99,7 +100,16 @@ impl Agent {
         let later = needs_restart(&old, &new.config);
         let new = Loaded { config: in_force(&old, new.config), ..new };
         self.swap_ingest(&old, &new.config).await?;
-        if let Err(reason) = self.swap_http(&old, &new.config).await {
+        let mut refused = self.swap_agent_check(&old, &new.config).await;
+        if refused.is_ok() {
+            refused = self.swap_http(&old, &new.config).await;
+            if let Err(reason) = &mut refused
+                && let Err(further) = self.swap_agent_check(&new.config, &old).await
+            {
+                *reason = format!("{reason}; {further}");
+            }
+        }
+        if let Err(reason) = refused {
             return match self.swap_ingest(&new.config, &old).await {
                 Ok(()) => Err(reason),
                 Err(further) => Err(format!("{reason}; {further}")),
@@ -156,6 +166,30 @@ impl Agent {
         let ingest = Ingest::new(&config.ingest, sockets, Arc::clone(&self.registry), &self.telemetry, self.board.clone());
         self.ingest_task = spawn_ingest(&self.supervisor, &ingest);
         self.ingest = Some(ingest);
+        Ok(())
+    }
+
+    /// Answers HAProxy by another configuration; where its addresses cannot be had, by the old one again.
+    async fn swap_agent_check(&mut self, old: &Config, new: &Config) -> Result<(), String> {
+        if old.health.agent_check == new.health.agent_check && !self.agent_check_task.has_ended() {
+            return Ok(());
+        }
+        // It holds the addresses, which the new ones may be again.
+        self.agent_check_task.stop();
+        self.agent_check_task.ended().await;
+        let Err(refused) = self.serve_agent_check(new).await else { return Ok(()) };
+        match self.serve_agent_check(old).await {
+            Ok(()) => Err(refused),
+            Err(error) => {
+                self.board.report("agent-check", Condition::Failed, &refused, clock::now());
+                Err(format!("{refused}; and the old addresses cannot be had again: {error}"))
+            }
+        }
+    }
+
+    async fn serve_agent_check(&mut self, config: &Config) -> Result<(), String> {
+        let bound = AgentCheckServer::bind(&config.health.agent_check, self.health.clone(), &self.telemetry, self.board.clone()).await;
+        self.agent_check_task = spawn_agent_check(&self.supervisor, bound.map_err(|error| chain(&error))?);
         Ok(())
     }
 
@@ -323,6 +357,40 @@ mod tests {
         write(folder, "http: {listen: ['unix:@a.http']}");
         agent.reload("a test").await;
         assert_eq!((parts(&agent), detail(&agent)), (vec![], String::new()));
+        stop(agent).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_agent_check_comes_moves_and_goes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let mut agent = start(folder, "http: {listen: ['unix:@a.http']}").await;
+        let told = |agent: &Agent| agent.board.parts().into_iter().find(|part| part.name == "agent-check").map(|part| part.detail);
+        let check = |address: &str, http: &str| {
+            format!("{{health: {{agent_check: {{listen: [{{address: '{address}'}}]}}}}, http: {{listen: ['unix:@{http}']}}}}")
+        };
+        assert_eq!(told(&agent), None);
+        write(folder, &check("127.0.0.1:0", "a.http"));
+        agent.reload("a test").await;
+        let part = || async {
+            while told(&agent).is_none() {
+                tokio::task::yield_now().await;
+            }
+            told(&agent).unwrap_or_default()
+        };
+        let address = tokio::time::timeout(Duration::from_secs(10), part()).await.expect("serving");
+        assert!(std::net::TcpStream::connect(&address).is_ok(), "{address}");
+
+        let other = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        write(folder, &check(&other.local_addr().expect("an address").to_string(), "b.http"));
+        agent.reload("a test").await;
+        assert!(detail(&agent).contains("set health.agent_check.listen to another address"), "{}", detail(&agent));
+        assert_eq!(answers(folder, &["a.http", "b.http"]), [true, false], "all or nothing");
+
+        write(folder, "http: {listen: ['unix:@a.http']}");
+        agent.reload("a test").await;
+        assert_eq!((told(&agent), detail(&agent)), (None, String::new()));
+        assert!(std::net::TcpStream::connect(&address).is_err(), "{address}");
         stop(agent).await;
     }
 

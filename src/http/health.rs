@@ -9,9 +9,12 @@ use crate::model::{Condition, Part};
 use crate::runtime::Stage;
 
 /// The score and its reasons. The report itself knows the status code that its state is configured to have.
-pub(super) fn report(_: &Call, state: &State) -> Reply {
+pub(super) fn report(call: &Call, state: &State) -> Reply {
     let report = state.health.borrow().clone();
     let status = StatusCode::from_u16(report.http_status()).unwrap_or(StatusCode::OK);
+    if call.params.has("line") {
+        return Reply::text(status, &report.line());
+    }
     match serde_json::to_vec_pretty(&*report) {
         Ok(mut body) => {
             body.push(b'\n');

@@ -45,16 +45,7 @@ fn config() -> Config {
 }
 
 fn report() -> Report {
-    Report {
-        score: 40.0,
-        state: HealthState::Critical,
-        at: clock::now(),
-        deductions: Vec::new(),
-        pending: Vec::new(),
-        blind: Vec::new(),
-        parts: Vec::new(),
-        http_status: 418,
-    }
+    Report { score: 40.0, state: HealthState::Critical, at: clock::now(), http_status: 418, ..Report::default() }
 }
 
 fn about() -> About {
@@ -256,6 +247,8 @@ async fn every_endpoint_answers() {
         (agent.get("/health").await.json()["score"].as_f64(), agent.get("/health").await.json()["state"].as_str()),
         (Some(40.0), Some("critical"))
     );
+    let line = agent.get("/health?line").await;
+    assert_eq!((line.status, line.text()), (418, "critical 40\n"));
     assert_eq!(agent.get("/api/v1/alerts").await.text(), r#"{"status":"success","data":{"alerts":[]}}"#);
     assert_eq!(agent.get("/api/v1/status/buildinfo").await.json()["data"]["features"], serde_json::Value::Null);
     let load = serde_json::json!([{"type": "gauge", "help": "Load.", "unit": ""}]);

@@ -1,0 +1,112 @@
+//! Which alerts are about one thing: a warning at 80 % and a critical one at 90 % of the same measure are, and cost once.
+
+use std::collections::HashMap;
+
+use super::Config;
+use crate::model::RuleSnapshot;
+use crate::promql::{Expr, ExprKind, Number, parse};
+
+/// The annotation by which rules say that they are about one thing.
+const ANNOTATION: &str = "cause";
+
+/// So many expressions are remembered; then they are read again.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// Knows the cause of each alert.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Causes {
+    of_expressions: HashMap<String, String>,
+}
+
+impl Causes {
+    /// The cause of a rule's alerts: the signal that names it, else its annotation `cause`, else its expression without the numbers that
+    /// it compares with.
+    pub(super) fn of(&mut self, config: &Config, rule: &RuleSnapshot) -> String {
+        if let Some((name, _)) = config.signals().find(|(_, signal)| signal.alerts.contains(&rule.name)) {
+            return of_signal(name);
+        }
+        if let Some(cause) = rule.annotations.get(ANNOTATION) {
+            return format!("cause:{cause}");
+        }
+        if let Some(cause) = self.of_expressions.get(&rule.query) {
+            return cause.clone();
+        }
+        if self.of_expressions.len() >= REMEMBERED_MAX {
+            self.of_expressions.clear();
+        }
+        let cause = match parse(&rule.query) {
+            Ok(mut expr) => {
+                forget_thresholds(&mut expr);
+                format!("expr:{expr}")
+            }
+            Err(_) => format!("alert:{}", rule.name),
+        };
+        self.of_expressions.insert(rule.query.clone(), cause.clone());
+        cause
+    }
+}
+
+/// The cause that a signal is.
+pub(super) fn of_signal(name: &str) -> String {
+    format!("signal:{name}")
+}
+
+/// Puts zeros in the place of all numbers that something is compared with.
+fn forget_thresholds(expr: &mut Expr) {
+    if let ExprKind::Binary(binary) = &mut expr.kind
+        && binary.op.is_comparison()
+    {
+        forget_number(&mut binary.lhs);
+        forget_number(&mut binary.rhs);
+    }
+    expr.children_mut().into_iter().for_each(forget_thresholds);
+}
+
+fn forget_number(expr: &mut Expr) {
+    match &mut expr.kind {
+        ExprKind::Paren(inner) => forget_number(inner),
+        ExprKind::Number(number) => *number = Number { value: 0.0, is_duration: false },
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Labels, RuleHealth, RuleKind};
+
+    fn cause(name: &str, query: &str, annotations: Labels) -> String {
+        let rule = RuleSnapshot {
+            name: name.into(),
+            query: query.into(),
+            labels: Labels::empty(),
+            annotations,
+            health: RuleHealth::Ok,
+            last_evaluation: None,
+            evaluation_seconds: 0.0,
+            kind: RuleKind::Recording,
+        };
+        Causes::default().of(&Config::default(), &rule)
+    }
+
+    fn of_query(query: &str) -> String {
+        cause("A", query, Labels::empty())
+    }
+
+    #[test]
+    fn alerts_that_differ_in_their_thresholds_alone_have_one_cause() {
+        let warning = of_query("rate(a[1m]) / 2 > 0.8 and on () count(b) >= 10");
+        assert_eq!(warning, of_query("rate(a[1m]) / 2 > 0.95 and on () count(b) >= 20"));
+        for other in ["rate(a[1m]) / 3 > 0.8", "rate(a[1m]) / 2 < 0.8 and on () count(b) >= 10", "rate(a[5m]) / 2 > 0.8"] {
+            assert_ne!(warning, of_query(other), "{other}");
+        }
+        assert_ne!(of_query("absent(a)"), of_query("absent(b)"));
+    }
+
+    #[test]
+    fn what_is_said_goes_before_what_is_found() {
+        let annotated = |query: &str| cause("A", query, Labels::from_pairs([("cause", "disk")]));
+        assert_eq!(annotated("a > 1"), annotated("b < 2"));
+        assert_eq!(cause("RequestLatencyHigh", "a > 1", Labels::empty()), of_signal("request_latency"));
+    }
+}
