@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets what the tests meet: Debian's prometheus, promtool and node_exporter, systemd's tools, Python with the clients `datadog` and
+# Gets what the tests meet: Debian's prometheus, promtool, node_exporter and haproxy, systemd's tools, Python with the clients `datadog` and
 # `statsd` from PyPI, Node.js with the client `hot-shots` from npm. What is there already is used as it is; everything else is named before it is fetched. The last lines it
 # prints, behind "export", are the variables that the tests read. `tests/prepare.sh bench` adds what only benches/ compares
 # with: Debian's prometheus-pushgateway.
@@ -73,6 +73,15 @@ if [ -z "$node_exporter" ]; then
     peer prometheus-node-exporter
     node_exporter=$peers/prometheus-node-exporter/usr/bin/prometheus-node-exporter
 fi
+haproxy=$(command -v haproxy || true)
+if [ -z "$haproxy" ]; then
+    # With the libraries that a plain machine does not have, since nothing is installed.
+    for package in haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1; do peer "$package"; done
+    haproxy=$cache/peers/haproxy/haproxy
+    libraries=$(find "$peers"/liblua5.3-0 "$peers"/libopentracing* -name '*.so.*' -printf '%h\n' | sort -u | paste -sd:)
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "'$libraries'" "'$peers/haproxy/usr/sbin/haproxy'" >"$haproxy"
+    chmod +x "$haproxy"
+fi
 
 pushgateway=
 if [ "${1-}" = bench ]; then
@@ -113,6 +122,7 @@ fi
 echo "export SIDEWATCH_PROMETHEUS='$prometheus'"
 echo "export SIDEWATCH_PROMTOOL='$promtool'"
 echo "export SIDEWATCH_NODE_EXPORTER='$node_exporter'"
+echo "export SIDEWATCH_HAPROXY='$haproxy'"
 echo "export SIDEWATCH_PYTHON='$venv/bin/python'"
 [ -z "$pushgateway" ] || echo "export SIDEWATCH_PUSHGATEWAY='$pushgateway'"
 echo "export SIDEWATCH_NODE='$(command -v node)'"

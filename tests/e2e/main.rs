@@ -23,6 +23,7 @@ mod events;
 #[path = "../soak/exactness.rs"]
 mod exactness;
 mod grafana;
+mod haproxy;
 #[path = "../soak/hostile.rs"]
 mod hostile;
 #[path = "../soak/kill.rs"]

@@ -10,6 +10,6 @@ mod wait;
 pub(crate) use agent::{Agent, Setup, escape};
 pub(crate) use exposition::Exposition;
 pub(crate) use http::{Answer, get, post, post_form};
-pub(crate) use peer::{Peer, Prometheus, busy_loop, node, node_exporter, promtool, python, run};
+pub(crate) use peer::{Haproxy, Peer, Prometheus, busy_loop, node, node_exporter, promtool, python, run};
 pub(crate) use tmpfs::Tmpfs;
 pub(crate) use wait::{free_port, until, until_within};

@@ -1,8 +1,9 @@
 //! The peers: processes that are not ours, ended when the test ends.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -150,5 +151,50 @@ impl Prometheus {
         let exemplars = series.iter().flat_map(|series| series["exemplars"].as_array().unwrap());
         let trace = |exemplar: &Value| exemplar["labels"]["trace_id"].as_str().unwrap().to_owned();
         exemplars.map(|exemplar| (trace(exemplar), exemplar["value"].as_str().unwrap().parse().unwrap())).collect()
+    }
+}
+
+/// A real HAProxy, ended when it is dropped.
+pub(crate) struct Haproxy {
+    folder: TempDir,
+    _peer: Peer,
+}
+
+impl Haproxy {
+    /// One that serves by these sections, in the folder of which it has its socket.
+    pub(crate) fn start(sections: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("sidewatch-haproxy-").tempdir().unwrap();
+        let file = folder.path().join("haproxy.cfg");
+        let socket = folder.path().join("stats.sock");
+        fs::write(&file, format!("global\n  stats socket {} mode 600 level admin\n{sections}", socket.display())).unwrap();
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let child = Command::new(program("SIDEWATCH_HAPROXY", "haproxy"))
+            .args(["-db", "-f"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("haproxy: {error} (tests/prepare.sh gets it)"));
+        let this = Self { folder, _peer: Peer(child) };
+        until("HAProxy to answer", || this.ask("show stat").map(drop));
+        this
+    }
+
+    fn ask(&self, command: &str) -> Option<String> {
+        let mut socket = UnixStream::connect(self.folder.path().join("stats.sock")).ok()?;
+        socket.write_all(format!("{command}\n").as_bytes()).ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    /// A column of its statistics about a server: `status`, `weight`, `stot` (sessions so far), `last_agt`.
+    pub(crate) fn server(&self, name: &str, column: &str) -> String {
+        let table = self.ask("show stat").unwrap();
+        let mut lines = table.trim_start_matches("# ").lines();
+        let place = lines.next().unwrap().split(',').position(|title| title == column).unwrap();
+        let line = lines.find(|line| line.split(',').nth(1) == Some(name)).unwrap_or_else(|| panic!("no server {name}: {table}"));
+        line.split(',').nth(place).unwrap().to_owned()
     }
 }
