@@ -24,6 +24,7 @@ mod events;
 mod exactness;
 mod grafana;
 mod haproxy;
+mod health;
 #[path = "../soak/hostile.rs"]
 mod hostile;
 #[path = "../soak/kill.rs"]
