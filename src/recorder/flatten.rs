@@ -1,5 +1,5 @@
 //! Live series into samples: one for each line that a scrape would show; an `up` for each job; a stale marker for each
-//! series that is gone; a zero in front of each total that events have begun.
+//! series that is gone; a zero in front of each total that events, or their loss, have begun.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -36,7 +36,7 @@ pub struct Flattener {
 /// What a tick has found.
 #[derive(Clone, Copy, Debug)]
 pub struct Flattened<'f> {
-    /// A zero for each total that events have begun since the tick before, for the time of that tick. Without it the first value would have
+    /// A zero for each total that events, or their loss, have begun since the tick before, for the time of that tick. Without it the first value would have
     /// nothing to be an increase over.
     pub births: &'f [(Labels, f64)],
     /// The samples of this tick.
@@ -187,15 +187,16 @@ impl Reader for Tick<'_> {
         }
         let Some((name, kind, origin)) = &self.family else { return };
         let is_total = matches!(kind, MetricType::Counter | MetricType::Histogram);
-        let is_of_events = is_total && *origin == Origin::Events;
-        if is_of_events && number >= self.born.end {
+        if is_total && number >= self.born.end {
             // It has been made while this tick looks around, and is born at the next one: were it taken now, too, another flattener, after
             // a reload, could not tell that its zero is there already.
             return;
         }
-        let is_birth = is_of_events && self.born.contains(&number);
         let mut values = Vec::new();
         each_value(reading, std::iter::repeat(()), |(), value| values.push(value));
+        // A total of the agent's own that is still at zero shows the zero itself; one that begins with a loss does not.
+        let has_counted = *origin == Origin::Events || values.iter().any(|value| *value != 0.0);
+        let is_birth = is_total && has_counted && self.born.contains(&number);
         let (name, bounds) = (Arc::clone(name), bounds(reading).cloned());
         self.new.push(New { place, name, origin: *origin, labels: labels.clone(), bounds, values, is_birth });
     }

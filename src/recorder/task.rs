@@ -1,16 +1,22 @@
 //! The loop: at every slot of the resolution, one look at everything, one append.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use prometheus::IntCounter;
+use prometheus::{IntCounter, IntCounterVec};
 
 use super::{Flattener, Identity};
+use crate::clock;
 use crate::history::Append;
 use crate::model::{Condition, Timestamp};
 use crate::registry::{Cursor, Registry};
 use crate::runtime::{Board, Stage, TaskContext, TaskResult, Ticker, blocking};
 use crate::telemetry::Telemetry;
+
+/// A wall clock that is corrected without being set does not gain or lose as much between two ticks.
+const JUMP_MILLIS: i128 = 2_000;
+const FORWARD: &str = "forward";
+const BACKWARD: &str = "backward";
 
 /// Everything the loop works with.
 #[derive(Clone)]
@@ -22,6 +28,31 @@ pub struct Recorder {
     identity: Identity,
     board: Board,
     missed: IntCounter,
+    jumps: IntCounterVec,
+}
+
+/// What both clocks said at one moment.
+#[derive(Clone, Copy)]
+struct Moment {
+    wall: Timestamp,
+    steady: Instant,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { wall: clock::now(), steady: clock::monotonic() }
+    }
+
+    /// The way in which the wall clock was set since then, if it was: it has gone further than the steady one, or less far.
+    fn jump_until(self, now: Self) -> Option<&'static str> {
+        let wall = i128::from(now.wall.as_millis()) - i128::from(self.wall.as_millis());
+        let steady = i128::try_from(now.steady.saturating_duration_since(self.steady).as_millis()).unwrap_or(i128::MAX);
+        match wall.saturating_sub(steady) {
+            JUMP_MILLIS.. => Some(FORWARD),
+            ahead if ahead <= -JUMP_MILLIS => Some(BACKWARD),
+            _ => None,
+        }
+    }
 }
 
 impl Recorder {
@@ -37,7 +68,15 @@ impl Recorder {
     ) -> Self {
         let missed = telemetry
             .counter("sidewatch_recorder_missed_ticks_total", "Ticks at which nothing was recorded because the agent was held up.");
-        Self { registry, telemetry, history, resolution, identity, board, missed }
+        let jumps = telemetry.counters(
+            "sidewatch_recorder_clock_jumps_total",
+            "Times that the clock was found set by two seconds or more, or that the machine had slept, by direction.",
+            &["direction"],
+        );
+        for direction in [FORWARD, BACKWARD] {
+            jumps.with_label_values(&[direction]);
+        }
+        Self { registry, telemetry, history, resolution, identity, board, missed, jumps }
     }
 
     /// Records until the agent drains.
@@ -47,6 +86,7 @@ impl Recorder {
     pub async fn run(self, mut context: TaskContext) -> TaskResult {
         let mut ticker = Ticker::new(self.resolution, Duration::ZERO);
         let mut flattener = Flattener::new(self.identity.clone());
+        let mut before = Moment::now();
         loop {
             context.pulse.beat();
             let slot = tokio::select! {
@@ -58,6 +98,13 @@ impl Recorder {
             let recorder = self.clone();
             // All series are looked at: that takes a while when they are many, and nobody else is to wait for it.
             flattener = blocking(move || recorder.record(flattener, slot.at)).await?;
+            // Counted after the look, so that history has the number before the jump at a time behind it: what lies before it may be out
+            // of a query's reach.
+            let now = Moment::now();
+            if let Some(direction) = before.jump_until(now) {
+                self.jumps.with_label_values(&[direction]).inc();
+            }
+            before = now;
         }
     }
 
@@ -91,7 +138,6 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
     use crate::history::{Config, History, Need, Query};
     use crate::model::{Change, Family, Histogram, Labels, MatchOp, Matcher, MetricType, Origin, SeriesKey, is_stale};
     use crate::promql::{Engine, EngineConfig, Value, parse};
@@ -192,6 +238,24 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_has_jumped_and_one_that_is_corrected_has_not() {
+        let begin = Moment { wall: Timestamp::from_millis(1_000_000), steady: clock::monotonic() };
+        let later = |wall, steady| Moment { wall: begin.wall.plus_millis(wall), steady: begin.steady + Duration::from_millis(steady) };
+        for (wall, steady, expected) in [
+            (5_000, 5_000, None),
+            (6_999, 5_000, None),
+            (7_000, 5_000, Some(FORWARD)),
+            (3_600_000, 5_000, Some(FORWARD)),
+            (3_001, 5_000, None),
+            (3_000, 5_000, Some(BACKWARD)),
+            (-3_600_000, 5_000, Some(BACKWARD)),
+            (600_000, 600_000, None),
+        ] {
+            assert_eq!(begin.jump_until(later(wall, steady)), expected, "{wall} {steady}");
+        }
+    }
+
+    #[test]
     fn a_shortage_is_on_the_board() {
         let desk = Desk::new();
         let by = "rule \"r\" of f".to_owned();
@@ -205,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_on_or_was_not_made_by_events_gets_no_zero() {
+    fn what_goes_on_or_has_not_begun_with_a_loss_or_an_event_gets_no_zero() {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = |desk: &Desk| {
             let config = JournalConfig::default();
@@ -223,11 +287,16 @@ mod tests {
         desk.registry.publish("host", vec![Family::new("h_total", MetricType::Counter, "H.", Origin::Host).with(Labels::empty(), 7.0)]);
         let _own = desk.registry.own_counter("own_total", "O.", Labels::empty(), Timestamp::from_millis(0));
         desk.send(now, "d_total", Change::Count(1.0));
+        let mut lost = desk.registry.own_counter("lost_total", "L.", Labels::empty(), Timestamp::from_millis(0));
+        lost.change = Change::Count(3.0);
+        assert_eq!(desk.registry.merge(1, Timestamp::from_millis(1000 * now)).apply(&mut lost), Ok(()));
         desk = desk.record(now).record(now + 10);
         let seconds = |name| desk.told(name).into_iter().map(|(second, _)| second - now).collect::<Vec<_>>();
         for name in ["c_total", "h_total", "own_total"] {
             assert_eq!(seconds(name), [0, 10], "{name}");
         }
-        assert_eq!(seconds("d_total"), [-10, 0, 10]);
+        for name in ["d_total", "lost_total"] {
+            assert_eq!(seconds(name), [-10, 0, 10], "{name}");
+        }
     }
 }

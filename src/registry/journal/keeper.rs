@@ -99,6 +99,7 @@ impl Journal {
             Ok(folder) => folder,
             Err(reason) => {
                 tracing::error!(reason, "what events count will not survive this process");
+                metrics.given_up.with_label_values(&["error"]).inc();
                 board.report(PART, Condition::Degraded, &format!("in memory alone: {reason}"), at);
                 return None;
             }

@@ -91,6 +91,21 @@ fn files(folder: &TempDir) -> Vec<String> {
 }
 
 #[test]
+fn a_folder_that_cannot_be_used_is_a_journal_given_up_and_one_switched_off_is_not() {
+    for (enabled, expected) in [(true, 1.0), (false, 0.0)] {
+        let telemetry = Telemetry::new();
+        let registry = Registry::new(&Config::default(), &telemetry);
+        let config = JournalConfig { enabled, ..JournalConfig::default() };
+        let unusable = Err("cannot be used".to_owned());
+        assert!(Journal::open(&registry, unusable, &config, &telemetry, &Board::new(), clock::now()).is_none());
+        let families = telemetry.families();
+        let family = families.iter().find(|family| &*family.name == "sidewatch_journal_given_up_total").expect("there");
+        let total: f64 = family.series.iter().map(|series| if let Value::Number(total) = series.value { total } else { 0.0 }).sum();
+        assert_eq!(total, expected, "{enabled}");
+    }
+}
+
+#[test]
 fn what_was_shown_comes_back_after_a_kill() {
     let folder = folder();
     let mut before = Vec::new();
