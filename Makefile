@@ -96,6 +96,7 @@ install:
 	$(INSTALL) -D -m 0644 systemd/tmpfiles.d/sidewatch.conf "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sidewatch.conf"
 	$(INSTALL) -D -m 0644 systemd/sidewatch.service.d/notify-reload.conf "$(DESTDIR)$(DOCDIR)/notify-reload.conf"
 	$(INSTALL) -D -m 0644 -t "$(DESTDIR)$(DOCDIR)" README.md docs/*.md
+	$(INSTALL) -D -m 0644 -t "$(DESTDIR)$(DOCDIR)/runbooks" docs/runbooks/*.md
 	$(INSTALL) -D -m 0644 -t "$(DESTDIR)$(PREFIX)/share/sidewatch/rules" rules/*.yml
 	$(INSTALL) -D -m 0644 packaging/rules.README "$(DESTDIR)$(SYSCONFDIR)/sidewatch/rules/README"
 	test -e "$(DESTDIR)$(SYSCONFDIR)/sidewatch/sidewatch.yml" || \

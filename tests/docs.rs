@@ -257,7 +257,8 @@ fn every_metric_of_ours_that_is_named_exists() {
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root.join(name)).into();
-    let docs = fs::read_dir(root.join("docs")).expect("a folder").map(|entry| entry.expect("readable").path());
+    let folders = ["docs", "docs/runbooks"].map(|folder| fs::read_dir(root.join(folder)).expect("a folder"));
+    let docs = folders.into_iter().flatten().map(|entry| entry.expect("readable").path());
     pages.extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
     pages.sort();
     pages

@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sidewatch::promql::{Expr, ExprKind, MatrixSelector, parse};
 use sidewatch::rules::{Config, PACKS, RuleSet, load};
 
 fn packs() -> RuleSet {
@@ -22,8 +23,15 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-fn names(folder: &str) -> Vec<String> {
-    files(folder).iter().map(|file| file.file_stem().expect("a name").to_string_lossy().into_owned()).collect()
+fn name(file: &Path) -> String {
+    file.file_stem().expect("a name").to_string_lossy().into_owned()
+}
+
+/// The tests of single packs: one file is about all of them together.
+fn tests() -> Vec<PathBuf> {
+    let mut files = files("rules/tests");
+    files.retain(|file| name(file) != "idle");
+    files
 }
 
 #[test]
@@ -36,8 +44,8 @@ fn every_pack_loads_without_a_word() {
 #[test]
 fn every_file_is_a_pack_and_has_its_tests() {
     let known: Vec<_> = PACKS.iter().map(|pack| pack.name.to_owned()).collect();
-    assert_eq!(names("rules"), known);
-    assert_eq!(names("rules/tests"), known);
+    assert_eq!(files("rules").iter().map(|file| name(file)).collect::<Vec<_>>(), known);
+    assert_eq!(tests().iter().map(|file| name(file)).collect::<Vec<_>>(), known);
 }
 
 #[test]
@@ -56,7 +64,7 @@ fn every_alert_has_a_severity_a_summary_and_a_description() {
 /// A test that names an alert without expected alerts shows its silence; one with them shows that it fires.
 #[test]
 fn every_alert_is_seen_silent_and_firing_in_a_test() {
-    for (pack, tests) in packs().groups.iter().zip(files("rules/tests")) {
+    for (pack, tests) in packs().groups.iter().zip(tests()) {
         let text = std::fs::read_to_string(&tests).expect("readable");
         let cases: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
         let (mut silent, mut firing) = (BTreeSet::new(), BTreeSet::new());
@@ -74,6 +82,58 @@ fn every_alert_is_seen_silent_and_firing_in_a_test() {
         assert_eq!(silent, alerts, "{} shows the silence of every alert", tests.display());
         assert_eq!(firing, alerts, "{} shows every alert firing", tests.display());
     }
+}
+
+/// The page lies where the package installs it, and in `docs/` before that.
+const RUNBOOKS: &str = "file:///usr/share/doc/sidewatch/";
+
+#[test]
+fn every_alert_leads_to_a_section_of_a_runbook_and_every_section_to_an_alert() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let sections = |page: &Path| -> BTreeSet<String> {
+        let text = std::fs::read_to_string(page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+        text.lines().filter_map(|line| line.strip_prefix("## ")).map(str::to_owned).collect()
+    };
+    for group in packs().groups {
+        let page = format!("runbooks/{}.md", group.name());
+        let alerts: BTreeSet<String> = group.rules().filter(|rule| rule.alerting).map(|rule| rule.name.to_owned()).collect();
+        assert_eq!(sections(&docs.join(&page)), alerts, "{page}");
+        for rule in group.rules().filter(|rule| rule.alerting) {
+            let expected = format!("{RUNBOOKS}{page}#{}", rule.name.to_lowercase());
+            assert_eq!(rule.annotations.get("runbook_url"), Some(expected.as_str()), "{}", rule.name);
+        }
+    }
+}
+
+#[test]
+fn every_metric_of_a_pack_is_documented() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")).expect("readable");
+    let named = page.split('`').filter(|word| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+    let known: BTreeSet<&str> = named.collect();
+    for pack in PACKS {
+        let text: serde_yaml::Value = serde_yaml::from_str(pack.text).expect("YAML");
+        for rule in text["groups"][0]["rules"].as_sequence().expect("rules") {
+            let expression = rule["expr"].as_str().expect("an expression");
+            let used = metrics(&parse(expression).expect("PromQL"));
+            assert!(!used.is_empty(), "{}: {expression}", pack.name);
+            for name in used {
+                let base = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
+                assert!(known.contains(base) || known.contains(name.as_str()), "{}: {name}", pack.name);
+            }
+        }
+    }
+}
+
+/// The names of all metrics in an expression.
+fn metrics(expr: &Expr) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    expr.walk(&mut |part| match &part.kind {
+        ExprKind::VectorSelector(selector) | ExprKind::MatrixSelector(MatrixSelector { selector, .. }) => {
+            names.insert(selector.name.clone().expect("a metric's name"));
+        }
+        _ => {}
+    });
+    names
 }
 
 #[test]

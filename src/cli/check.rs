@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
+
 use super::output::{note, print};
 use super::print_problems;
 use crate::config;
 use crate::config::{Config, Source, load};
 use crate::rules;
-use crate::rules::{Packs, RuleSet};
+use crate::rules::{PACKS, Packs, RuleSet};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 nothing wrong, 1 problems found.
@@ -17,6 +19,7 @@ use crate::rules::{Packs, RuleSet};
 Examples:
   sidewatch check                             the configuration, its rules folder, the built-in packs
   sidewatch check rules/*.yml                 only these rule files
+  sidewatch check --print-pack host           a built-in pack, to start from
   sidewatch check --print-schema > sw.json    a JSON Schema of the configuration, for editors")]
 pub(super) struct Arguments {
     /// Check only these rule files
@@ -25,6 +28,9 @@ pub(super) struct Arguments {
     /// Print a JSON Schema of the configuration file and exit
     #[arg(long)]
     print_schema: bool,
+    /// Print a built-in pack of rules, to start from, and exit
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(PACKS.iter().map(|pack| pack.name)))]
+    print_pack: Option<String>,
 }
 
 pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -32,8 +38,12 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
         print(&format!("{:#}\n", config::json_schema()))?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(pack) = arguments.print_pack.as_deref().and_then(|name| PACKS.iter().find(|pack| pack.name == name)) {
+        print(pack.text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if !arguments.files.is_empty() {
-        let config = rules::Config { packs: Packs { host: false, requests: false }, ..rules::Config::default() };
+        let config = rules::Config { packs: Packs::all(false), ..rules::Config::default() };
         return verdict("", 0, &rules::load_files(&config, &arguments.files));
     }
     let (config, problems) = match load(source) {

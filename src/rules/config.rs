@@ -65,14 +65,36 @@ impl Default for Config {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Packs {
-    /// CPU, memory, disks, filesystems and pressure of the host.
+    /// Caches: hit rate, errors, latency.
+    pub cache: bool,
+    /// Queries of databases and pools of connections.
+    pub database: bool,
+    /// Disks, filesystems and network interfaces.
+    pub devices: bool,
+    /// Failed requests, traffic that stops, reported errors, heartbeats and service checks.
+    pub errors: bool,
+    /// CPU, memory and pressure of the host.
     pub host: bool,
-    /// Latency, errors and traffic of the requests that the service's processes report.
-    pub requests: bool,
+    /// Latency of requests.
+    pub latency: bool,
+    /// Calls of models, steps of agents, stages of pipelines.
+    pub operations: bool,
+    /// The agent itself: what it loses, has no room for, or cannot load, write or see.
+    pub sidewatch: bool,
+    /// Background tasks.
+    pub tasks: bool,
+}
+
+impl Packs {
+    /// All packs, on or off.
+    #[must_use]
+    pub const fn all(on: bool) -> Self {
+        Self { cache: on, database: on, devices: on, errors: on, host: on, latency: on, operations: on, sidewatch: on, tasks: on }
+    }
 }
 
 impl Default for Packs {
     fn default() -> Self {
-        Self { host: true, requests: true }
+        Self::all(true)
     }
 }

@@ -79,7 +79,7 @@ mod tests {
         for (name, text) in files {
             fs::write(folder.path().join(name), text).expect("written");
         }
-        let config = Config { folder: Some(folder.path().to_owned()), packs: Packs { host: false, requests: false }, ..Config::default() };
+        let config = Config { folder: Some(folder.path().to_owned()), packs: Packs::all(false), ..Config::default() };
         (folder, config)
     }
 

@@ -28,8 +28,15 @@ impl Pack {
 
 /// All packs, by name.
 pub const PACKS: &[Pack] = &[
+    Pack { name: "cache", text: include_str!("../../rules/cache.yml"), enabled: |packs| packs.cache },
+    Pack { name: "database", text: include_str!("../../rules/database.yml"), enabled: |packs| packs.database },
+    Pack { name: "devices", text: include_str!("../../rules/devices.yml"), enabled: |packs| packs.devices },
+    Pack { name: "errors", text: include_str!("../../rules/errors.yml"), enabled: |packs| packs.errors },
     Pack { name: "host", text: include_str!("../../rules/host.yml"), enabled: |packs| packs.host },
-    Pack { name: "requests", text: include_str!("../../rules/requests.yml"), enabled: |packs| packs.requests },
+    Pack { name: "latency", text: include_str!("../../rules/latency.yml"), enabled: |packs| packs.latency },
+    Pack { name: "operations", text: include_str!("../../rules/operations.yml"), enabled: |packs| packs.operations },
+    Pack { name: "sidewatch", text: include_str!("../../rules/sidewatch.yml"), enabled: |packs| packs.sidewatch },
+    Pack { name: "tasks", text: include_str!("../../rules/tasks.yml"), enabled: |packs| packs.tasks },
 ];
 
 #[cfg(test)]

@@ -128,6 +128,7 @@ mod tests {
     use super::*;
     use crate::model::PromDuration;
     use crate::rules::config::Packs;
+    use crate::rules::pack::Pack;
 
     fn source(name: &str, text: &str) -> Source {
         Source { name: name.into(), text: text.into() }
@@ -142,23 +143,24 @@ mod tests {
         let config = Config { pack_interval: PromDuration::from_secs(3), ..Config::default() };
         let set = assemble(&config, Vec::new(), Vec::new());
         assert!(set.problems.is_empty(), "{:?}", set.problems);
-        assert_eq!(files(&set), ["pack:host", "pack:requests"]);
+        assert_eq!(files(&set), PACKS.iter().map(Pack::file).collect::<Vec<_>>());
         assert!(set.groups.iter().all(|group| group.interval_millis == 3_000));
-        let config = Config { packs: Packs { host: false, requests: true }, ..Config::default() };
-        assert_eq!(files(&assemble(&config, Vec::new(), Vec::new())), ["pack:requests"]);
+        let config = Config { packs: Packs { errors: true, ..Packs::all(false) }, ..Config::default() };
+        assert_eq!(files(&assemble(&config, Vec::new(), Vec::new())), ["pack:errors"]);
     }
 
     #[test]
     fn a_file_of_the_same_name_replaces_a_pack_even_when_it_is_broken() {
-        let good = assemble(&Config::default(), vec![source("/etc/x/host.yaml", "groups: [{name: mine}]")], Vec::new());
-        assert_eq!(files(&good), ["pack:requests", "/etc/x/host.yaml"]);
-        let broken = assemble(&Config::default(), vec![source("/etc/x/host.yml", "nonsense")], Vec::new());
-        assert_eq!((files(&broken), broken.broken), (vec!["pack:requests"], 1));
+        let config = Config { packs: Packs { errors: true, host: true, ..Packs::all(false) }, ..Config::default() };
+        let good = assemble(&config, vec![source("/etc/x/host.yaml", "groups: [{name: mine}]")], Vec::new());
+        assert_eq!(files(&good), ["pack:errors", "/etc/x/host.yaml"]);
+        let broken = assemble(&config, vec![source("/etc/x/host.yml", "nonsense")], Vec::new());
+        assert_eq!((files(&broken), broken.broken), (vec!["pack:errors"], 1));
     }
 
     #[test]
     fn the_rule_that_looks_furthest_says_what_is_needed() {
-        let config = Config { packs: Packs { host: false, requests: false }, ..Config::default() };
+        let config = Config { packs: Packs::all(false), ..Config::default() };
         let need = |text: &str| assemble(&config, vec![source("a.yml", text)], Vec::new()).need(&EngineConfig::default());
         let rules = "[{record: a, expr: 'rate(x_total[1h])'}, {record: b, expr: 'up offset 1d'}, {alert: C, expr: 'up == 0'}]";
         let of_b = |millis| Need { millis, by: "rule \"b\" of a.yml".to_owned() };
@@ -172,7 +174,7 @@ mod tests {
         let overlay =
             serde_yaml::from_str("g: {A: {no_data: keep, owner: core}, B: {no_data: fire, resolve: y}, C: {no_data: keep}, D: {}}")
                 .expect("readable");
-        let config = Config { packs: Packs { host: false, requests: false }, overlay, ..Config::default() };
+        let config = Config { packs: Packs::all(false), overlay, ..Config::default() };
         let text = "groups: [{name: g, rules: [{alert: A, expr: x > 1}, {alert: B, expr: absent(y)}, {alert: C, expr: x > y}]}, {name: h, rules: [{alert: A, expr: x}]}]";
         let set = assemble(&config, vec![source("a.yml", text)], Vec::new());
         let owners: Vec<_> = set.groups.iter().flat_map(|group| &group.rules).map(|rule| rule.overlay.owner.as_deref()).collect();
@@ -186,7 +188,7 @@ mod tests {
     #[test]
     fn a_broken_file_is_left_out_whole() {
         let two = "groups: [{name: a}, {name: a}]";
-        let config = Config { packs: Packs { host: false, requests: false }, ..Config::default() };
+        let config = Config { packs: Packs::all(false), ..Config::default() };
         let set = assemble(&config, vec![source("a.yml", two), source("b.yml", "groups: [{name: b}]")], Vec::new());
         assert_eq!((files(&set), set.loaded, set.broken), (vec!["b.yml"], 1, 1));
     }

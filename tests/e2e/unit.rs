@@ -57,3 +57,18 @@ fn the_sandbox_leaves_an_exposure_of_at_most_two() {
     eprintln!("exposure: {exposure}");
     assert!(exposure <= 2.0, "{said}");
 }
+
+#[test]
+fn what_the_alerts_of_the_packs_link_to_is_installed() {
+    let Some(root) = root() else { return };
+    let mut links = 0;
+    for file in fs::read_dir(root.join("usr/share/sidewatch/rules")).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        for link in text.lines().filter_map(|line| line.trim().strip_prefix("runbook_url: file:///")) {
+            let (page, _) = link.split_once('#').unwrap();
+            assert!(root.join(page).is_file(), "{link}");
+            links += 1;
+        }
+    }
+    assert!(links >= 64, "{links}");
+}

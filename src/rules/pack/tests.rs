@@ -2,6 +2,8 @@
 //! machine: what fires there has to fire here, at the same time and with the same words.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
@@ -144,9 +146,9 @@ fn run(group: &mut Group, interval: i64, test: &Test) {
     assert!(inputs.iter().all(|(labels, _)| labels.get(METRIC_NAME).is_some()));
 }
 
-fn run_all(pack: &str, tests: &str) {
-    let pack = PACKS.iter().find(|known| known.name == pack).expect("a pack");
-    let tests: TestFile = serde_yaml::from_str(tests).expect("a test file");
+fn run_all(pack: &Pack, name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/tests").join(name).with_extension("yml");
+    let tests: TestFile = serde_yaml::from_str(&fs::read_to_string(path).expect("readable")).expect("a test file");
     for test in &tests.tests {
         let spec = Arc::clone(file::parse(pack.name, pack.text, 5_000).groups.first().expect("a group"));
         run(&mut Group::new(spec), tests.evaluation_interval.as_millis(), test);
@@ -154,11 +156,11 @@ fn run_all(pack: &str, tests: &str) {
 }
 
 #[test]
-fn the_host_pack_fires_as_its_tests_say() {
-    run_all("host", include_str!("../../../rules/tests/host.yml"));
+fn every_pack_fires_as_its_tests_say() {
+    PACKS.iter().for_each(|pack| run_all(pack, pack.name));
 }
 
 #[test]
-fn the_requests_pack_fires_as_its_tests_say() {
-    run_all("requests", include_str!("../../../rules/tests/requests.yml"));
+fn every_pack_is_quiet_on_a_healthy_host_with_an_idle_service() {
+    PACKS.iter().for_each(|pack| run_all(pack, "idle"));
 }

@@ -32,7 +32,7 @@ impl Agent {
         let board = Board::new();
         let config = Config {
             folder: Some(folder.path().to_owned()),
-            packs: Packs { host: false, requests: false },
+            packs: Packs::all(false),
             interval: PromDuration::from_millis(20),
             ..Config::default()
         };
@@ -198,7 +198,7 @@ async fn of_two_reloads_the_later_one_is_in_force() {
     write(folders[0].path(), "a.yml", &format!("groups:\n- name: slow\n  rules:\n{rules}"));
     write(folders[1].path(), "b.yml", "groups: [{name: quick}]");
     let reload = |place: usize| {
-        let packs = Packs { host: false, requests: false };
+        let packs = Packs::all(false);
         agent.handle.reload(Some(Config { folder: Some(folders[place].path().to_owned()), packs, ..Config::default() }))
     };
     let (slow, quick) = tokio::join!(reload(0), reload(1));
