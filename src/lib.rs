@@ -23,6 +23,8 @@ pub mod recorder;
 pub mod health;
 pub mod rules;
 
+pub mod notify;
+
 pub mod http;
 
 pub mod config;

@@ -137,6 +137,20 @@ const LIMITS: &[(&str, &str, &str)] = &[
         "`/readyz?verbose`: … series are over the limit and not stored",
     ),
     (
+        "notify.queue_max",
+        r#"`sidewatch_notify_dropped_total{reason="queue_full"}`"#,
+        "log: too many notifications wait; the oldest are given up, what is over already first",
+    ),
+    (
+        "notify.alertmanagers[].timeout",
+        "`prometheus_notifications_errors_total`",
+        "`/readyz?verbose`: no answer within 10 s; it is tried again",
+    ),
+    ("notify.webhooks[].timeout", "`sidewatch_notify_errors_total`", "the same"),
+    ("notify.webhooks[].per_minute_max", "`sidewatch_notify_queue_length`", "nothing is refused: alerts wait, and go together"),
+    ("notify.commands[].timeout", "`sidewatch_notify_errors_total`", "the command is killed, and started again later"),
+    ("notify.commands[].per_minute_max", "`sidewatch_notify_queue_length`", "nothing is refused: alerts wait, and go together"),
+    (
         "promql.samples_max",
         r#"`sidewatch_http_requests_total{code="422"}`"#,
         "query processing would load too many samples into memory in query execution",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets what the tests meet: Debian's prometheus, promtool, node_exporter and haproxy, systemd's tools, Python with the clients `datadog` and
+# Gets what the tests meet: Debian's prometheus, promtool, node_exporter, Alertmanager and haproxy, systemd's tools, Python with the clients `datadog` and
 # `statsd` from PyPI, Node.js with the client `hot-shots` from npm. What is there already is used as it is; everything else is named before it is fetched. The last lines it
 # prints, behind "export", are the variables that the tests read. `tests/prepare.sh bench` adds what only benches/ compares
 # with: Debian's prometheus-pushgateway.
@@ -82,6 +82,11 @@ if [ -z "$haproxy" ]; then
     printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "'$libraries'" "'$peers/haproxy/usr/sbin/haproxy'" >"$haproxy"
     chmod +x "$haproxy"
 fi
+alertmanager=$(command -v prometheus-alertmanager || true)
+if [ -z "$alertmanager" ]; then
+    peer prometheus-alertmanager
+    alertmanager=$peers/prometheus-alertmanager/usr/bin/prometheus-alertmanager
+fi
 
 pushgateway=
 if [ "${1-}" = bench ]; then
@@ -123,6 +128,7 @@ echo "export SIDEWATCH_PROMETHEUS='$prometheus'"
 echo "export SIDEWATCH_PROMTOOL='$promtool'"
 echo "export SIDEWATCH_NODE_EXPORTER='$node_exporter'"
 echo "export SIDEWATCH_HAPROXY='$haproxy'"
+echo "export SIDEWATCH_ALERTMANAGER='$alertmanager'"
 echo "export SIDEWATCH_PYTHON='$venv/bin/python'"
 [ -z "$pushgateway" ] || echo "export SIDEWATCH_PUSHGATEWAY='$pushgateway'"
 echo "export SIDEWATCH_NODE='$(command -v node)'"

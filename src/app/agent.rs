@@ -23,12 +23,13 @@ use crate::history::{self, Archive, History};
 use crate::http;
 use crate::ingest::{self, Ingest, Passed, Sockets};
 use crate::model::Labels;
+use crate::notify;
 use crate::promql::Engine;
 use crate::recorder::Recorder;
 use crate::registry::{self, Journal, Registry};
 use crate::rules;
 use crate::runtime::{Board, Policy, Stage, Supervisor, TaskHandle, blocking};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, chain};
 
 /// A task that is silent for longer than this keeps the watchdog from being fed.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
@@ -48,6 +49,7 @@ pub(super) struct Agent {
     pub(super) collect_config: watch::Sender<collect::Config>,
     pub(super) health_config: watch::Sender<Arc<health::Config>>,
     pub(super) agent_check_task: TaskHandle,
+    pub(super) notify_config: watch::Sender<Arc<notify::Config>>,
     pub(super) about: watch::Sender<Arc<http::About>>,
     /// The sockets that systemd passed, kept so that the part which serves them can be built anew.
     pub(super) passed: Passed,
@@ -92,6 +94,7 @@ impl Agent {
         let registry = Registry::new(&config.registry, &telemetry);
         // Before anyone counts: what was counted before comes first.
         let folder = state_folder.as_ref().map(|folder| folder.path.clone()).map_err(Clone::clone);
+        let notify_folder = folder.clone();
         let journal = open_journal(config, &registry, folder.clone(), &telemetry, &board).await?;
         if let Some(journal) = journal {
             supervisor.spawn("journal", Policy::RESTART, move |context| Arc::clone(&journal).run(context));
@@ -129,6 +132,16 @@ impl Agent {
         supervisor.spawn("health", Policy::RESTART, move |context| judge.clone().run(context));
         let agent_check = AgentCheckServer::bind(&config.health.agent_check, health.clone(), &telemetry, board.clone()).await?;
         let agent_check_task = spawn_agent_check(&supervisor, agent_check);
+
+        let (notify_config, notify_configs) = watch::channel(Arc::new(config.notify.clone()));
+        let notifications = notify::new(notify::Needs {
+            config: notify_configs,
+            rules: rules.snapshots(),
+            telemetry: Arc::clone(&telemetry),
+            board: board.clone(),
+            store: notify_folder.and_then(|folder| notify::Store::open(&folder).map_err(|error| chain(&error))),
+        });
+        let notify_task = supervisor.spawn("notify", Policy::RESTART, move |context| notify::run(notifications.clone(), context));
 
         let rules_folder = config.rules.folder.clone().unwrap_or_else(|| source.places.rules.clone());
         let files = Files::new(source.path(), &rules_folder);
@@ -168,6 +181,7 @@ impl Agent {
             collect_config,
             health_config,
             agent_check_task,
+            notify_config,
             about,
             passed,
             ingest: Some(ingest),
@@ -175,7 +189,7 @@ impl Agent {
             recorder_task,
             bound,
             http_task,
-            draining: vec![collect_task, rules_task],
+            draining: vec![collect_task, rules_task, notify_task],
             reloads,
             ready: false,
             files,
@@ -257,7 +271,8 @@ impl Agent {
 
 /// Takes the state folder, where anything is to be kept in it.
 fn take_state(config: &Config, source: &Source) -> anyhow::Result<Result<StateFolder, String>> {
-    if !config.registry.journal.enabled && !config.history.persist && !config.rules.persist {
+    let kept = config.registry.journal.enabled || config.history.persist || config.rules.persist || config.notify.has_targets();
+    if !kept {
         return Ok(Err("nothing is kept".to_owned()));
     }
     state::take(config.state.as_ref().unwrap_or(&source.places.state))

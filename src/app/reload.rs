@@ -119,6 +119,7 @@ impl Agent {
         self.registry.reconfigure(&new.config.registry);
         self.collect_config.send_replace(new.config.collect.clone());
         self.health_config.send_replace(Arc::new(new.config.health.clone()));
+        self.notify_config.send_replace(Arc::new(new.config.notify.clone()));
         if let Some(folder) = &new.config.rules.folder {
             self.files.watch(folder);
         }

@@ -10,9 +10,13 @@ pub(super) fn check(config: &Config, file: &str, text: &str) -> Vec<Diagnostic> 
 }
 
 fn diagnostic(file: &str, text: &str, path: &str, message: String) -> Diagnostic {
-    let steps: Vec<_> = path.split('.').map(|key| PathStep::Key(key.to_owned())).collect();
-    let place = locate_yaml(text, &steps).unwrap_or(Position::START);
-    Diagnostic::new(file, text, place, format!("{path}: {message}"))
+    // Only elements of lists are numbered.
+    let step = |key: &str| key.parse().map_or_else(|_| PathStep::Key(key.to_owned()), PathStep::Index);
+    let steps: Vec<_> = path.split('.').map(step).collect();
+    // What is missing has no place of its own: then it is the place of what it is missing from.
+    let place = (1..=steps.len()).rev().find_map(|length| locate_yaml(text, steps.get(..length)?)).unwrap_or(Position::START);
+    let name: String = steps.iter().map(PathStep::to_string).collect();
+    Diagnostic::new(file, text, place, format!("{}: {message}", name.trim_start_matches('.')))
 }
 
 fn faults(config: &Config) -> Vec<(String, String)> {
@@ -113,6 +117,9 @@ fn faults(config: &Config) -> Vec<(String, String)> {
     }
     for (key, message) in config.rules.check() {
         fault(&format!("rules.{key}"), message);
+    }
+    for (key, message) in config.notify.check() {
+        fault(&format!("notify.{key}"), message);
     }
     for (key, message) in config.health.check() {
         fault(&format!("health.{key}"), message);

@@ -13,6 +13,7 @@ use crate::history;
 use crate::http;
 use crate::ingest;
 use crate::model::PromDuration;
+use crate::notify;
 use crate::promql;
 use crate::registry;
 use crate::rules;
@@ -47,6 +48,8 @@ pub struct Config {
     pub promql: promql::EngineConfig,
     /// Alerting and recording rules.
     pub rules: rules::Config,
+    /// Telling others of alerts.
+    pub notify: notify::Config,
     /// The score.
     pub health: health::Config,
     /// The HTTP interface.
@@ -92,7 +95,8 @@ impl Config {
     /// Fills in what depends on where the agent runs.
     #[must_use]
     pub fn at(mut self, places: &Places, host_name: &str) -> Self {
-        self.instance.get_or_insert_with(|| host_name.to_owned());
+        let instance = self.instance.get_or_insert_with(|| host_name.to_owned()).clone();
+        self.notify.external_labels.get_or_insert_with(|| [("instance".to_owned(), instance)].into());
         self.state.get_or_insert_with(|| places.state.clone());
         self.rules.folder.get_or_insert_with(|| places.rules.clone());
         self.ingest.stream.path.get_or_insert_with(|| places.sockets.join("events.sock"));

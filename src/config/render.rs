@@ -26,13 +26,16 @@ fn describe(root: &Value, schema: &Value, path: &str, defaults: &Value, table: &
     let Some(properties) = resolve(root, schema).get("properties").and_then(Value::as_object) else { return };
     for (key, property) in properties {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        let default = defaults.get(key).unwrap_or(&Value::Null);
+        let default = defaults.get(key).or_else(|| property.get("default")).unwrap_or(&Value::Null);
         let meaning = text(property).or_else(|| text(resolve(root, property))).unwrap_or_default();
         let nested = resolve(root, property).get("properties").is_some();
         let shown = if nested { String::new() } else { format!("`{}`", yaml(default)) };
         // Writing into a string cannot fail.
         let _infallible = writeln!(table, "| `{path}` | {shown} | {} |", meaning.replace('\n', " ").replace('|', "\\|"));
         describe(root, property, &path, default, table);
+        if let Some(element) = resolve(root, property).get("items") {
+            describe(root, element, &format!("{path}[]"), &Value::Null, table);
+        }
     }
 }
 

@@ -31,6 +31,8 @@ mod hostile;
 mod kill;
 mod life;
 mod load;
+#[path = "../soak/outage.rs"]
+mod outage;
 #[path = "../soak/overload.rs"]
 mod overload;
 mod package;

@@ -15,6 +15,7 @@ mod exactness;
 mod figures;
 mod hostile;
 mod kill;
+mod outage;
 mod overload;
 mod recorded_run;
 #[path = "../remote_write/mod.rs"]

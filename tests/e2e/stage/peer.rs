@@ -34,7 +34,7 @@ pub(crate) fn busy_loop(wrapper: &[&str]) -> Peer {
 }
 
 /// A program from the environment that `tests/prepare.sh` prints, else from the path.
-fn program(variable: &str, name: &str) -> PathBuf {
+pub(super) fn program(variable: &str, name: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from)
 }
 

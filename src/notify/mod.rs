@@ -1,0 +1,29 @@
+//! Notifications: what fires is told to Alertmanagers, webhooks, commands and the systemd journal, from a queue on disk.
+//!
+//! `sight` is what is seen of the rules; `ledger` knows every alert that was told of or is still to be, and is rebuilt from
+//! the records that `store` keeps; `payload` writes what receivers read; `target` is one receiver with its patience;
+//! `post`, `process` and `journald` deliver; `task` runs all of it.
+
+#![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
+
+mod backoff;
+mod config;
+mod journald;
+mod ledger;
+mod life;
+mod metrics;
+mod payload;
+mod post;
+mod process;
+mod record;
+mod secret;
+mod sight;
+mod store;
+mod target;
+mod task;
+mod tls;
+
+pub use config::{Alertmanager, Authorization, BasicAuth, Command, Config, Journal, Tls, Webhook};
+pub use secret::Secret;
+pub use store::{Store, StoreError};
+pub use task::{Needs, Service, new, run};

@@ -1,0 +1,181 @@
+//! What receivers read. Sources: prometheus/alertmanager `api/v2/openapi.yaml` (postableAlert), `template/template.go`
+//! (Data) and `notify/webhook/webhook.go` (Message); prometheus/common `model/signature.go` (the fingerprint).
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::life::{Life, Phase};
+use crate::model::{Labels, Timestamp};
+
+/// The time that Go has for none.
+const NO_TIME: &str = "0001-01-01T00:00:00Z";
+
+/// What every alert gets on its way out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Manner {
+    /// Added where an alert has no such label.
+    pub(super) external_labels: BTreeMap<String, String>,
+    /// Where this agent is reached.
+    pub(super) external_url: String,
+    /// How often Alertmanagers are told again.
+    pub(super) resend_delay: Duration,
+}
+
+/// Something to tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Telling<'l> {
+    /// Of which alert.
+    pub(super) life: &'l Life,
+    /// What of it.
+    pub(super) phase: Phase,
+}
+
+#[derive(serde::Serialize)]
+struct Postable<'l> {
+    labels: BTreeMap<&'l str, &'l str>,
+    annotations: BTreeMap<&'l str, &'l str>,
+    #[serde(rename = "startsAt")]
+    starts_at: String,
+    #[serde(rename = "endsAt")]
+    ends_at: String,
+    #[serde(rename = "generatorURL", skip_serializing_if = "String::is_empty")]
+    generator_url: String,
+}
+
+impl Manner {
+    fn labels<'l>(&'l self, life: &'l Life) -> BTreeMap<&'l str, &'l str> {
+        let external = self.external_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        external.filter(|(_, value)| !value.is_empty()).chain(life.key.labels.iter()).collect()
+    }
+
+    /// A link to the expression, in the form of Prometheus's.
+    fn generator_url(&self, life: &Life) -> String {
+        if self.external_url.is_empty() {
+            return String::new();
+        }
+        format!("{}/graph?g0.expr={}&g0.tab=1", self.external_url.trim_end_matches('/'), escape(&life.query))
+    }
+
+    /// For how long an alert counts as firing without a further word: four times the longer of the two intervals.
+    fn validity(&self, life: &Life) -> Duration {
+        4 * self.resend_delay.max(Duration::from_millis(life.interval_millis.unsigned_abs()))
+    }
+
+    /// The body of `POST /api/v2/alerts`.
+    pub(super) fn alertmanager(&self, tellings: &[Telling<'_>], at: Timestamp) -> Vec<u8> {
+        let alerts: Vec<_> = tellings.iter().map(|telling| self.postable(*telling, at)).collect();
+        serde_json::to_vec(&alerts).unwrap_or_default()
+    }
+
+    fn postable<'l>(&'l self, Telling { life, phase }: Telling<'l>, at: Timestamp) -> Postable<'l> {
+        let ends_at = match (phase, life.ends_at) {
+            (Phase::Resolved, Some(ends_at)) => ends_at,
+            // It has stopped since, which is told next, or nobody has looked yet: it fires as far as is known now.
+            _ => life.seen_at.filter(|_| life.ends_at.is_none()).unwrap_or(at) + self.validity(life),
+        };
+        Postable {
+            labels: self.labels(life),
+            annotations: life.annotations.iter().collect(),
+            starts_at: life.starts_at.to_string(),
+            ends_at: ends_at.to_string(),
+            generator_url: self.generator_url(life),
+        }
+    }
+
+    /// What Alertmanager sends to a webhook, version 4, of alerts that have their name in common.
+    pub(super) fn webhook(&self, receiver: &str, tellings: &[Telling<'_>]) -> Vec<u8> {
+        let status = |phase| if phase == Phase::Firing { "firing" } else { "resolved" };
+        let labels: Vec<_> = tellings.iter().map(|telling| self.labels(telling.life)).collect();
+        let annotations: Vec<BTreeMap<_, _>> = tellings.iter().map(|telling| telling.life.annotations.iter().collect()).collect();
+        let alerts: Vec<_> = tellings
+            .iter()
+            .zip(&labels)
+            .map(|(Telling { life, phase }, labels)| {
+                let ends_at = life.ends_at.filter(|_| *phase == Phase::Resolved);
+                serde_json::json!({
+                    "status": status(*phase),
+                    "labels": labels,
+                    "annotations": life.annotations.iter().collect::<BTreeMap<_, _>>(),
+                    "startsAt": life.starts_at.to_string(),
+                    "endsAt": ends_at.map_or_else(|| NO_TIME.to_owned(), |at| at.to_string()),
+                    "generatorURL": self.generator_url(life),
+                    "fingerprint": fingerprint(labels),
+                })
+            })
+            .collect();
+        let firing = tellings.iter().any(|telling| telling.phase == Phase::Firing);
+        let name = tellings.first().and_then(|telling| telling.life.key.labels.get("alertname")).unwrap_or_default();
+        let body = serde_json::json!({
+            "version": "4",
+            "groupKey": format!("{{}}:{{alertname={name:?}}}"),
+            "truncatedAlerts": 0,
+            "status": status(if firing { Phase::Firing } else { Phase::Resolved }),
+            "receiver": receiver,
+            "groupLabels": {"alertname": name},
+            "commonLabels": common(&labels),
+            "commonAnnotations": common(&annotations),
+            "externalURL": self.external_url,
+            "alerts": alerts,
+        });
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+
+    /// The fields of one entry in the systemd journal.
+    pub(super) fn journal(&self, telling: Telling<'_>) -> Vec<(String, String)> {
+        let life = telling.life;
+        let name = life.key.labels.get("alertname").unwrap_or_default();
+        let text = ["summary", "description", "message"].iter().find_map(|key| life.annotations.get(key)).unwrap_or_default();
+        let (word, priority) = match telling.phase {
+            Phase::Resolved => ("resolved", 5),
+            Phase::Firing if life.key.labels.get("severity") == Some("critical") => ("firing", 2),
+            Phase::Firing => ("firing", 4),
+        };
+        let mut fields = vec![
+            ("MESSAGE".to_owned(), format!("alert {name} {word}{}{text}", if text.is_empty() { "" } else { ": " })),
+            ("PRIORITY".to_owned(), priority.to_string()),
+            ("SYSLOG_IDENTIFIER".to_owned(), "sidewatch".to_owned()),
+            ("ALERT_NAME".to_owned(), name.to_owned()),
+            ("ALERT_STATUS".to_owned(), word.to_owned()),
+            ("ALERT_STARTS_AT".to_owned(), life.starts_at.to_string()),
+        ];
+        let ends_at = life.ends_at.filter(|_| telling.phase == Phase::Resolved);
+        fields.extend(ends_at.map(|at| ("ALERT_ENDS_AT".to_owned(), at.to_string())));
+        fields.push(("ALERT_LABELS".to_owned(), Labels::from_pairs(self.labels(life)).to_string()));
+        fields
+    }
+}
+
+/// What all of them have.
+fn common<'l>(all: &[BTreeMap<&'l str, &'l str>]) -> BTreeMap<&'l str, &'l str> {
+    let Some((first, others)) = all.split_first() else { return BTreeMap::new() };
+    first
+        .iter()
+        .filter(|(name, value)| others.iter().all(|other| other.get(*name) == Some(*value)))
+        .map(|(name, value)| (*name, *value))
+        .collect()
+}
+
+/// FNV-1a over names and values, each ended by 0xff.
+fn fingerprint(labels: &BTreeMap<&str, &str>) -> String {
+    let bytes = labels.iter().flat_map(|(name, value)| name.bytes().chain([0xff]).chain(value.bytes()).chain([0xff]));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}")
+}
+
+/// As Go's `url.QueryEscape` does.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => escaped.push(char::from(byte)),
+            b' ' => escaped.push('+'),
+            // Writing into a string cannot fail.
+            _ => drop(write!(escaped, "%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests;

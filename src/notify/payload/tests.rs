@@ -1,0 +1,107 @@
+//! What receivers read.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::notify::life::Key;
+
+fn life(ends_at: Option<i64>) -> Life {
+    Life {
+        key: Key {
+            group: "f;g".into(),
+            rule: "A".into(),
+            labels: Labels::from_pairs([("alertname", "A"), ("instance", "own"), ("x", "1")]),
+        },
+        annotations: Labels::from_pairs([("summary", "it \"broke\"")]),
+        value: 1.0,
+        starts_at: Timestamp::from_millis(1_000),
+        again_at: Timestamp::from_millis(1_000),
+        ends_at: ends_at.map(Timestamp::from_millis),
+        seen_at: Some(Timestamp::from_millis(100_000)),
+        interval_millis: 15_000,
+        query: "up == 0 and x{a=\"b\"}".into(),
+    }
+}
+
+fn manner() -> Manner {
+    Manner {
+        external_labels: [("instance", "host"), ("zone", "z"), ("none", "")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        external_url: "http://h:1/".into(),
+        resend_delay: Duration::from_mins(1),
+    }
+}
+
+fn read(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).expect("JSON")
+}
+
+#[test]
+fn an_alertmanager_reads_labels_and_times_as_prometheus_sends_them() {
+    let at = Timestamp::from_millis(200_000);
+    let firing = |life: &Life| read(&manner().alertmanager(&[Telling { life, phase: Phase::Firing }], at))[0].clone();
+    let expected = json!({
+        "labels": {"alertname": "A", "instance": "own", "x": "1", "zone": "z"},
+        "annotations": {"summary": "it \"broke\""},
+        "startsAt": "1970-01-01T00:00:01.000Z",
+        // Four times the resend delay after the evaluation.
+        "endsAt": "1970-01-01T00:05:40.000Z",
+        "generatorURL": "http://h:1/graph?g0.expr=up+%3D%3D+0+and+x%7Ba%3D%22b%22%7D&g0.tab=1",
+    });
+    assert_eq!(firing(&life(None)), expected);
+    // Told late: it counts as firing until its end is told, next.
+    assert_eq!(firing(&life(Some(150_000)))["endsAt"], "1970-01-01T00:07:20.000Z");
+    let over = life(Some(150_000));
+    let resolved = read(&manner().alertmanager(&[Telling { life: &over, phase: Phase::Resolved }], at));
+    assert_eq!(
+        (&resolved[0]["startsAt"], &resolved[0]["endsAt"]),
+        (&json!("1970-01-01T00:00:01.000Z"), &json!("1970-01-01T00:02:30.000Z"))
+    );
+    let bare = Manner { external_url: String::new(), ..manner() };
+    assert_eq!(read(&bare.alertmanager(&[Telling { life: &over, phase: Phase::Resolved }], at))[0].get("generatorURL"), None);
+}
+
+#[test]
+fn a_webhook_reads_what_alertmanager_sends() {
+    let (mut other, over) = (life(None), life(Some(150_000)));
+    other.key.labels = other.key.labels.with("x", "2");
+    let tellings = [Telling { life: &other, phase: Phase::Firing }, Telling { life: &over, phase: Phase::Resolved }];
+    let body = read(&manner().webhook("pager", &tellings));
+    for (key, value) in [
+        ("version", json!("4")),
+        ("groupKey", json!("{}:{alertname=\"A\"}")),
+        ("truncatedAlerts", json!(0)),
+        ("status", json!("firing")),
+        ("receiver", json!("pager")),
+        ("groupLabels", json!({"alertname": "A"})),
+        ("commonLabels", json!({"alertname": "A", "instance": "own", "zone": "z"})),
+        ("commonAnnotations", json!({"summary": "it \"broke\""})),
+        ("externalURL", json!("http://h:1/")),
+    ] {
+        assert_eq!(body[key], value, "{key}");
+    }
+    let alerts = body["alerts"].as_array().expect("a list");
+    let times = |alert: &Value| [alert["status"].clone(), alert["startsAt"].clone(), alert["endsAt"].clone()];
+    assert_eq!(times(&alerts[0]), ["firing", "1970-01-01T00:00:01.000Z", "0001-01-01T00:00:00Z"]);
+    assert_eq!(times(&alerts[1]), ["resolved", "1970-01-01T00:00:01.000Z", "1970-01-01T00:02:30.000Z"]);
+    assert_eq!(read(&manner().webhook("pager", &tellings[1..]))["status"], "resolved");
+}
+
+#[test]
+fn a_fingerprint_is_that_of_prometheus() {
+    // As a real Alertmanager answered for these labels.
+    let labels = [("alertname", "DiskFull"), ("instance", "e2e")].into();
+    assert_eq!(fingerprint(&labels), "2912d0723064112f");
+}
+
+#[test]
+fn the_journal_gets_a_line_that_says_what_happened() {
+    let over = life(Some(150_000));
+    let fields = manner().journal(Telling { life: &over, phase: Phase::Resolved });
+    let field = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    assert_eq!(field("MESSAGE"), Some("alert A resolved: it \"broke\""));
+    assert_eq!((field("PRIORITY"), field("ALERT_ENDS_AT")), (Some("5"), Some("1970-01-01T00:02:30.000Z")));
+    let fields = manner().journal(Telling { life: &over, phase: Phase::Firing });
+    assert!(fields.iter().all(|(name, _)| name != "ALERT_ENDS_AT") && fields.contains(&("PRIORITY".into(), "4".into())));
+}

@@ -1,0 +1,175 @@
+//! One receiver: what it is, and how patient to be with it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hyper::Uri;
+
+use super::backoff::pause;
+use super::config::Config;
+use super::post::Endpoint;
+use crate::model::Timestamp;
+
+/// The path below an Alertmanager's URL.
+const ALERTS_PATH: &str = "/api/v2/alerts";
+/// The journal's name among the targets.
+const JOURNAL: &str = "journal";
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// How a target is told.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum How {
+    /// Alertmanager's API, version 2.
+    Alertmanager(Endpoint),
+    /// A webhook.
+    Webhook(Endpoint),
+    /// A command, and how long it may run.
+    Command(Vec<String>, Duration),
+    /// The systemd journal.
+    Journal,
+}
+
+/// A target as it is configured.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Spec {
+    /// What it is called: an Alertmanager by its URL.
+    pub(super) name: String,
+    /// How it is told.
+    pub(super) how: How,
+    /// Only while no Alertmanager can be reached.
+    pub(super) fallback: bool,
+    /// The most messages in a minute.
+    pub(super) per_minute_max: Option<usize>,
+}
+
+/// The targets of a configuration that was checked.
+pub(super) fn specs(config: &Config) -> Vec<Spec> {
+    let alertmanagers = config.alertmanagers.iter().filter_map(|one| {
+        let url = format!("{}{ALERTS_PATH}", one.url.trim_end_matches('/')).parse().ok()?;
+        let (basic_auth, authorization, tls) = (one.basic_auth.clone(), one.authorization.clone(), one.tls.clone());
+        let how = How::Alertmanager(Endpoint { url, timeout: one.timeout.get(), basic_auth, authorization, tls });
+        Some(Spec { name: one.url.clone(), how, fallback: false, per_minute_max: None })
+    });
+    let webhooks = config.webhooks.iter().filter_map(|one| {
+        let url: Uri = one.url.parse().ok()?;
+        let (basic_auth, authorization, tls) = (one.basic_auth.clone(), one.authorization.clone(), one.tls.clone());
+        let how = How::Webhook(Endpoint { url, timeout: one.timeout.get(), basic_auth, authorization, tls });
+        Some(Spec { name: one.name.clone(), how, fallback: one.fallback, per_minute_max: Some(one.per_minute_max) })
+    });
+    let commands = config.commands.iter().map(|one| Spec {
+        name: one.name.clone(),
+        how: How::Command(one.command.clone(), one.timeout.get()),
+        fallback: one.fallback,
+        per_minute_max: Some(one.per_minute_max),
+    });
+    let journal = Spec { name: JOURNAL.to_owned(), how: How::Journal, fallback: config.journal.fallback, per_minute_max: None };
+    alertmanagers.chain(webhooks).chain(commands).chain(config.journal.enabled.then_some(journal)).collect()
+}
+
+/// A target at work.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// What it is.
+    pub(super) spec: Spec,
+    /// A message is under way: one at a time.
+    pub(super) busy: bool,
+    failures: u32,
+    /// The last attempt, and how long to wait after it.
+    waits: Option<(Timestamp, Duration)>,
+    /// Since when nothing gets through, and why.
+    pub(super) failing: Option<(Timestamp, String)>,
+    /// When messages of the last minute went out.
+    recent: VecDeque<Timestamp>,
+}
+
+impl Target {
+    /// One that nothing is known of.
+    pub(super) fn new(spec: Spec) -> Self {
+        Self { spec, busy: false, failures: 0, waits: None, failing: None, recent: VecDeque::new() }
+    }
+
+    /// The same one, configured anew: it may be tried at once.
+    pub(super) fn replaced(self, spec: Spec) -> Self {
+        Self { busy: self.busy, recent: self.recent, ..Self::new(spec) }
+    }
+
+    /// Whether it is an Alertmanager.
+    pub(super) const fn is_alertmanager(&self) -> bool {
+        matches!(self.spec.how, How::Alertmanager(_))
+    }
+
+    /// Whether a message may go out now.
+    pub(super) fn may_try(&mut self, at: Timestamp) -> bool {
+        // A clock that was set back does not hold anything up.
+        let over = |since: Timestamp, pause: Duration| at.since(since) >= pause || at < since;
+        while self.recent.front().is_some_and(|sent| over(*sent, MINUTE)) {
+            self.recent.pop_front();
+        }
+        let allowed = self.spec.per_minute_max.is_none_or(|most| self.recent.len() < most);
+        !self.busy && allowed && self.waits.is_none_or(|(since, pause)| over(since, pause))
+    }
+
+    /// A message goes out.
+    pub(super) fn begin(&mut self, at: Timestamp) {
+        self.busy = true;
+        if self.spec.per_minute_max.is_some() {
+            self.recent.push_back(at);
+        }
+    }
+
+    /// It was answered.
+    pub(super) fn answered(&mut self) {
+        (self.busy, self.failures, self.waits, self.failing) = (false, 0, None, None);
+    }
+
+    /// It did not get through.
+    pub(super) fn failed(&mut self, at: Timestamp, error: String, retry_after: Option<Duration>) {
+        self.busy = false;
+        self.failures = self.failures.saturating_add(1);
+        self.waits = Some((at, pause(self.failures, retry_after)));
+        let since = self.failing.take().map_or(at, |(since, _)| since);
+        self.failing = Some((since, error));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn target(text: &str) -> Target {
+        let config: Config = serde_yaml::from_str(text).expect("readable");
+        Target::new(specs(&config).remove(0))
+    }
+
+    #[test]
+    fn a_target_that_fails_is_left_alone_longer_each_time() {
+        let mut target = target("alertmanagers: [{url: 'http://a:9093/am/'}]");
+        let How::Alertmanager(endpoint) = &target.spec.how else { panic!("an Alertmanager") };
+        assert_eq!(endpoint.url.to_string(), "http://a:9093/am/api/v2/alerts");
+        assert!(target.may_try(at(0)));
+        target.begin(at(0));
+        assert!(!target.may_try(at(0)), "one at a time");
+        target.failed(at(0), "no".into(), None);
+        target.failed(at(1), "no".into(), None);
+        assert_eq!([at(2), at(3)].map(|at| target.may_try(at)), [false, true]);
+        assert!(target.may_try(at(-9)), "the clock was set back");
+        assert_eq!(target.failing, Some((at(0), "no".to_owned())));
+        target.answered();
+        assert!(target.may_try(at(2)) && target.failing.is_none());
+    }
+
+    #[test]
+    fn a_webhook_gets_so_many_messages_in_any_minute() {
+        let mut target = target("webhooks: [{name: w, url: 'http://a/', per_minute_max: 2}]");
+        for second in [0, 30] {
+            assert!(target.may_try(at(second)));
+            target.begin(at(second));
+            target.answered();
+        }
+        assert_eq!([59, 60].map(|second| target.may_try(at(second))), [false, true]);
+    }
+}

@@ -1,0 +1,439 @@
+//! The loop: looks at the rules after every evaluation, tells each target, and keeps on disk who knows what.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Mutex, watch};
+use tokio::time::MissedTickBehavior;
+
+use super::backoff::Verdict;
+use super::config::Config;
+use super::journald;
+use super::ledger::Ledger;
+use super::life::Phase;
+use super::metrics::Metrics;
+use super::payload::{Manner, Telling};
+use super::process;
+use super::record::{Id, Record};
+use super::sight::Sight;
+use super::store::Store;
+use super::target::{How, Spec, Target, specs};
+use crate::clock;
+use crate::model::{Condition, RulesSnapshot, Timestamp};
+use crate::runtime::{Board, Panicked, Stage, TaskContext, TaskResult, blocking};
+use crate::telemetry::{Telemetry, chain};
+
+/// The part of the agent that the notifications' state is on the board; targets are `notify:NAME`.
+const PART: &str = "notify";
+/// How often it looks for what is due.
+const TICK: Duration = Duration::from_millis(250);
+/// How long it waits before it tries a disk again that took nothing.
+const DISK_PAUSE: Duration = Duration::from_secs(10);
+/// How long the last messages may take when the agent stops; what is not told then waits on disk.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What notifications stand on.
+pub struct Needs {
+    /// The section `notify`, now and after every reload.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// The rules and alerts, now and after every evaluation.
+    pub rules: watch::Receiver<Arc<RulesSnapshot>>,
+    /// Where the metrics are made.
+    pub telemetry: Arc<Telemetry>,
+    /// Where each target's condition is posted.
+    pub board: Board,
+    /// Where the state is kept, or why it is not.
+    pub store: Result<Store, String>,
+}
+
+/// The notifications, to be run by [`run`].
+#[derive(Clone)]
+pub struct Service(Arc<Mutex<State>>);
+
+struct State {
+    config: watch::Receiver<Arc<Config>>,
+    rules: watch::Receiver<Arc<RulesSnapshot>>,
+    metrics: Metrics,
+    board: Board,
+    manner: Manner,
+    ledger: Ledger,
+    targets: Vec<Target>,
+    /// `None` where there is none, and while it is being written.
+    store: Option<Store>,
+    /// The state on disk is in the ledger.
+    restored: bool,
+    /// The rules have said something.
+    has_looked: bool,
+    /// Steps of the ledger that are not on disk yet.
+    unkept: Vec<Record>,
+    /// Why nothing is kept, and since when it has not been tried again.
+    memory_alone: Option<(String, Timestamp)>,
+    pruned_at: Timestamp,
+}
+
+/// Makes the notifications; nothing is read before they run.
+#[must_use]
+pub fn new(needs: Needs) -> Service {
+    let (store, memory_alone) = match needs.store {
+        Ok(store) => (Some(store), None),
+        Err(why) => (None, Some((why, Timestamp::default()))),
+    };
+    let state = State {
+        config: needs.config,
+        rules: needs.rules,
+        metrics: Metrics::new(&needs.telemetry),
+        board: needs.board,
+        manner: Manner::default(),
+        ledger: Ledger::default(),
+        targets: Vec::new(),
+        store,
+        restored: false,
+        has_looked: false,
+        unkept: Vec::new(),
+        memory_alone,
+        pruned_at: Timestamp::default(),
+    };
+    Service(Arc::new(Mutex::new(state)))
+}
+
+/// Tells the targets until the agent drains.
+///
+/// # Errors
+/// Never: whatever goes wrong with a target is posted, counted and logged.
+pub async fn run(service: Service, context: TaskContext) -> TaskResult {
+    // Held while it runs: a second start waits until the first has ended.
+    let mut state = service.0.lock().await;
+    state.restore().await;
+    state.reconfigure();
+    for target in &mut state.targets {
+        target.busy = false;
+    }
+    Running { state: &mut state, work: FuturesUnordered::new() }.run(context).await;
+    Ok(())
+}
+
+/// What the loop waits for.
+type Work = BoxFuture<'static, Event>;
+
+enum Event {
+    Answered { target: String, what: Vec<(Id, Phase)>, verdict: Verdict, seconds: f64 },
+    Kept(Result<(Store, io::Result<()>), Panicked>),
+}
+
+struct Running<'s> {
+    state: &'s mut State,
+    work: FuturesUnordered<Work>,
+}
+
+impl Running<'_> {
+    async fn run(&mut self, mut context: TaskContext) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = context.shutdown.reached(Stage::Draining) => break,
+                _ = tick.tick() => {}
+                // A source that is gone says nothing new; the tick goes on.
+                Ok(()) = self.state.rules.changed() => self.state.look(),
+                Ok(()) = self.state.config.changed() => self.state.reconfigure(),
+                Some(event) = self.work.next() => self.state.handle(event),
+            }
+            self.go_on();
+            context.pulse.beat();
+        }
+        let last_words = async {
+            self.go_on();
+            while let Some(event) = self.work.next().await {
+                self.state.handle(event);
+                self.go_on();
+            }
+        };
+        if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
+            tracing::warn!("not everything could be told before the end; it waits on disk");
+        }
+        // A message that is under way is given up; what the disk has to know is not.
+        self.state.keep_now().await;
+    }
+
+    /// Starts whatever can be done now.
+    fn go_on(&mut self) {
+        let at = clock::now();
+        self.state.mind_fallback(at);
+        self.state.tell(at, &self.work);
+        self.state.keep(at, &self.work);
+        self.state.show(at);
+    }
+}
+
+impl State {
+    /// Brings back what the disk knows.
+    async fn restore(&mut self) {
+        if self.restored {
+            return;
+        }
+        self.restored = true;
+        let Some(store) = self.store.take() else { return };
+        match blocking(move || (store.load(), store)).await {
+            Ok((Ok((records, damaged)), store)) => {
+                self.ledger = Ledger::replay(records);
+                self.ledger.begin(clock::now());
+                self.store = Some(store);
+                self.metrics.damaged.inc_by(damaged as u64);
+                if damaged > 0 {
+                    tracing::warn!(damaged, "records of the notifications' state cannot be read and are left out");
+                }
+            }
+            Ok((Err(error), store)) => {
+                tracing::error!(%error, "the notifications' state cannot be read");
+                self.store = Some(store);
+            }
+            Err(panicked) => self.memory_alone = Some((chain(&panicked), clock::now())),
+        }
+    }
+
+    /// Puts the configuration in force.
+    fn reconfigure(&mut self) {
+        let config = Arc::clone(&self.config.borrow_and_update());
+        self.manner = Manner {
+            external_labels: config.external_labels.clone().unwrap_or_default(),
+            external_url: config.external_url.clone().unwrap_or_default(),
+            resend_delay: config.resend_delay.get(),
+        };
+        let specs = specs(&config);
+        let (mut old, mut targets) = (std::mem::take(&mut self.targets), Vec::new());
+        for spec in specs {
+            // One that is the same stays as it is; also one with other credentials, but it may be tried at once.
+            let known = old.iter().position(|target| target.spec.name == spec.name).map(|place| old.remove(place));
+            targets.push(match known {
+                Some(target) if target.spec == spec => target,
+                Some(target) => target.replaced(spec),
+                None => Target::new(spec),
+            });
+        }
+        for target in &old {
+            self.metrics.ended(&target.spec.name);
+            self.board.remove(&part(&target.spec));
+        }
+        self.targets = targets;
+        for target in &self.targets {
+            self.metrics.started(target, config.queue_max);
+        }
+        self.metrics.discovered(self.targets.iter().filter(|target| target.is_alertmanager()).count());
+        let names = |fallback: bool| -> BTreeSet<String> {
+            self.targets.iter().filter(|target| !fallback || target.spec.fallback).map(|target| target.spec.name.clone()).collect()
+        };
+        let steps = self.ledger.target(&names(false), &names(true));
+        self.remember(steps);
+        if self.has_looked {
+            self.look();
+        }
+    }
+
+    fn remember(&mut self, steps: Vec<Record>) {
+        if self.memory_alone.as_ref().is_none_or(|(_, tried)| *tried != Timestamp::default()) {
+            self.unkept.extend(steps);
+        }
+    }
+
+    /// Looks at the rules.
+    fn look(&mut self) {
+        let at = clock::now();
+        self.has_looked = true;
+        if self.targets.is_empty() {
+            drop(self.rules.borrow_and_update());
+            return;
+        }
+        let sight = Sight::of(&self.rules.borrow_and_update());
+        let needed = self.needs_fallback(at);
+        let to: Vec<_> =
+            self.targets.iter().filter(|target| needed || !target.spec.fallback).map(|target| target.spec.name.clone()).collect();
+        let steps = self.ledger.observe(&sight, &to, at);
+        self.remember(steps);
+        let most = self.config.borrow().queue_max;
+        let mut given_up = Vec::new();
+        for target in &self.targets {
+            let steps = self.ledger.bound(&target.spec.name, most);
+            let dropped = steps.iter().map(|step| if let Record::Dropped { what, .. } = step { what.len() } else { 0 }).sum();
+            if dropped > 0 {
+                self.metrics.dropped(target, "queue_full", dropped);
+                tracing::warn!(target = target.spec.name, dropped, "too many notifications wait; the oldest are given up");
+            }
+            given_up.extend(steps);
+        }
+        self.remember(given_up);
+    }
+
+    /// Whether no Alertmanager has been reached for so long that others are told.
+    fn needs_fallback(&self, at: Timestamp) -> bool {
+        let after = self.config.borrow().fallback_after.get();
+        let mut alertmanagers = self.targets.iter().filter(|target| target.is_alertmanager()).peekable();
+        alertmanagers.peek().is_some()
+            && alertmanagers.all(|target| target.failing.as_ref().is_some_and(|(since, _)| at.since(*since) >= after))
+    }
+
+    /// In need, targets that are told only then get what no Alertmanager has.
+    fn mind_fallback(&mut self, at: Timestamp) {
+        if !self.targets.iter().any(|target| target.spec.fallback) || !self.needs_fallback(at) {
+            return;
+        }
+        let (fallback, others): (Vec<_>, Vec<_>) = self.targets.iter().partition(|target| target.spec.fallback);
+        let unreachable: Vec<_> = others.iter().filter(|target| target.is_alertmanager()).map(|target| target.spec.name.clone()).collect();
+        let steps: Vec<_> = fallback.iter().flat_map(|target| self.ledger.relieve(&target.spec.name, &unreachable)).collect();
+        self.remember(steps);
+    }
+
+    /// Sends whatever is due.
+    fn tell(&mut self, at: Timestamp, work: &FuturesUnordered<Work>) {
+        for target in &mut self.targets {
+            if !target.may_try(at) {
+                continue;
+            }
+            let resend = target.is_alertmanager().then_some(self.manner.resend_delay);
+            let mut what = self.ledger.batch(&target.spec.name, at, resend);
+            if matches!(target.spec.how, How::Webhook(_) | How::Command(..)) {
+                let name = |id: &Id| self.ledger.life(*id).and_then(|life| life.key.labels.get("alertname")).unwrap_or_default();
+                let first = what.first().map(|(id, _)| name(id)).unwrap_or_default();
+                what.retain(|(id, _)| name(id) == first);
+            }
+            if what.is_empty() {
+                continue;
+            }
+            let tellings: Vec<_> =
+                what.iter().filter_map(|(id, phase)| Some(Telling { life: self.ledger.life(*id)?, phase: *phase })).collect();
+            let told = deliver(&target.spec, &self.manner, &tellings, at);
+            target.begin(at);
+            let (name, started) = (target.spec.name.clone(), clock::monotonic());
+            let answered = told.map(move |verdict| Event::Answered {
+                target: name,
+                what,
+                verdict,
+                seconds: clock::monotonic().duration_since(started).as_secs_f64(),
+            });
+            work.push(answered.boxed());
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Answered { target, what, verdict, seconds } => self.answered(&target, &what, verdict, seconds),
+            Event::Kept(Ok((store, outcome))) => {
+                self.store = Some(store);
+                self.memory_alone = outcome.err().map(|error| {
+                    self.metrics.store_failures.inc();
+                    tracing::error!(%error, "the notifications' state cannot be written");
+                    (format!("the state cannot be written: {error}"), clock::now())
+                });
+            }
+            Event::Kept(Err(panicked)) => self.memory_alone = Some((chain(&panicked), Timestamp::default())),
+        }
+    }
+
+    fn answered(&mut self, name: &str, what: &[(Id, Phase)], verdict: Verdict, seconds: f64) {
+        let at = clock::now();
+        // A reload may have taken it away.
+        let Some(target) = self.targets.iter_mut().find(|target| target.spec.name == name) else { return };
+        self.metrics.tried(target, what.len(), seconds, verdict == Verdict::Delivered);
+        let steps = match verdict {
+            Verdict::Delivered => {
+                target.answered();
+                self.ledger.told(name, what, at)
+            }
+            Verdict::Refused(error) => {
+                target.answered();
+                self.metrics.dropped(target, "refused", what.len());
+                tracing::error!(target = name, alerts = what.len(), error, "notifications were refused and are not sent again");
+                // Of a batch that an Alertmanager calls bad it has taken what is good.
+                if target.is_alertmanager() { self.ledger.told(name, what, at) } else { self.ledger.refused(name, what) }
+            }
+            Verdict::Failed { error, retry_after } => {
+                // Once, not at every attempt.
+                if target.failing.as_ref().is_none_or(|(_, known)| *known != error) {
+                    tracing::warn!(target = name, error, "a notification did not get through; it waits");
+                }
+                target.failed(at, error, retry_after);
+                Vec::new()
+            }
+        };
+        self.remember(steps);
+    }
+
+    /// Has the disk know what has changed.
+    fn keep(&mut self, at: Timestamp, work: &FuturesUnordered<Work>) {
+        if at.since(self.pruned_at) >= DISK_PAUSE || at < self.pruned_at {
+            self.pruned_at = at;
+            self.ledger.prune(at);
+        }
+        let paused = self.memory_alone.as_ref().is_some_and(|(_, tried)| at.since(*tried) < DISK_PAUSE && at >= *tried);
+        if paused {
+            return;
+        }
+        let due = |store: &mut Store| !self.unkept.is_empty() || (store.is_due() && !self.targets.is_empty());
+        let Some(store) = self.store.take_if(due) else { return };
+        let write = self.writing(store);
+        work.push(write.map(Event::Kept).boxed());
+    }
+
+    fn writing(&mut self, mut store: Store) -> impl Future<Output = Result<(Store, io::Result<()>), Panicked>> + Send + 'static {
+        let steps = std::mem::take(&mut self.unkept);
+        let whole = store.is_due().then(|| self.ledger.records());
+        blocking(move || {
+            let outcome = match whole {
+                Some(records) => store.replace(&records),
+                None => store.append(&steps),
+            };
+            (store, outcome)
+        })
+    }
+
+    /// The same, and waits for it.
+    async fn keep_now(&mut self) {
+        let Some(store) = self.store.take().filter(|_| !self.unkept.is_empty()) else { return };
+        let kept = self.writing(store).await;
+        self.handle(Event::Kept(kept));
+    }
+
+    /// Posts how every target is doing.
+    fn show(&self, at: Timestamp) {
+        for target in &self.targets {
+            let waiting = self.ledger.waiting(&target.spec.name);
+            self.metrics.waiting(target, waiting);
+            match &target.failing {
+                Some((_, error)) => {
+                    let detail = format!("{error}; {waiting} notifications wait");
+                    self.board.report(&part(&target.spec), Condition::Degraded, &detail, at);
+                }
+                None => self.board.report(&part(&target.spec), Condition::Ok, "", at),
+            }
+        }
+        match &self.memory_alone {
+            _ if self.targets.is_empty() => self.board.remove(PART),
+            Some((why, _)) => self.board.report(PART, Condition::Degraded, &format!("in memory alone: {why}"), at),
+            None => self.board.report(PART, Condition::Ok, "", at),
+        }
+    }
+}
+
+fn part(spec: &Spec) -> String {
+    format!("{PART}:{}", spec.name)
+}
+
+/// The message, on its way.
+fn deliver(spec: &Spec, manner: &Manner, tellings: &[Telling<'_>], at: Timestamp) -> BoxFuture<'static, Verdict> {
+    match &spec.how {
+        How::Alertmanager(endpoint) => endpoint.clone().post(manner.alertmanager(tellings, at)).boxed(),
+        How::Webhook(endpoint) => endpoint.clone().post(manner.webhook(&spec.name, tellings)).boxed(),
+        How::Command(line, timeout) => process::run(line.clone(), *timeout, manner.webhook(&spec.name, tellings)).boxed(),
+        How::Journal => {
+            let entries: Vec<_> = tellings.iter().map(|telling| journald::entry(&manner.journal(*telling))).collect();
+            let written = blocking(move || journald::write(Path::new(journald::SOCKET), &entries));
+            written.map(|verdict| verdict.unwrap_or_else(|panicked| Verdict::failed(chain(&panicked)))).boxed()
+        }
+    }
+}
