@@ -34,7 +34,7 @@ pub use matcher::{MatchOp, Matcher};
 pub use name::{NameError, is_label_name, is_metric_name, reserved_label, reserved_name, sanitize_label, sanitize_metric};
 pub use number::{FloatStyle, format_float, write_float};
 pub use part::{Condition, Part};
-pub use pattern::{PATTERN_BYTES_MAX, PATTERN_PROGRAM_BYTES_MAX, Pattern, PatternError, Rewrite};
+pub use pattern::{PATTERN_BYTES_MAX, PATTERN_PROGRAM_BYTES_MAX, Pattern, PatternError, Rewrite, Search};
 pub use sample::{STALE_BITS, Sample, is_stale, stale_marker};
 pub use time::Timestamp;
 pub use units::{Unit, unit_of_name};

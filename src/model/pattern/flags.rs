@@ -17,7 +17,10 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    /// Those that a pattern starts with.
+    /// Those of Go by itself.
+    pub(super) const GO: Self = Self { fold: false, lines: false, line_feeds: false, swap_greed: false };
+
+    /// Those that Prometheus's conditions on values start with.
     pub(super) const PROMETHEUS: Self = Self { fold: false, lines: false, line_feeds: true, swap_greed: false };
 }
 

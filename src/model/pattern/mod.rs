@@ -21,6 +21,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use error::Code;
 use expand::expand;
+use flags::Flags;
 use node::Node;
 use shape::Shape;
 use syntax::Parsed;
@@ -48,7 +49,7 @@ impl Pattern {
     /// When Go would refuse it, or a limit is exceeded: [`PATTERN_BYTES_MAX`], [`PATTERN_PROGRAM_BYTES_MAX`], or 100
     /// expressions within each other.
     pub fn new(pattern: &str) -> Result<Self, PatternError> {
-        let Parsed { node, .. } = syntax::parse(pattern)?;
+        let Parsed { node, .. } = syntax::parse(pattern, Flags::PROMETHEUS)?;
         let test = match Shape::of(&node) {
             Some(shape) => Test::Shape(shape),
             None => Test::Program(compile(pattern, &node)?),
@@ -89,7 +90,7 @@ impl Rewrite {
     /// # Errors
     /// As [`Pattern::new`].
     pub fn new(pattern: &str) -> Result<Self, PatternError> {
-        let Parsed { node, names } = syntax::parse(pattern)?;
+        let Parsed { node, names } = syntax::parse(pattern, Flags::PROMETHEUS)?;
         Ok(Self { regex: compile(pattern, &node)?, names })
     }
 
@@ -103,6 +104,54 @@ impl Rewrite {
     }
 }
 
+/// The largest program of a [`Search`], in bytes: it may run over long texts, and often.
+const SEARCH_PROGRAM_BYTES_MAX: usize = 256 << 10;
+
+/// A pattern that is looked for within a text, as Go's package regexp does by itself: `.` is no line feed.
+#[derive(Clone, Debug)]
+pub struct Search(Rewrite);
+
+impl Search {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// As [`Pattern::new`], but a program may have 256 KiB only.
+    pub fn new(pattern: &str) -> Result<Self, PatternError> {
+        let Parsed { node, names } = syntax::parse(pattern, Flags::GO)?;
+        let mut text = String::with_capacity(pattern.len());
+        node.write(&mut text);
+        Ok(Self(Rewrite { regex: build(pattern, &text, SEARCH_PROGRAM_BYTES_MAX)?, names }))
+    }
+
+    /// Whether a part of the text matches.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.regex.is_match(text.as_bytes())
+    }
+
+    /// The text with every match replaced by the template, as [`Rewrite::apply`] reads it. It is left off when it has
+    /// become longer than `bytes_max`.
+    #[must_use]
+    pub fn replace_all(&self, text: &str, template: &str, bytes_max: usize) -> String {
+        let mut out = String::new();
+        let mut copied = 0;
+        for captures in self.0.regex.captures_iter(text.as_bytes()) {
+            let Some(found) = captures.get(0).map(|found| found.range()) else { continue };
+            // Over bytes nothing also matches within a character.
+            let Some(between) = text.get(copied..found.start) else { continue };
+            out.push_str(between);
+            let group = |place: usize| captures.get(place).and_then(|found| text.get(found.range()));
+            out.push_str(&expand(template, &self.0.names, group));
+            copied = found.end;
+            if out.len() > bytes_max {
+                return out;
+            }
+        }
+        out.push_str(text.get(copied..).unwrap_or(""));
+        out
+    }
+}
+
 /// Assertions about words are ASCII's, and the negated one may not stand in a pattern over text: so this one is over
 /// bytes. It sees no other places than those between characters, because all that consumes anything consumes characters.
 fn compile(pattern: &str, node: &Node) -> Result<Regex, PatternError> {
@@ -110,7 +159,11 @@ fn compile(pattern: &str, node: &Node) -> Result<Regex, PatternError> {
     text.push_str("\\A(?:");
     node.write(&mut text);
     text.push_str(")\\z");
-    let program = RegexBuilder::new(&text).size_limit(PATTERN_PROGRAM_BYTES_MAX).nest_limit(1000).build();
+    build(pattern, &text, PATTERN_PROGRAM_BYTES_MAX)
+}
+
+fn build(pattern: &str, text: &str, program_bytes_max: usize) -> Result<Regex, PatternError> {
+    let program = RegexBuilder::new(text).size_limit(program_bytes_max).nest_limit(1000).build();
     program.map_err(|_| PatternError::new(Code::Large, pattern))
 }
 

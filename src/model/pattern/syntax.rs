@@ -45,12 +45,11 @@ struct Parser<'a> {
     last_repeat: Option<&'a str>,
 }
 
-pub(super) fn parse(pattern: &str) -> Result<Parsed, PatternError> {
+pub(super) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, PatternError> {
     if pattern.len() > PATTERN_BYTES_MAX {
         return Err(PatternError::new(Code::Long, pattern));
     }
-    let mut parser =
-        Parser { pattern, rest: pattern, flags: Flags::PROMETHEUS, open: vec![Open::default()], names: vec![None], last_repeat: None };
+    let mut parser = Parser { pattern, rest: pattern, flags, open: vec![Open::default()], names: vec![None], last_repeat: None };
     while let Some(c) = parser.rest.chars().next() {
         let last_repeat = parser.last_repeat.take();
         parser.word(c, last_repeat)?;

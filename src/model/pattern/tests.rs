@@ -245,3 +245,23 @@ fn a_template_is_expanded_as_in_go() {
     assert_eq!(apply("a(.*)", "ba", "$1"), None);
     assert_eq!(apply(r"(.*?)\B(é.*)", "ü é", "$1|$2"), Some("ü |é".to_owned()));
 }
+
+#[test]
+fn a_search_finds_and_replaces_as_in_go() {
+    for (pattern, text, template, replaced) in [
+        ("a", "banana", "b", "bbnbnb"),
+        ("x*", "aéb", "-", "-a-é-b-"),
+        ("a*", "baac", "x", "xbxcx"),
+        ("(?i)A(.)", "banana", "${1}x$1", "bnxnnxna"),
+        (".+", "a\nb", "<$0>", "<a>\n<b>"),
+        (r"\w+", "ab é", "[$0]", "[ab] é"),
+        (r"\B", "é", "-", "-é-"),
+        ("^|$", "ab", "|", "|ab|"),
+    ] {
+        assert_eq!(Search::new(pattern).expect(pattern).replace_all(text, template, 100), replaced, "{pattern}");
+    }
+    assert!(Search::new("n[ab]").expect("a pattern").is_match("banana"));
+    assert!(!Search::new("a.b").expect("a pattern").is_match("a\nb"));
+    assert_eq!(Search::new("(").expect_err("open").to_string(), "error parsing regexp: missing closing ): `(`");
+    assert!(Search::new("a").expect("a pattern").replace_all(&"a".repeat(1000), &"b".repeat(1000), 5000).len() < 7000);
+}

@@ -1,7 +1,8 @@
 //! Walks the tree and writes the text, as Go's text/template/exec does: the same order of evaluation, the same places in
 //! messages.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::printf::{plain, quote, shown};
 use super::syntax::{BlockKind, Command, Constant, Invocation, Node, Operand, Pipeline, Term};
 use super::value::{Root, Value};
 use super::{Data, Template};
+use crate::model::Search;
 
 /// The longest text that an expansion or a function in it may make, in bytes: no label and no notification has room for
 /// more, and nested loops could make texts without end.
@@ -26,6 +28,12 @@ const STEPS_MAX: usize = 100_000;
 /// So many bytes of text count as a step.
 const STEP_BYTES: usize = 64;
 
+/// The same where a regular expression is looked for in it.
+const SEARCH_STEP_BYTES: usize = 4;
+
+/// A regular expression costs as much as so many steps to read.
+const PATTERN_STEPS: usize = 1_000;
+
 /// The most queries of one expansion.
 const QUERIES_MAX: usize = 32;
 
@@ -38,6 +46,7 @@ pub(super) struct Scene<'a> {
     pub(super) data: &'a Data<'a>,
     steps: Cell<usize>,
     queries: Cell<usize>,
+    searches: RefCell<HashMap<String, Search>>,
 }
 
 impl Scene<'_> {
@@ -46,6 +55,18 @@ impl Scene<'_> {
         let spent = self.steps.get().saturating_add(steps);
         self.steps.set(spent);
         if spent > STEPS_MAX { Err(format!("more than {STEPS_MAX} steps")) } else { Ok(()) }
+    }
+
+    /// A regular expression that is about to be looked for in a text. It is read once in an expansion.
+    pub(super) fn search(&self, pattern: &str, text: &str) -> Result<Search, String> {
+        self.charge(1 + text.len() / SEARCH_STEP_BYTES)?;
+        if let Some(search) = self.searches.borrow().get(pattern) {
+            return Ok(search.clone());
+        }
+        self.charge(PATTERN_STEPS)?;
+        let search = Search::new(pattern).map_err(|error| error.to_string())?;
+        self.searches.borrow_mut().insert(pattern.to_owned(), search.clone());
+        Ok(search)
     }
 
     /// Counts a query.
@@ -66,7 +87,7 @@ pub(super) fn expand(template: &Template, data: &Data<'_>) -> Result<String, Str
     let mut walk = Walk {
         template,
         tree: &template.name,
-        scene: Scene { data, steps: Cell::new(0), queries: Cell::new(0) },
+        scene: Scene { data, steps: Cell::new(0), queries: Cell::new(0), searches: RefCell::default() },
         variables: vec![(String::new(), root.clone())],
         out: String::new(),
         depth: 0,

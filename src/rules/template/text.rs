@@ -5,38 +5,17 @@ use super::functions::text;
 use super::value::Value;
 use crate::model::{DurationError, parse_millis};
 
-/// A regular expression costs as much as so many steps.
-const REGEX_STEPS: usize = 200;
-
-fn regex(scene: &Scene<'_>, pattern: &str) -> Result<regex::Regex, String> {
-    scene.charge(REGEX_STEPS)?;
-    let failed = |error: regex::Error| match error {
-        regex::Error::CompiledTooBig(_) => format!("expression too large: `{pattern}`"),
-        // Its last line says what is wrong; those before it draw where.
-        other => {
-            let said = other.to_string();
-            let last = said.lines().next_back().unwrap_or_default();
-            format!("{}: `{pattern}`", last.trim_start_matches("error: "))
-        }
-    };
-    regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|error| format!("error parsing regexp: {}", failed(error)))
-}
-
 /// `match`: whether a part of the text matches.
 pub(super) fn matches(scene: &Scene<'_>, args: &[Value]) -> Result<Value, String> {
-    Ok(Value::Bool(regex(scene, text(args, 0))?.is_match(text(args, 1))))
+    let (pattern, text) = (text(args, 0), text(args, 1));
+    Ok(Value::Bool(scene.search(pattern, text)?.is_match(text)))
 }
 
 /// `reReplaceAll`
 pub(super) fn replace(scene: &Scene<'_>, args: &[Value]) -> Result<Value, String> {
     let (pattern, replacement, original) = (text(args, 0), text(args, 1), text(args, 2));
-    // There may be a match before every byte, and each may be replaced by all of the original.
-    let longest = original.len().saturating_add(1).saturating_mul(replacement.len());
-    if longest > 256 * TEXT_BYTES_MAX {
-        return Err("the text or its replacement is too long".to_owned());
-    }
-    let regex = regex(scene, pattern).map_err(|error| format!("regexp: Compile(`{pattern}`): {error}"))?;
-    Ok(Value::text(&regex.replace_all(original, replacement)))
+    let search = scene.search(pattern, original).map_err(|error| format!("regexp: Compile(`{pattern}`): {error}"))?;
+    Ok(Value::text(&search.replace_all(original, replacement, TEXT_BYTES_MAX)))
 }
 
 /// `parseDuration`: a duration in seconds.
