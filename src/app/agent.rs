@@ -144,7 +144,7 @@ impl Agent {
         let notify_task = supervisor.spawn("notify", Policy::RESTART, move |context| notify::run(notifications.clone(), context));
 
         let rules_folder = config.rules.folder.clone().unwrap_or_else(|| source.places.rules.clone());
-        let files = Files::new(source.path(), &rules_folder);
+        let files = Files::new(source.path(), &rules_folder, &config.rules.files);
         let recorder = recorder(config, &registry, &telemetry, &history, &board);
         let recorder_task = supervisor.spawn("recorder", Policy::RESTART, move |context| recorder.clone().run(context));
         let started = clock::now();

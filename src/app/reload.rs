@@ -121,7 +121,7 @@ impl Agent {
         self.health_config.send_replace(Arc::new(new.config.health.clone()));
         self.notify_config.send_replace(Arc::new(new.config.notify.clone()));
         if let Some(folder) = &new.config.rules.folder {
-            self.files.watch(folder);
+            self.files.watch(folder, &new.config.rules.files);
         }
         match self.rules.reload(Some(new.config.rules.clone())).await {
             Ok(rules::Reloaded { files, groups, rules }) => tracing::info!(files, groups, rules, "rules reloaded"),

@@ -15,6 +15,8 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::rules;
+
 /// Writers need a moment to finish.
 const DEBOUNCE: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_mins(1);
@@ -25,6 +27,8 @@ const BYTES_MAX: u64 = 4 << 20;
 pub(super) struct Files {
     config: PathBuf,
     rules: PathBuf,
+    /// Patterns of further rule files: their folders are not watched.
+    patterns: Vec<String>,
     seen: u64,
     /// When the contents are compared next.
     due: Instant,
@@ -37,11 +41,12 @@ pub(super) struct Files {
 
 impl Files {
     /// What is there now counts as seen.
-    pub(super) fn new(config: &Path, rules: &Path) -> Self {
+    pub(super) fn new(config: &Path, rules: &Path, patterns: &[String]) -> Self {
         let (wake, events) = mpsc::channel(1);
         let mut files = Self {
             config: config.to_owned(),
             rules: rules.to_owned(),
+            patterns: patterns.to_vec(),
             seen: 0,
             due: Instant::now() + POLL,
             events,
@@ -49,20 +54,21 @@ impl Files {
             watched: BTreeSet::new(),
             watcher: None,
         };
-        files.watch(rules);
+        files.watch(rules, patterns);
         files
     }
 
     /// Takes what is there now as seen. To be called before the files are read: what is written from then on counts as
     /// a change.
     pub(super) fn mark(&mut self) {
-        self.seen = fingerprint(&self.config, &self.rules);
+        self.seen = fingerprint(&self.config, &self.rules, &self.patterns);
     }
 
-    /// Watches this folder of rules from now on, and takes what is there now as seen if it is another one than before.
-    pub(super) fn watch(&mut self, rules: &Path) {
-        if self.rules != rules || self.seen == 0 {
+    /// Watches this folder of rules and these patterns from now on, and takes what is there now as seen if it is another one than before.
+    pub(super) fn watch(&mut self, rules: &Path, patterns: &[String]) {
+        if self.rules != rules || self.patterns != patterns || self.seen == 0 {
             rules.clone_into(&mut self.rules);
+            patterns.clone_into(&mut self.patterns);
             self.mark();
         }
         self.watch_folders(true);
@@ -80,7 +86,7 @@ impl Files {
                 () = sleep_until(self.due) => self.due = Instant::now() + POLL,
             }
             self.watch_folders(false);
-            let now = fingerprint(&self.config, &self.rules);
+            let now = fingerprint(&self.config, &self.rules, &self.patterns);
             if now != self.seen {
                 self.seen = now;
                 return;
@@ -118,13 +124,14 @@ impl Files {
 }
 
 /// Changes when a file does, in content or in name; a file that cannot be read counts as empty. Never zero.
-fn fingerprint(config: &Path, rules: &Path) -> u64 {
+fn fingerprint(config: &Path, folder: &Path, patterns: &[String]) -> u64 {
     let mut hasher = DefaultHasher::new();
     let mut add = |path: &Path| (path, content(path)).hash(&mut hasher);
     add(config);
-    let mut files: Vec<PathBuf> = fs::read_dir(rules).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml"));
     files.sort();
+    files.extend(patterns.iter().flat_map(|pattern| rules::matching(pattern)));
     files.iter().for_each(|path| add(path));
     hasher.finish() | 1
 }
@@ -151,7 +158,7 @@ mod tests {
         fs::create_dir(folder.path().join("..data")).expect("made");
         fs::write(folder.path().join("..data/sidewatch.yml"), "a").expect("written");
         std::os::unix::fs::symlink("..data/sidewatch.yml", folder.path().join("sidewatch.yml")).expect("linked");
-        let mut files = Files::new(&folder.path().join("sidewatch.yml"), &rules);
+        let mut files = Files::new(&folder.path().join("sidewatch.yml"), &rules, &[]);
         change(folder.path());
         tokio::time::timeout(Duration::from_secs(20), files.changed()).await.expect("noticed");
     }
@@ -159,6 +166,16 @@ mod tests {
     #[tokio::test]
     async fn a_written_file_is_noticed() {
         notices(|folder| fs::write(folder.join("rules/new.yml"), "b").expect("written")).await;
+    }
+
+    #[test]
+    fn a_file_that_a_pattern_matches_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pattern = [folder.path().join("*.rules").display().to_string()];
+        let now = || fingerprint(Path::new("none"), Path::new("none"), &pattern);
+        let before = now();
+        fs::write(folder.path().join("a.rules"), "a").expect("written");
+        assert_ne!(now(), before);
     }
 
     #[tokio::test]
@@ -185,7 +202,7 @@ mod tests {
     async fn a_change_is_noticed_however_often_the_wait_is_interrupted() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("sidewatch.yml");
-        let mut files = Files::new(&config, &folder.path().join("rules"));
+        let mut files = Files::new(&config, &folder.path().join("rules"), &[]);
         fs::write(&config, "a").expect("written");
         let noticed = async { while tokio::time::timeout(DEBOUNCE / 5, files.changed()).await.is_err() {} };
         tokio::time::timeout(POLL / 3, noticed).await.expect("noticed");
@@ -195,7 +212,7 @@ mod tests {
     async fn without_events_a_change_is_noticed_within_a_minute_however_often_the_wait_is_interrupted() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("sidewatch.yml");
-        let mut files = Files::new(&config, &folder.path().join("rules"));
+        let mut files = Files::new(&config, &folder.path().join("rules"), &[]);
         files.watcher = None;
         fs::write(&config, "a").expect("written");
         let noticed = async { while tokio::time::timeout(POLL / 60, files.changed()).await.is_err() {} };
@@ -206,7 +223,7 @@ mod tests {
     async fn folders_that_are_made_later_are_watched() {
         let folder = tempfile::tempdir().expect("a folder");
         let rules = folder.path().join("config/sidewatch/rules");
-        let mut files = Files::new(&folder.path().join("config/sidewatch/sidewatch.yml"), &rules);
+        let mut files = Files::new(&folder.path().join("config/sidewatch/sidewatch.yml"), &rules, &[]);
         fs::create_dir_all(&rules).expect("made");
         let while_empty = tokio::time::timeout(DEBOUNCE * 3, files.changed()).await;
         assert!(while_empty.is_err(), "an empty folder is no change");
@@ -218,10 +235,10 @@ mod tests {
     async fn what_is_written_after_the_mark_is_a_change_even_when_the_folder_is_watched_anew() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("sidewatch.yml");
-        let mut files = Files::new(&config, folder.path());
+        let mut files = Files::new(&config, folder.path(), &[]);
         files.mark();
         fs::write(&config, "a").expect("written");
-        files.watch(folder.path());
+        files.watch(folder.path(), &[]);
         tokio::time::timeout(POLL / 3, files.changed()).await.expect("noticed");
     }
 
@@ -237,10 +254,10 @@ mod tests {
     fn only_contents_and_names_count() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("sidewatch.yml");
-        let before = fingerprint(&config, folder.path());
+        let before = fingerprint(&config, folder.path(), &[]);
         fs::write(folder.path().join("notes.txt"), "x").expect("written");
-        assert_eq!(fingerprint(&config, folder.path()), before);
+        assert_eq!(fingerprint(&config, folder.path(), &[]), before);
         fs::write(&config, "x").expect("written");
-        assert_ne!(fingerprint(&config, folder.path()), before);
+        assert_ne!(fingerprint(&config, folder.path(), &[]), before);
     }
 }

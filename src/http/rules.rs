@@ -178,7 +178,7 @@ struct RuleView<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AlertingView<'a> {
-    state: AlertState,
+    state: &'static str,
     duration: f64,
     keep_firing_for: f64,
     annotations: &'a Labels,
@@ -217,7 +217,10 @@ impl<'a> RuleView<'a> {
         let alerting = match &rule.kind {
             RuleKind::Recording => None,
             RuleKind::Alerting { for_millis, keep_firing_for_millis, alerts, .. } => Some(AlertingView {
-                state: alerts.iter().map(|alert| alert.state).max().unwrap_or(AlertState::Inactive),
+                state: match rule.last_evaluation {
+                    None => "unknown",
+                    Some(_) => alerts.iter().map(|alert| alert.state).max().unwrap_or(AlertState::Inactive).as_str(),
+                },
                 duration: seconds(*for_millis),
                 keep_firing_for: seconds(*keep_firing_for_millis),
                 annotations: &rule.annotations,
@@ -330,6 +333,13 @@ mod tests {
             rules: vec![rule, recording],
         };
         RulesSnapshot { groups: vec![Arc::new(group)], load_errors: Vec::new() }
+    }
+
+    #[test]
+    fn before_its_first_evaluation_a_rules_state_is_unknown() {
+        let mut rule = snapshot().groups[0].rules[0].clone();
+        rule.last_evaluation = None;
+        assert_eq!(RuleView::new(&rule, false).alerting.expect("an alert").state, "unknown");
     }
 
     fn asked(query: &str) -> serde_json::Value {

@@ -13,6 +13,9 @@ pub struct Config {
     /// `/etc/sidewatch/rules` as a service, `$XDG_CONFIG_HOME/sidewatch/rules` as a plain user. A folder that does not
     /// exist holds no rules.
     pub folder: Option<PathBuf>,
+    /// More rule files: paths in which `*`, `?` and `[…]` stand for any characters but `/`. Changes are noticed within a minute, or on
+    /// SIGHUP.
+    pub files: Vec<String>,
     /// Which built-in packs are evaluated. A file of the same name in the folder (`host.yml`) replaces a pack.
     pub packs: Packs,
     /// How often a group is evaluated that names no `interval` itself.
@@ -40,7 +43,12 @@ impl Config {
     /// What is wrong with the values, each behind its key; nothing if they make sense.
     #[must_use]
     pub fn check(&self) -> Vec<(String, String)> {
-        overlay::check(&self.overlay).into_iter().map(|(key, message)| (format!("overlay.{key}"), message)).collect()
+        let patterns = self
+            .files
+            .iter()
+            .filter_map(|pattern| Some(("files".to_owned(), format!("{pattern}: {}", glob::Pattern::new(pattern).err()?))));
+        let overlays = overlay::check(&self.overlay).into_iter().map(|(key, message)| (format!("overlay.{key}"), message));
+        patterns.chain(overlays).collect()
     }
 }
 
@@ -48,6 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             folder: None,
+            files: Vec::new(),
             packs: Packs::default(),
             interval: PromDuration::from_secs(15),
             pack_interval: PromDuration::from_secs(5),

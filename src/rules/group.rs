@@ -55,6 +55,8 @@ pub(super) struct Round {
     pub(super) evaluations: u64,
     /// Rules that failed.
     pub(super) failures: u64,
+    /// How long it took to restore the group's alerts.
+    pub(super) restore_seconds: f64,
     /// What history made of the outputs.
     pub(super) appended: Appended,
 }
@@ -68,6 +70,8 @@ pub(super) struct Group {
     orphans: Written,
     last_evaluation: Option<Timestamp>,
     seconds: f64,
+    /// How long it took to restore its alerts.
+    restore_seconds: f64,
     /// The store knows of it as it is.
     noted: bool,
     /// Up to then what was saved does not end only because it is not seen.
@@ -100,7 +104,17 @@ impl Group {
     pub(super) fn new(spec: Arc<GroupSpec>) -> Self {
         let states = spec.rules.iter().map(|_| RuleState::default()).collect();
         let orphans = Written::default();
-        Self { spec, states, orphans, last_evaluation: None, seconds: 0.0, noted: false, settles_at: None, asks_history_in: None }
+        Self {
+            spec,
+            states,
+            orphans,
+            last_evaluation: None,
+            seconds: 0.0,
+            restore_seconds: 0.0,
+            noted: false,
+            settles_at: None,
+            asks_history_in: None,
+        }
     }
 
     /// By what its rules are known again.
@@ -110,6 +124,7 @@ impl Group {
 
     /// Goes on with what was saved.
     pub(super) fn resume(&mut self, past: Past, now: Timestamp, tolerance: Tolerance) {
+        let started = clock::monotonic();
         let stopped_for = now.as_millis().saturating_sub(past.alive.as_millis());
         for (state, alerts) in self.states.iter_mut().zip(past.alerts) {
             // What is not pending any more ends.
@@ -117,6 +132,7 @@ impl Group {
             state.alerts = Alerts::restored(alerts, stopped_for <= tolerance.outage_millis);
         }
         self.settles_at = Some(now.plus_millis(tolerance.settle_millis));
+        self.restore_seconds = started.elapsed().as_secs_f64();
     }
 
     /// Finds out from history since when alerts are pending, as Prometheus does: after the second evaluation.
@@ -207,6 +223,7 @@ impl Group {
             self.orphans.without(&state.written);
         }
         add(&mut round.appended, world.history.append(stamp, &self.orphans.end()));
+        round.restore_seconds = self.restore_seconds;
         self.last_evaluation = Some(at);
         self.seconds = started.elapsed().as_secs_f64();
         round
@@ -215,6 +232,7 @@ impl Group {
     /// Learns of which alerts history knows. Where it knows of none there is nothing to wait for.
     fn look_back(&mut self, at: Timestamp, world: &World) {
         let Tolerance { outage_millis, grace_millis, .. } = world.tolerance;
+        let started = clock::monotonic();
         for (rule, state) in self.spec.rules.iter().zip(&mut self.states) {
             // One that is pending for a short time only starts anew.
             if rule.text.timing.is_some_and(|timing| timing.for_millis >= grace_millis) {
@@ -227,6 +245,7 @@ impl Group {
         if self.states.iter().all(|state| state.awaits.is_none()) {
             self.asks_history_in = None;
         }
+        self.restore_seconds = started.elapsed().as_secs_f64();
     }
 
     /// The stale markers of everything it wrote: it is gone.

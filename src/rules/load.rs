@@ -15,22 +15,45 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// wrong with the others stands in its problems.
 #[must_use]
 pub fn load(config: &Config) -> RuleSet {
-    let Some(folder) = &config.folder else { return assemble(config, Vec::new(), Vec::new()) };
-    match rule_files(folder) {
-        Ok(files) => load_files(config, &files),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => assemble(config, Vec::new(), Vec::new()),
-        Err(error) => {
-            let problem = Diagnostic::of_file(&folder.display().to_string(), format!("cannot be listed: {error}"));
-            assemble(config, Vec::new(), vec![problem])
+    let (mut files, mut problems) = (Vec::new(), Vec::new());
+    if let Some(folder) = &config.folder {
+        match rule_files(folder) {
+            Ok(found) => files = found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => problems.push(Diagnostic::of_file(&folder.display().to_string(), format!("cannot be listed: {error}"))),
         }
     }
+    let mut warnings = Vec::new();
+    for pattern in &config.files {
+        let found = matching(pattern);
+        if found.is_empty() {
+            warnings.push(Diagnostic::of_file(pattern, "there is no such file".to_owned()));
+        }
+        // Whatever several patterns match counts once.
+        let new: Vec<_> = found.into_iter().filter(|file| !files.contains(file)).collect();
+        files.extend(new);
+    }
+    let mut set = load_with(config, &files, problems);
+    set.warnings.extend(warnings);
+    set
+}
+
+/// The files that a pattern of `rules.files` matches, in order of their names.
+#[must_use]
+pub fn matching(pattern: &str) -> Vec<PathBuf> {
+    // As in Prometheus `*` does not reach over `/`, and what cannot be listed holds no files.
+    let options = glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+    glob::glob_with(pattern, options).into_iter().flatten().flatten().filter(|path| !path.is_dir()).collect()
 }
 
 /// Reads these files instead of those in the rules folder, and the packs.
 #[must_use]
 pub fn load_files(config: &Config, files: &[PathBuf]) -> RuleSet {
+    load_with(config, files, Vec::new())
+}
+
+fn load_with(config: &Config, files: &[PathBuf], mut problems: Vec<Diagnostic>) -> RuleSet {
     let mut sources = Vec::new();
-    let mut problems = Vec::new();
     for file in files {
         let name = file.display().to_string();
         match read(file) {
@@ -123,6 +146,26 @@ mod tests {
         ] {
             assert!(all.contains(part), "{part} in {all}");
         }
+    }
+
+    #[test]
+    fn files_by_pattern_join_those_of_the_folder_once() {
+        let (folder, mut config) = folder(&[("b.yml", &group("b"))]);
+        let more = folder.path().join("more");
+        for (name, text) in [("x/1.rules", "x"), ("x/2.rules", "y"), ("y/1.rules", "z")] {
+            fs::create_dir_all(more.join(name).parent().expect("a folder")).expect("made");
+            fs::write(more.join(name), group(text)).expect("written");
+        }
+        let pattern = |text: &str| folder.path().join(text).display().to_string();
+        config.files = ["more/*/[1].rules", "more/x/?.rules", "*.yml", "more/*.rules"].map(pattern).to_vec();
+        let set = load(&config);
+        assert_eq!(set.groups.iter().map(|group| group.name()).collect::<Vec<_>>(), ["b", "x", "z", "y"]);
+        assert!(set.problems.is_empty(), "{:?}", set.problems);
+        assert_eq!(
+            set.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [format!("{}:1:1: there is no such file", config.files[3])]
+        );
+        assert_eq!(Config { files: vec!["a[".into()], ..Config::default() }.check().len(), 1);
     }
 
     #[test]

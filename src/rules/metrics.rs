@@ -18,6 +18,8 @@ pub(super) struct Metrics {
     iterations: IntCounterVec,
     missed: IntCounterVec,
     duration: GaugeVec,
+    rules_duration: GaugeVec,
+    restore_duration: GaugeVec,
     last: GaugeVec,
     samples: GaugeVec,
     rules: GaugeVec,
@@ -52,6 +54,16 @@ impl Metrics {
                 GROUP,
             ),
             duration: telemetry.gauges("prometheus_rule_group_last_duration_seconds", "How long a group's last evaluation took.", GROUP),
+            rules_duration: telemetry.gauges(
+                "prometheus_rule_group_last_rule_duration_sum_seconds",
+                "How long the rules of a group took at its last evaluation, without what is between them.",
+                GROUP,
+            ),
+            restore_duration: telemetry.gauges(
+                "prometheus_rule_group_last_restore_duration_seconds",
+                "How long it took to restore since when a group's alerts are pending.",
+                GROUP,
+            ),
             last: telemetry.gauges("prometheus_rule_group_last_evaluation_timestamp_seconds", "When a group was last evaluated.", GROUP),
             samples: telemetry.gauges(
                 "prometheus_rule_group_last_evaluation_samples",
@@ -88,7 +100,8 @@ impl Metrics {
         for counter in [&self.evaluations, &self.failures, &self.iterations, &self.missed] {
             let _absent = counter.remove_label_values(&[key]);
         }
-        for gauge in [&self.duration, &self.last, &self.samples, &self.rules, &self.interval] {
+        for gauge in [&self.duration, &self.rules_duration, &self.restore_duration, &self.last, &self.samples, &self.rules, &self.interval]
+        {
             let _absent = gauge.remove_label_values(&[key]);
         }
     }
@@ -102,6 +115,9 @@ impl Metrics {
         self.evaluations.with_label_values(&key).inc_by(round.evaluations);
         self.failures.with_label_values(&key).inc_by(round.failures);
         self.duration.with_label_values(&key).set(snapshot.evaluation_seconds);
+        let rules: f64 = snapshot.rules.iter().map(|rule| rule.evaluation_seconds).sum();
+        self.rules_duration.with_label_values(&key).set(rules);
+        self.restore_duration.with_label_values(&key).set(round.restore_seconds);
         self.last.with_label_values(&key).set(snapshot.last_evaluation.map_or(0.0, Timestamp::as_seconds));
         self.samples.with_label_values(&key).set(round.appended.stored as f64);
         let appended = &round.appended;

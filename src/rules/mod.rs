@@ -30,7 +30,7 @@ mod template;
 
 pub use alert::Timing;
 pub use config::{Config, Packs};
-pub use load::{load, load_files};
+pub use load::{load, load_files, matching};
 pub use outbox::Outbox;
 pub use overlay::{NoData, Overlay, Overlays};
 pub use pack::{PACKS, Pack};
