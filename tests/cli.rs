@@ -242,3 +242,85 @@ fn where_no_history_is_saved_the_command_says_so() {
     let said = format!("{history}/heads: damaged from byte 0 on; only what stands before is used\n{history} has no samples\n");
     assert_eq!(String::from_utf8_lossy(&output.stderr), said);
 }
+
+#[test]
+fn a_backtest_says_what_rules_would_have_done_over_what_is_saved_and_what_a_server_holds() {
+    let mut agent = Unread::start_with("history: {resolution: 200ms}\n");
+    agent.wait_for("count_over_time(up{job=\"node\"}[1m]) > 20", |said| said != "no data\n");
+    let at = agent.wait_for("max(timestamp(up{job=\"node\"})) - 0.4", |_| true);
+    let at = at.trim().rsplit(' ').next().expect("a value").to_owned();
+    let rules = |name: &str, hold: &str| {
+        let path = agent.folder.path().join(name);
+        let rule = format!("{{alert: Up, expr: 'up{{job=\"node\"}} == 1', for: {hold}, annotations: {{s: '{{{{ $value }}}}'}}}}");
+        std::fs::write(&path, format!("groups: [{{name: g, interval: 200ms, rules: [{rule}, {{alert: Never, expr: up == 2}}]}}]"))
+            .expect("written");
+        path.display().to_string()
+    };
+    let (new, old) = (rules("new.yml", "1s"), rules("old.yml", "2s"));
+    let url = format!("unix:{}/http.sock", agent.folder.path().display());
+    let state = agent.folder.path().join("state").display().to_string();
+    let replay = |agent: &Unread, more: &[&str]| {
+        let (done, said) = agent.run(&[&["backtest", "--rules", &new, "--since", "20s", "--until", &at], more].concat(), true);
+        assert!(done, "{said}");
+        said
+    };
+    let versions = ["--against", &old];
+    let asked = [&["--json"][..], &versions[..]].map(|more| replay(&agent, &[&["--url", &url], more].concat()));
+    agent.stop();
+    let saved = [&["--json"][..], &versions[..]].map(|more| replay(&agent, &[&["--history", &state], more].concat()));
+    assert_eq!(saved, asked, "the same past has the same result");
+
+    let result: serde_json::Value = serde_json::from_str(&saved[0]).expect("JSON");
+    let alerts = result["alerts"].as_array().expect("a list");
+    assert_eq!(alerts.len(), 1, "{result}");
+    assert_eq!((&alerts[0]["labels"]["alertname"], &alerts[0]["annotations"]["s"]), (&"Up".into(), &"1".into()));
+    let time =
+        |key: &str| alerts[0][key].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok()).map(jiff::Timestamp::as_millisecond);
+    assert_eq!(time("firedAt").expect("it fires") - time("activeAt").expect("it is active"), 1_000);
+    assert_eq!(time("endedAt"), None);
+    let lines: Vec<&str> = saved[1].lines().collect();
+    assert!(
+        lines[0].starts_with("- 20") && lines[0].contains(" fired for ") && lines[0].contains(", pending 2s before: {alertname=\"Up\""),
+        "{lines:?}"
+    );
+    assert!(lines[1].starts_with("+ 20") && lines[1].contains(" and goes on, pending 1s before: "), "{lines:?}");
+    assert_eq!(lines[2], "0 alerts fire in both alike");
+
+    // Without a word where, it is the state folder of the configuration.
+    let (done, said) = agent.run(&["backtest", "--rules", &new, "--since", "1h"], true);
+    assert!(done && said.contains("Up"), "{said}");
+    let broken = agent.folder.path().join("broken.yml");
+    std::fs::write(&broken, "groups: [{name: g, rules: [{alert: A}]}]").expect("written");
+    let (done, said) = agent.run(&["backtest", "--rules", &broken.display().to_string(), "--since", "1h"], true);
+    assert!(!done && said.contains("field 'expr' must be set"), "{said}");
+}
+
+#[test]
+fn rules_are_checked_as_promtool_checks_them_and_against_what_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("sidewatch.yml"), "").expect("written");
+    let check = |rules: &str, more: &[&str]| {
+        let path = folder.path().join("rules.yml");
+        std::fs::write(&path, rules).expect("written");
+        let output = sidewatch(&folder, &[&["check", "rules"], more].concat()).arg(&path).output().expect("started");
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let twice = "groups: [{name: g, rules: [{record: a, expr: up}, {record: a, expr: up}]}]";
+    let (code, said) = check(twice, &[]);
+    assert!(code == Some(0) && said.contains("1 duplicate rule(s) found.\nMetric: a\nLabel(s):\nMight cause"), "{said}");
+    assert_eq!(check(twice, &["--lint-fatal"]).0, Some(3));
+    assert_eq!(check(twice, &["--lint-fatal", "--lint", "none"]).0, Some(0));
+    assert_eq!(check(twice, &["--lint", "nothing"]).0, Some(64));
+    let (code, said) = check("groups: [{name: g, rules: [{record: a, expr: 'up('}]}]", &["--lint-fatal"]);
+    assert!(code == Some(1) && said.contains("  FAILED:") && said.contains("unclosed left parenthesis"), "{said}");
+    let wrong = "groups: [{name: g, rules: [{alert: A, expr: 'node_laod1 > 1'}, {alert: B, expr: 'rate(node_disk_read_bytes_total{disk=\"a\"}[9s]) > 1'}]}]";
+    let (code, said) = check(wrong, &["--lint-fatal"]);
+    for found in
+        ["unknown-metric] (did you mean `node_load1`?)", "unknown-label] (its labels are device, job, instance)", "[range-too-short]"]
+    {
+        assert!(said.contains(found), "{found} in {said}");
+    }
+    assert!(code == Some(3) && said.contains("  SUCCESS: 2 rules found"), "{said}");
+    assert_eq!(check(wrong, &["--lint-fatal", "--lint", "duplicate-rules"]).0, Some(0));
+    assert!(!check(wrong, &["--resolution", "4s"]).1.contains("range-too-short"));
+}

@@ -31,11 +31,13 @@ const BLOCKS: &[(&str, Make)] = &[
     ("help", help),
     ("host metrics", host_metrics),
     ("limits", limits),
+    ("lints", lints),
     ("options", config::options_table),
     ("own metrics", own_metrics),
     ("packs", packs),
     ("query limits", query_limits),
     ("refusals", refusals),
+    ("rule test differences", rule_test_differences),
     ("signals", signals),
     ("statsd types", statsd_types),
     ("template functions", template_functions),
@@ -317,6 +319,27 @@ fn code(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("`{text}`") }
 }
 
+fn lints() -> String {
+    table("lint | finds", rules::LINTS.iter().map(|(name, finds)| vec![code(name), (*finds).to_owned()]))
+}
+
+/// What the first lines of the files say that promtool 2.42 runs with another result.
+fn rule_test_differences() -> String {
+    let mut files: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rule_tests/differ"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    let mut table = "| test file | cause |\n| --- | --- |\n".to_owned();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("readable");
+        let cause = text.lines().next().and_then(|line| line.strip_prefix("# cause: ")).expect("a cause");
+        let name = file.file_name().expect("a name").to_string_lossy();
+        table += &format!("| [{name}](../tests/rule_tests/differ/{name}) | {cause} |\n");
+    }
+    table
+}
+
 fn statsd_types() -> String {
     let rows = ingest::conformance().into_iter().map(|row| {
         let suffix = if row.kind.starts_with('_') { "its own name".to_owned() } else { code(&row.suffix) };
@@ -565,7 +588,17 @@ fn evaluates(engine: &Engine, signature: &Signature) -> bool {
 
 fn help() -> String {
     let mut text = String::new();
-    for words in [vec![], vec!["run"], vec!["check"], vec!["query"], vec!["send"], vec!["health"]] {
+    for words in [
+        vec![],
+        vec!["run"],
+        vec!["check"],
+        vec!["check", "rules"],
+        vec!["test", "rules"],
+        vec!["backtest"],
+        vec!["query"],
+        vec!["send"],
+        vec!["health"],
+    ] {
         let shown = Command::new(env!("CARGO_BIN_EXE_sidewatch")).args(&words).arg("--help").env("COLUMNS", "100").output().expect("run");
         let help = String::from_utf8(shown.stdout).expect("text");
         let title = [&["sidewatch"], words.as_slice()].concat().join(" ");

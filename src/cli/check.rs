@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 
+use super::check_rules;
 use super::output::{note, print};
 use super::print_problems;
 use crate::config;
 use crate::config::{Config, Source, load};
 use crate::rules;
-use crate::rules::{PACKS, Packs, RuleSet};
+use crate::rules::{PACKS, RuleSet};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 nothing wrong, 1 problems found.
@@ -21,7 +22,10 @@ Examples:
   sidewatch check rules/*.yml                 only these rule files
   sidewatch check --print-pack host           a built-in pack, to start from
   sidewatch check --print-schema > sw.json    a JSON Schema of the configuration, for editors")]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Check only these rule files
     #[arg(value_name = "RULE_FILE")]
     files: Vec<PathBuf>,
@@ -33,7 +37,16 @@ pub(super) struct Arguments {
     print_pack: Option<String>,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Check rule files as promtool does, and look for what is valid and probably a mistake
+    Rules(check_rules::Arguments),
+}
+
 pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(What::Rules(arguments)) = &arguments.what {
+        return check_rules::run(source, arguments);
+    }
     if arguments.print_schema {
         print(&format!("{:#}\n", config::json_schema()))?;
         return Ok(ExitCode::SUCCESS);
@@ -43,8 +56,7 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     if !arguments.files.is_empty() {
-        let config = rules::Config { packs: Packs::all(false), ..rules::Config::default() };
-        return verdict("", 0, &rules::load_files(&config, &arguments.files));
+        return verdict("", 0, &rules::load_only(&arguments.files));
     }
     let (config, problems) = match load(source) {
         Ok(loaded) => (loaded.config, Vec::new()),

@@ -44,15 +44,29 @@ impl Target {
         let Some(address) = self.url.clone().or_else(configured) else {
             bail!("http.listen in the configuration is empty, so there is no address to ask: say where the agent is with --url");
         };
-        let asked = async {
-            let answer = tokio::time::timeout(TIMEOUT, ask(&address, path)).await;
-            answer.unwrap_or_else(|_| bail!("no answer within {} s", TIMEOUT.as_secs()))
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(asked).map_err(|error| {
+        get(&address, path).map_err(|error| {
             anyhow!("no agent answers at {address}: {error:#}\n  start one with `sidewatch run`, or say where it is with --url")
         })
     }
+}
+
+/// A server's address and the path that its API stands below, from a URL.
+pub(super) fn server(url: &str) -> Result<(Address, String), String> {
+    let (host, path) = match url.strip_prefix("http://").unwrap_or(url) {
+        socket if socket.starts_with("unix:") => (socket, ""),
+        rest => rest.find('/').filter(|_| !rest.contains("://")).map_or((rest, ""), |slash| rest.split_at(slash)),
+    };
+    Ok((address(host)?, path.trim_end_matches('/').to_owned()))
+}
+
+/// Sends a GET and waits for the answer.
+pub(super) fn get(address: &Address, path: &str) -> anyhow::Result<Answer> {
+    let asked = async {
+        let answer = tokio::time::timeout(TIMEOUT, ask(address, path)).await;
+        answer.unwrap_or_else(|_| bail!("no answer within {} s", TIMEOUT.as_secs()))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(asked)
 }
 
 /// An address as a URL, or as the configuration has it; here the path of a socket may be relative.
@@ -113,6 +127,15 @@ mod tests {
         assert_eq!(text("unix:a.sock"), Ok("unix:a.sock".to_owned()));
         assert!(text("https://web-1:10842").is_err_and(|error| error.contains("plain HTTP")));
         assert!(text("web-1").is_err_and(|error| error.contains("write host:port")));
+    }
+
+    #[test]
+    fn a_server_may_have_its_api_below_a_path() {
+        let text = |url: &str| super::server(url).map(|(address, path)| (address.to_string(), path));
+        assert_eq!(text("http://p:9090/prom/"), Ok(("p:9090".to_owned(), "/prom".to_owned())));
+        assert_eq!(text("p:9090"), Ok(("p:9090".to_owned(), String::new())));
+        assert_eq!(text("unix:/a/b"), Ok(("unix:/a/b".to_owned(), String::new())));
+        assert!(text("https://p:9090").is_err_and(|error| error.contains("plain HTTP")));
     }
 
     #[test]

@@ -2,15 +2,20 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // they panic when nobody reads any more
 
+mod backtest;
 mod check;
+mod check_rules;
 mod client;
+mod fetch;
 mod health;
+mod junit;
 mod output;
 mod past;
 mod query;
 mod run;
 mod send;
 mod table;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,7 +47,9 @@ const EXAMPLES: &str = "Examples:
   sidewatch send count orders 3 --tag shop=a       report an event from the shell
   sidewatch query 'rate(orders_total[1m])'         ask the running agent
   sidewatch health                                 print the score and its reasons
-  sidewatch check /etc/sidewatch/rules/*.yml       check the configuration and rule files";
+  sidewatch check /etc/sidewatch/rules/*.yml       check the configuration and rule files
+  sidewatch test rules tests/*.yml                 run unit tests of rules
+  sidewatch backtest --rules new.yml --since 6h    what they would have done";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -50,6 +57,10 @@ enum Command {
     Run,
     /// Check the configuration and rule files, and print all problems at once
     Check(check::Arguments),
+    /// Run unit tests
+    Test(test::Arguments),
+    /// Say what rules would have done over a past time, and what another version of them does otherwise
+    Backtest(backtest::Arguments),
     /// Evaluate a PromQL expression in the running agent, or over what one has saved
     Query(query::Arguments),
     /// Send an event to the running agent
@@ -73,6 +84,8 @@ pub fn main() -> ExitCode {
     let result = match arguments.command.unwrap_or(Command::Run) {
         Command::Run => run::run(source),
         Command::Check(arguments) => check::run(&source, &arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Backtest(arguments) => backtest::run(&source, &arguments),
         Command::Query(arguments) => query::run(&source, &arguments),
         Command::Send(arguments) => send::run(&source, &arguments),
         Command::Health(arguments) => health::run(&source, &arguments),

@@ -149,7 +149,8 @@ fn answer(source: &Source, arguments: &Arguments, when: When) -> anyhow::Result<
     })
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+/// Unix seconds or RFC 3339.
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     if let Some(seconds) = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()) {
         return Ok(Timestamp::from_seconds(seconds));
     }

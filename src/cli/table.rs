@@ -63,7 +63,7 @@ pub(super) fn table(data: &Value, range: Option<(f64, f64)>, styled: bool) -> St
 }
 
 /// Applications choose the values of labels: what would steer a terminal is shown and not sent.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 

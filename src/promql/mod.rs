@@ -18,6 +18,7 @@ mod histogram;
 mod lexer;
 mod matching;
 mod naming;
+mod notation;
 mod operator;
 mod parser;
 mod pretty;
@@ -44,6 +45,7 @@ pub use ast::{
 pub use engine::{Engine, EngineConfig, When};
 pub use error::ParseError;
 pub use eval_error::EvalError;
+pub use notation::{Slot, read_number, read_quoted, read_series, read_values};
 pub use parser::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_REGEXES_MAX, parse, parse_selector};
 pub use reach::reach_millis;
 pub use signature::{SIGNATURES, Signature, Variadic, signature};

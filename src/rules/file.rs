@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use raw::{RawFile, RawGroup, RawRule, strings};
 
+pub(super) use raw::{Exact, Scalar, unique};
+
 use super::alert::Timing;
 use super::overlay::Overlay;
 use super::rule::{GroupSpec, Rule, RuleText};
@@ -35,7 +37,8 @@ pub(super) struct Parsed {
 
 /// Reads a rule file. `default_interval_millis` is for groups that name none.
 pub(super) fn parse(file: &str, text: &str, default_interval_millis: i64) -> Parsed {
-    let (first, second) = raw::first_document(text);
+    // Editors put a byte order mark in front, which says nothing.
+    let (first, second) = raw::first_document(text.strip_prefix('\u{feff}').unwrap_or(text));
     let mut reader = Reader { file, text: first, problems: Vec::new() };
     let mut groups = Vec::new();
     let (raw, problems) = raw::read(file, first);

@@ -15,7 +15,7 @@ use super::series::{Output, Written, of_alerts};
 use super::store::{Past, Store};
 use super::template::link;
 use crate::clock;
-use crate::history::{Append, Appended, Query};
+use crate::history::{Append, Appended, History, Query};
 use crate::model::{GroupSnapshot, Labels, Notice, RuleHealth, RuleKind, RuleSnapshot, Timestamp};
 use crate::promql::Engine;
 
@@ -41,6 +41,20 @@ pub(super) struct World {
 }
 
 impl World {
+    /// One in which nobody is told of anything and nothing is kept, over a history of its own.
+    pub(super) fn closed(engine: Arc<Engine>, history: &History, externals: Externals) -> Self {
+        Self {
+            engine,
+            history: Arc::new(history.clone()),
+            externals,
+            outbox: None,
+            resend_millis: i64::MAX,
+            past: Arc::new(history.clone()),
+            store: None,
+            tolerance: Tolerance { outage_millis: 0, grace_millis: 0, settle_millis: 0 },
+        }
+    }
+
     /// What a rule's expression gives, with its labels and texts, whose templates look at another time.
     fn observe(&self, rule: &Rule, samples: &[Output], at: Timestamp) -> Vec<Observed> {
         let asker = Asker::new(&self.engine, at);

@@ -4,9 +4,10 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::config::Config;
+use super::config::{Config, Packs};
 use super::set::{RuleSet, Source, assemble};
 use crate::diagnostic::Diagnostic;
+use crate::model::PromDuration;
 
 /// A larger rule file is refused: it is no rule file.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -56,12 +57,24 @@ fn load_with(config: &Config, files: &[PathBuf], mut problems: Vec<Diagnostic>) 
     let mut sources = Vec::new();
     for file in files {
         let name = file.display().to_string();
-        match read(file) {
+        match read_file(file) {
             Ok(text) => sources.push(Source { name, text }),
             Err(error) => problems.push(Diagnostic::of_file(&name, format!("cannot be read: {error}"))),
         }
     }
     assemble(config, sources, problems)
+}
+
+/// Reads these files alone, without the packs.
+#[must_use]
+pub fn load_only(files: &[PathBuf]) -> RuleSet {
+    load_at(files, Config::default().interval)
+}
+
+/// As [`load_only`], with the interval of groups that name none.
+#[must_use]
+pub fn load_at(files: &[PathBuf], interval: PromDuration) -> RuleSet {
+    load_files(&Config { packs: Packs::all(false), interval, ..Config::default() }, files)
 }
 
 /// The files that count, in order of their names. Links are followed: Kubernetes mounts a ConfigMap as links.
@@ -79,7 +92,11 @@ fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read(path: &Path) -> io::Result<String> {
+/// The text of a file that a person wrote.
+///
+/// # Errors
+/// When it cannot be read, is no file, or is far too large for what it should be.
+pub fn read_file(path: &Path) -> io::Result<String> {
     // Before it is opened: to open a pipe is to wait for its writer.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
@@ -95,7 +112,6 @@ fn read(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::config::Packs;
 
     fn folder(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Config) {
         let folder = tempfile::tempdir().expect("a folder");

@@ -8,11 +8,13 @@
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 mod alert;
+mod backtest;
 mod config;
 mod file;
 mod group;
 mod instant;
 mod ledger;
+mod lint;
 mod load;
 mod metrics;
 mod outbox;
@@ -22,19 +24,25 @@ mod restore;
 mod roster;
 mod rule;
 mod scalar;
+mod scratch;
 mod series;
 mod set;
 mod store;
 mod task;
 mod template;
+mod unit;
 
 pub use alert::Timing;
+pub use backtest::{Change, Difference, Episode, FailedRule, Replay, RuleNeed, Span, difference, needs, replay};
 pub use config::{Config, Packs};
-pub use load::{load, load_files, matching};
+pub use lint::{Duplicate, Finding, Inventory, LINTS, LintContext, duplicates, lint};
+pub use load::{load, load_at, load_files, load_only, matching, read_file};
 pub use outbox::Outbox;
 pub use overlay::{NoData, Overlay, Overlays};
 pub use pack::{PACKS, Pack};
 pub use rule::{Externals, GroupSpec, RuleView};
+pub use scratch::scratch;
 pub use set::RuleSet;
 pub use task::{Handle, Needs, ReloadError, Reloaded, Service, new, run};
 pub use template::{TemplateFunction, template_functions, template_methods};
+pub use unit::{Coverage, Failure, RuleCoverage, TestFile, TestResult};

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use sidewatch::model::{Labels, is_stale};
-use sidewatch::promql::Value;
+use sidewatch::promql::{Slot, Value};
 
-use super::notation::Slot;
 use super::script::{Case, Expected};
 
 /// The largest relative difference between floats that count as equal.

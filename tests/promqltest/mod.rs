@@ -3,7 +3,6 @@
 //! Source: prometheus/prometheus `promql/promqltest/README.md`.
 
 mod compare;
-mod notation;
 mod rerun;
 mod run;
 mod script;

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sidewatch::history::{self, Append, History, Query, QueryError, Visit};
 use sidewatch::model::{Labels, METRIC_NAME, Matcher, PromDuration, Timestamp};
-use sidewatch::promql::{self, Answer, Engine, EngineConfig, EvalError, Expr, Value};
+use sidewatch::promql::{self, Answer, Engine, EngineConfig, EvalError, Expr, Slot, Value};
 use sidewatch::telemetry::Telemetry;
 
 use super::compare;
-use super::notation::Slot;
 use super::rerun;
 use super::script::{Case, Command, Expected, Load, Script, Text, When};
 

@@ -2,7 +2,7 @@
 
 use sidewatch::model::{Labels, parse_millis};
 
-use super::notation::{self, Slot};
+use sidewatch::promql::{self, Slot};
 
 /// A test file.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ fn load(word: &str, line: &str, block: &[&str]) -> Result<Load, String> {
             all = true;
             continue;
         }
-        let (labels, rest) = notation::series(line)?;
+        let (labels, rest) = promql::read_series(line)?;
         if rest.starts_with("@st") {
             next = true;
             continue;
@@ -141,7 +141,7 @@ fn load(word: &str, line: &str, block: &[&str]) -> Result<Load, String> {
         if std::mem::take(&mut next) || all {
             started.push(labels.clone());
         }
-        series.push((labels, notation::values(rest)?));
+        series.push((labels, promql::read_values(rest)?));
     }
     Ok(Load { step: duration(step)?, with_nhcb: word == "load_with_nhcb", series, started })
 }
@@ -204,7 +204,7 @@ fn expectation(case: &mut Case, series: &mut Vec<(Labels, Vec<Slot>)>, line: &st
             "no_warn" => case.no_warnings = true,
             "no_info" => case.no_infos = true,
             "ordered" => case.ordered = true,
-            "string" => case.expected = Expected::String(notation::quoted(rest.trim())?.0),
+            "string" => case.expected = Expected::String(promql::read_quoted(rest.trim())?.0),
             "range" => {
                 let words: Vec<&str> = rest.split_whitespace().collect();
                 let ["vector", "from", from, "to", to, "step", step] = words.as_slice() else { return Err(format!("no range: {line}")) };
@@ -216,12 +216,12 @@ fn expectation(case: &mut Case, series: &mut Vec<(Labels, Vec<Slot>)>, line: &st
         }
         return Ok(());
     }
-    if let Some((value, "")) = notation::number(line) {
+    if let Some((value, "")) = promql::read_number(line) {
         case.expected = Expected::Scalar(value);
         return Ok(());
     }
-    let (labels, rest) = notation::series(line)?;
-    series.push((labels, notation::values(rest)?));
+    let (labels, rest) = promql::read_series(line)?;
+    series.push((labels, promql::read_values(rest)?));
     Ok(())
 }
 

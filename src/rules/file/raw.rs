@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use crate::diagnostic::{Diagnostic, Position, read_yaml};
 
@@ -27,6 +28,7 @@ pub(super) struct RawGroup<T = Exact> {
     pub(super) interval: T,
     pub(super) query_offset: T,
     pub(super) limit: Option<i64>,
+    #[serde(deserialize_with = "unique")]
     pub(super) labels: Option<BTreeMap<String, T>>,
     pub(super) rules: Option<Vec<RawRule<T>>>,
 }
@@ -41,7 +43,9 @@ pub(super) struct RawRule<T = Exact> {
     #[serde(rename = "for")]
     pub(super) hold: T,
     pub(super) keep_firing_for: T,
+    #[serde(deserialize_with = "unique")]
     pub(super) labels: Option<BTreeMap<String, T>>,
+    #[serde(deserialize_with = "unique")]
     pub(super) annotations: Option<BTreeMap<String, T>>,
 }
 
@@ -63,6 +67,9 @@ pub(super) fn read(file: &str, text: &str) -> (Option<RawFile>, Vec<Diagnostic>)
     match serde_yaml::from_str::<Option<RawFile>>(text) {
         Ok(raw) => (Some(raw.unwrap_or_default()), Vec::new()),
         Err(error) => {
+            if let Some(raw) = merged(text) {
+                return (Some(raw), Vec::new());
+            }
             let (rest, problems) = read_yaml::<RawFile<Scalar>>(file, text);
             if !problems.is_empty() {
                 return (rest.map(RawFile::from), problems);
@@ -74,6 +81,17 @@ pub(super) fn read(file: &str, text: &str) -> (Option<RawFile>, Vec<Diagnostic>)
             (None, vec![Diagnostic::new(file, text, place, error.to_string())])
         }
     }
+}
+
+/// A file that is valid once its merge keys (`<<: *labels`) stand for what they name.
+fn merged(text: &str) -> Option<RawFile> {
+    if !text.contains("<<") {
+        return None;
+    }
+    let mut value: serde_yaml::Value = serde_yaml::from_str(text).ok()?;
+    value.apply_merge().ok()?;
+    let raw: Option<RawFile<Scalar>> = serde_yaml::from_value(value).ok()?;
+    raw.map(RawFile::from)
 }
 
 impl From<RawFile<Scalar>> for RawFile {
@@ -127,9 +145,49 @@ pub(super) fn first_document(text: &str) -> (&str, Option<usize>) {
     (text, None)
 }
 
+/// A map that has no key twice: of two texts one would be lost.
+pub(in crate::rules) fn unique<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, T>>, D::Error> {
+    struct Unique<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Unique<T> {
+        type Value = Option<BTreeMap<String, T>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((key, value)) = entries.next_entry::<String, T>()? {
+                if map.contains_key(&key) {
+                    return Err(A::Error::custom(format!("mapping key {key:?} already defined")));
+                }
+                map.insert(key, value);
+            }
+            Ok(Some(map))
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            deserializer.deserialize_map(self)
+        }
+    }
+
+    deserializer.deserialize_option(Unique(PhantomData))
+}
+
 /// A scalar as it is written; nothing is an empty text.
 #[derive(Debug, Default)]
-pub(super) struct Exact(pub(super) String);
+pub(in crate::rules) struct Exact(pub(in crate::rules) String);
 
 impl<'de> Deserialize<'de> for Exact {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -139,7 +197,7 @@ impl<'de> Deserialize<'de> for Exact {
 
 /// Any scalar, more or less as it is written: good enough to look for further problems in a file that has one.
 #[derive(Debug, Default)]
-struct Scalar(String);
+pub(in crate::rules) struct Scalar(String);
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -200,6 +258,30 @@ mod tests {
         let label = |name: &str| rule.labels.as_ref().expect("labels")[name].0.clone();
         assert_eq!((group.name.0.as_str(), rule.name(), rule.expr.0.as_str(), rule.hold.0.as_str()), ("1.10", "yes", "1", "0"));
         assert_eq!([label("a"), label("b"), label("c")], ["0o17", "", ""]);
+    }
+
+    #[test]
+    fn no_label_and_no_annotation_stands_twice() {
+        for rule in ["labels: {a: b, a: c}", "annotations:\n      a: b\n      a: c"] {
+            let (raw, problems) = read("f", &format!("groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n    {rule}\n"));
+            assert!(
+                raw.is_none() && problems.len() == 1 && problems[0].message.contains("duplicate entry with key \"a\""),
+                "{rule}: {problems:?}"
+            );
+        }
+        assert!(read("f", "groups: [{name: g, labels: ~, rules: [{alert: A, expr: up, labels: , annotations: {}}]}]").1.is_empty());
+    }
+
+    #[test]
+    fn merge_keys_stand_for_what_they_name() {
+        let rules = "  - &r\n    alert: A\n    expr: up\n    labels: &l {a: b}\n  - {alert: B, expr: up, labels: {<<: *l, c: d}}\n  - <<: *r\n    alert: C\n";
+        let raw = read("f", &format!("groups:\n- name: g\n  rules:\n{rules}")).0.expect("valid");
+        let rules = raw.groups.expect("groups").remove(0).rules.expect("rules");
+        let names: Vec<_> = rules.iter().map(RawRule::name).collect();
+        let labels: Vec<_> = rules[1].labels.as_ref().expect("labels").keys().map(String::as_str).collect();
+        assert_eq!((names, labels, rules[2].expr.0.as_str()), (vec!["A", "B", "C"], vec!["a", "c"], "up"));
+        let (raw, problems) = read("f", "groups:\n- name: g\n  rulez:\n  - {<<: 1}\n");
+        assert!(raw.is_some() && problems.len() == 1, "{problems:?}");
     }
 
     #[test]

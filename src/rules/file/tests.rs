@@ -120,3 +120,9 @@ fn the_problems_of_a_file_are_limited_and_so_is_the_time_to_find_them() {
     let parsed = parse("f.yml", &format!("groups:\n- name: g\n  rules:\n{rules}"), 15_000);
     assert_eq!(parsed.problems.len(), 50);
 }
+
+#[test]
+fn a_byte_order_mark_says_nothing() {
+    let parsed = parse("f.yml", "\u{feff}groups: [{name: g}]", 15_000);
+    assert!(parsed.problems.is_empty() && parsed.groups.len() == 1, "{:?}", parsed.problems);
+}

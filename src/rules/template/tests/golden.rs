@@ -9,7 +9,6 @@ use crate::model::{Labels, Timestamp};
 use crate::promql::{Engine, EngineConfig};
 use crate::rules::file;
 use crate::rules::group::{Group, World};
-use crate::rules::restore::Tolerance;
 use crate::rules::rule::Externals;
 use crate::telemetry::Telemetry;
 
@@ -52,16 +51,7 @@ fn world() -> World {
     }
     let engine = Arc::new(Engine::new(Arc::new(history.clone()), EngineConfig::default()));
     let externals = Externals { labels: Labels::from_pairs([("region", "eu")]), url: "http://sidewatch:10842/x".to_owned() };
-    World {
-        engine,
-        history: Arc::new(history.clone()),
-        externals,
-        outbox: None,
-        resend_millis: 60_000,
-        past: Arc::new(history),
-        store: None,
-        tolerance: Tolerance { outage_millis: 3_600_000, grace_millis: 600_000, settle_millis: 0 },
-    }
+    World::closed(engine, &history, externals)
 }
 
 /// A rule file with one alert for each expression, whose annotations are the templates.

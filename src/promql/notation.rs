@@ -1,28 +1,42 @@
-//! Series and values as the test language writes them: `name{label="value"} 0+10x5 _ stale`.
+//! Series and values as Prometheus's languages for tests write them: `name{label="value"} 0+10x5 _ stale`.
+//! Source: prometheus/prometheus `promql/promqltest/README.md`, `docs/configuration/unit_testing_rules.md`.
 
-use sidewatch::model::{Labels, METRIC_NAME, stale_marker};
+use crate::model::{Labels, METRIC_NAME, is_label_name, is_metric_name, stale_marker};
+
+/// The most values that one list may stand for.
+const VALUES_MAX: usize = 10_000_000;
 
 /// One value of a list.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Slot {
+pub enum Slot {
+    /// No sample.
     Gap,
+    /// A sample, which may be the stale marker.
     Float(f64),
     /// A native histogram, which is not read.
     Native,
 }
 
 impl Slot {
-    pub(crate) fn float(self) -> Option<f64> {
+    /// The sample.
+    #[must_use]
+    pub fn float(self) -> Option<f64> {
         if let Self::Float(value) = self { Some(value) } else { None }
     }
 }
 
 /// Splits a line into its series and the text behind it.
-pub(crate) fn series(line: &str) -> Result<(Labels, &str), String> {
+///
+/// # Errors
+/// When the line does not begin with a series.
+pub fn read_series(line: &str) -> Result<(Labels, &str), String> {
     let name_end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':')).unwrap_or(line.len());
     let (name, rest) = line.split_at(name_end);
     let mut pairs: Vec<(String, String)> = Vec::new();
     if !name.is_empty() {
+        if !is_metric_name(name) {
+            return Err(format!("{name:?} is not a metric name: {line}"));
+        }
         pairs.push((METRIC_NAME.to_owned(), name.to_owned()));
     }
     let Some(mut rest) = rest.strip_prefix('{') else {
@@ -33,10 +47,14 @@ pub(crate) fn series(line: &str) -> Result<(Labels, &str), String> {
         if let Some(rest) = rest.strip_prefix('}') {
             return Ok((Labels::from_pairs(pairs), rest.trim()));
         }
-        let (label, behind) = if rest.starts_with('"') { quoted(rest)? } else { bare(rest) };
+        let bare_label = !rest.starts_with('"');
+        let (label, behind) = if bare_label { bare(rest) } else { read_quoted(rest)? };
         let behind = behind.trim_start();
         rest = if let Some(value) = behind.strip_prefix('=') {
-            let (value, behind) = quoted(value.trim_start())?;
+            if bare_label && !is_label_name(&label) {
+                return Err(format!("{label:?} is not a label name: {line}"));
+            }
+            let (value, behind) = read_quoted(value.trim_start())?;
             pairs.push((label, value));
             behind
         } else if label.is_empty() {
@@ -55,7 +73,10 @@ fn bare(text: &str) -> (String, &str) {
 }
 
 /// A text in Go's quotes, and what follows.
-pub(crate) fn quoted(text: &str) -> Result<(String, &str), String> {
+///
+/// # Errors
+/// When there is none.
+pub fn read_quoted(text: &str) -> Result<(String, &str), String> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`')).ok_or_else(|| format!("no quoted text: {text}"))?;
     let mut value = String::new();
     let mut chars = text.char_indices().skip(1);
@@ -98,7 +119,10 @@ fn unescaped(letter: char) -> char {
 }
 
 /// A list of values.
-pub(crate) fn values(text: &str) -> Result<Vec<Slot>, String> {
+///
+/// # Errors
+/// When it is none, or stands for too many.
+pub fn read_values(text: &str) -> Result<Vec<Slot>, String> {
     let mut slots = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -108,17 +132,20 @@ pub(crate) fn values(text: &str) -> Result<Vec<Slot>, String> {
         }
         let (item, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         rest = behind.trim_start();
-        let wrong = || format!("no value: {item}");
+        let wrong = || format!("{item:?} is no value; a value is a number, \"_\" or \"stale\", with \"xN\" behind it for more");
+        if slots.len() > VALUES_MAX {
+            return Err(format!("more than {VALUES_MAX} values"));
+        }
         if let Some(repeat) = item.strip_prefix('_') {
             slots.extend(std::iter::repeat_n(Slot::Gap, times(repeat)?.unwrap_or(1)));
         } else if let Some(repeat) = item.strip_prefix("stale") {
             slots.extend(std::iter::repeat_n(Slot::Float(stale_marker()), times(repeat)?.map_or(1, |times| times + 1)));
         } else {
-            let (mut value, repeat) = number(item).ok_or_else(wrong)?;
+            let (mut value, repeat) = read_number(item).ok_or_else(wrong)?;
             let (change, repeat) = match repeat {
                 "" => (0.0, ""),
                 repeat if repeat.starts_with('x') => (0.0, repeat),
-                change => number(change).ok_or_else(wrong)?,
+                change => read_number(change).ok_or_else(wrong)?,
             };
             slots.push(Slot::Float(value));
             for _ in 0..times(repeat)?.unwrap_or(0) {
@@ -145,14 +172,18 @@ fn natives<'a>(text: &'a str, slots: &mut Vec<Slot>) -> Result<&'a str, String> 
 
 fn times(text: &str) -> Result<Option<usize>, String> {
     match text.strip_prefix('x') {
-        Some(count) => count.parse().map(Some).map_err(|_| format!("no number of repetitions: {text}")),
+        Some(count) => {
+            let count = count.parse().ok().filter(|count| *count <= VALUES_MAX);
+            count.map(Some).ok_or_else(|| format!("no number of repetitions up to {VALUES_MAX}: {text}"))
+        }
         None if text.is_empty() => Ok(None),
         None => Err(format!("no repetition: {text}")),
     }
 }
 
 /// A number at the front of a text, and what follows.
-pub(crate) fn number(text: &str) -> Option<(f64, &str)> {
+#[must_use]
+pub fn read_number(text: &str) -> Option<(f64, &str)> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
     let lower = unsigned.to_ascii_lowercase();
@@ -179,4 +210,30 @@ pub(crate) fn number(text: &str) -> Option<(f64, &str)> {
     }
     let (digits, rest) = unsigned.split_at(end);
     Some((sign * digits.parse::<f64>().ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_are_read_as_prometheus_prints_them() {
+        let series = |line: &str| read_series(line).map(|(labels, rest)| (labels.to_string(), rest.to_owned()));
+        assert_eq!(series("x{a=\"b\", c='\\x41',} 1 2"), Ok(("x{a=\"b\", c=\"A\"}".to_owned(), "1 2".to_owned())));
+        assert_eq!(series("{\"x\", a=\"b\"}"), Ok(("x{a=\"b\"}".to_owned(), String::new())));
+        for wrong in ["1x", "x{a=\"b\"", "x{1a=\"b\"}", "x{a=b}", "x{=\"b\"}", "", "x{a=\"b}"] {
+            assert!(series(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn values_are_expanded() {
+        let values = |text: &str| read_values(text).map(|slots| slots.iter().map(|slot| slot.float()).collect::<Vec<_>>());
+        assert_eq!(values("1+2x2 _x2 -1x1"), Ok(vec![Some(1.0), Some(3.0), Some(5.0), None, None, Some(-1.0), Some(-1.0)]));
+        assert!(values("stale").is_ok_and(|slots| slots.len() == 1 && slots[0].is_some_and(crate::model::is_stale)));
+        assert_eq!(read_values("{{schema:1}}x1"), Ok(vec![Slot::Native, Slot::Native]));
+        for wrong in ["z", "1x", "1+x2", "1x99999999999", "_x99999999", "{{"] {
+            assert!(values(wrong).is_err(), "{wrong}");
+        }
+    }
 }

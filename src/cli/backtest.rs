@@ -1,0 +1,217 @@
+//! `sidewatch backtest`: what rules would have done over a past time, and what another version of them does otherwise.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use super::fetch;
+use super::output::{is_styled, note, print};
+use super::past;
+use super::query::time;
+use super::table::harmless;
+use crate::clock;
+use crate::config::{Config, Source};
+use crate::history::{Query, Saved};
+use crate::model::{PromDuration, Timestamp, format_millis};
+use crate::rules;
+use crate::rules::{Change, Difference, Episode, Externals, Replay, RuleSet, Span};
+use crate::telemetry::Telemetry;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 done, 1 a rule file is broken, there is no history, or a rule could not be evaluated.
+
+Examples:
+  sidewatch backtest --rules new.yml --since 6h
+  sidewatch backtest --rules new.yml --against old.yml --since 1d --history /var/lib/sidewatch
+  sidewatch backtest --rules new.yml --since 6h --url http://prometheus:9090")]
+pub(super) struct Arguments {
+    /// A rule file; may be given several times
+    #[arg(long, value_name = "FILE", required = true)]
+    rules: Vec<PathBuf>,
+    /// A rule file of another version, to say what differs from it; may be given several times
+    #[arg(long, value_name = "FILE")]
+    against: Vec<PathBuf>,
+    /// How far back to begin
+    #[arg(long, value_name = "DURATION")]
+    since: PromDuration,
+    /// Where to end: Unix seconds or RFC 3339 [default: the newest sample; with --url now]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
+    /// Over the history that an agent has saved in this state folder, or in a copy of it [default: that of the configuration, or of
+    /// the service]
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    history: Option<PathBuf>,
+    /// Over what this agent or Prometheus server holds: http://HOST:PORT or http://HOST:PORT/PREFIX, or unix:/PATH
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// How often a group is evaluated that names no interval [default: rules.interval]
+    #[arg(long, value_name = "DURATION")]
+    interval: Option<PromDuration>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let config = super::configuration(source);
+    let interval = arguments.interval.unwrap_or(config.rules.interval);
+    let new = load(&arguments.rules, interval);
+    let old = load(&arguments.against, interval);
+    super::print_problems(&new.problems);
+    super::print_problems(&old.problems);
+    if !new.problems.is_empty() || !old.problems.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let (past, end): (Arc<dyn Query>, Timestamp) = match &arguments.url {
+        Some(url) => {
+            let end = arguments.until.unwrap_or_else(clock::now);
+            (Arc::new(fetch::fetch(url, &[&new, &old], &config.promql, span(end, arguments.since))?), end)
+        }
+        None => saved(source, &config, arguments)?,
+    };
+    let span = span(end, arguments.since);
+    let externals = Externals::default();
+    let replay = |rules: &RuleSet| rules::replay(rules, Arc::clone(&past), &config.promql, &externals, span);
+    let after = replay(&new);
+    let before = (!arguments.against.is_empty()).then(|| replay(&old));
+    let difference = before.as_ref().map(|before| rules::difference(before, &after));
+    if arguments.json {
+        print(&format!("{:#}\n", as_json(&after, difference.as_ref())))?;
+    } else {
+        print(&text(&after, before.as_ref(), difference.as_ref()))?;
+    }
+    for failed in before.iter().chain([&after]).flat_map(|replay| &replay.failed) {
+        note(&format!(
+            "{} of {} could not be evaluated {} times, the last time: {}",
+            failed.name, failed.group, failed.times, failed.error
+        ));
+    }
+    Ok(if after.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn span(end: Timestamp, since: PromDuration) -> Span {
+    Span { start: end.plus_millis(since.as_millis().saturating_neg()), end }
+}
+
+fn load(files: &[PathBuf], interval: PromDuration) -> RuleSet {
+    rules::load_at(files, interval)
+}
+
+/// The saved history, and the time to end at.
+fn saved(source: &Source, config: &Config, arguments: &Arguments) -> anyhow::Result<(Arc<dyn Query>, Timestamp)> {
+    let Some(folder) = arguments.history.clone().or_else(|| past::find(source)) else {
+        bail!("no agent has saved a history here: say where one is with --history, or ask a server with --url");
+    };
+    let Saved { history, newest, left_out, .. } = Saved::read(Path::new(&folder), &config.history, &Telemetry::new(), clock::now())?;
+    for sentence in left_out {
+        note(&sentence);
+    }
+    let Some(newest) = newest else { bail!("{} has no samples", folder.display()) };
+    let end = arguments.until.unwrap_or(newest);
+    let start = span(end, arguments.since).start;
+    if history.thinned_until().is_some_and(|thinned| thinned >= start) {
+        note("a part of the time is kept with one sample a minute: rules that look at less see less there");
+    }
+    Ok((Arc::new(history), end))
+}
+
+/// The timeline, and the difference where there are two versions.
+fn text(after: &Replay, before: Option<&Replay>, difference: Option<&Difference>) -> String {
+    let mut text = String::new();
+    match difference {
+        None => {
+            for episode in &after.episodes {
+                text.push_str(&line(' ', episode, after.span));
+            }
+        }
+        Some(difference) => {
+            for change in &difference.changes {
+                match change {
+                    Change::Added(episode) => text.push_str(&line('+', episode, after.span)),
+                    Change::Removed(episode) => text.push_str(&line('-', episode, after.span)),
+                    Change::Moved { old, new } => {
+                        text.push_str(&line('-', old, after.span));
+                        text.push_str(&line('+', new, after.span));
+                    }
+                }
+            }
+            text.push_str(&format!("{} alerts fire in both alike\n", difference.same));
+        }
+    }
+    let Span { start, end } = after.span;
+    text.push_str(&format!("from {start} to {end}: {}", summary(after)));
+    if let Some(before) = before {
+        text.push_str(&format!("; before: {}", summary(before)));
+    }
+    text.push('\n');
+    text
+}
+
+fn summary(replay: &Replay) -> String {
+    let fired = replay.episodes.iter().filter(|episode| episode.fired_at.is_some());
+    let millis = replay.episodes.iter().map(|episode| episode.firing_millis(replay.span)).fold(0_i64, i64::saturating_add);
+    let pending = replay.episodes.iter().filter(|episode| episode.fired_at.is_none()).count();
+    format!("{} alerts fired, for {} together, and {pending} were pending only", fired.count(), seconds(millis))
+}
+
+/// A line of the timeline.
+fn line(mark: char, episode: &Episode, span: Span) -> String {
+    let colour = match mark {
+        '+' if is_styled() => "\x1b[32m",
+        '-' if is_styled() => "\x1b[31m",
+        _ => "",
+    };
+    let reset = if colour.is_empty() { "" } else { "\x1b[0m" };
+    let ended = episode.ended_at.unwrap_or(span.end);
+    let between = |from: Timestamp, to: Timestamp| seconds(to.as_millis().saturating_sub(from.as_millis()));
+    let (at, state, lasted) = match episode.fired_at {
+        Some(fired) => (fired, "fired", between(fired, ended)),
+        None => (episode.active_at, "pending", between(episode.active_at, ended)),
+    };
+    let open = if episode.ended_at.is_none() { " and goes on" } else { "" };
+    let since = episode.fired_at.filter(|fired| *fired != episode.active_at);
+    let since = since.map_or_else(String::new, |fired| format!(", pending {} before", between(episode.active_at, fired)));
+    let labels = harmless(&episode.labels.to_string());
+    format!("{colour}{mark} {at} {state} for {lasted}{open}{since}: {labels} at {}{reset}\n", episode.value)
+}
+
+fn seconds(millis: i64) -> String {
+    if millis < 1000 { format_millis(millis) } else { format_millis(millis / 1000 * 1000) }
+}
+
+fn as_json(after: &Replay, difference: Option<&Difference>) -> Value {
+    let mut result = json!({
+        "start": after.span.start,
+        "end": after.span.end,
+        "evaluations": after.evaluations,
+        "alerts": after.episodes.iter().map(episode).collect::<Vec<_>>(),
+    });
+    if let (Some(difference), Some(object)) = (difference, result.as_object_mut()) {
+        let change = |change: &Change| match change {
+            Change::Added(new) => json!({"new": episode(new)}),
+            Change::Removed(old) => json!({"old": episode(old)}),
+            Change::Moved { old, new } => json!({"old": episode(old), "new": episode(new)}),
+        };
+        object.insert("same".to_owned(), difference.same.into());
+        object.insert("changes".to_owned(), difference.changes.iter().map(change).collect());
+    }
+    result
+}
+
+fn episode(episode: &Episode) -> Value {
+    let map = |labels: &crate::model::Labels| {
+        labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect::<serde_json::Map<_, Value>>()
+    };
+    json!({
+        "group": episode.group,
+        "labels": map(&episode.labels),
+        "annotations": map(&episode.annotations),
+        "value": episode.value.to_string(),
+        "activeAt": episode.active_at,
+        "firedAt": episode.fired_at,
+        "endedAt": episode.ended_at,
+    })
+}

@@ -1,0 +1,240 @@
+//! The lints over the groups of a file.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use regex::Regex;
+
+use super::flow::{Flow, flow};
+use super::hold::{has_condition, longest, reads};
+use super::names::Inventory;
+use super::{FOR_UNREACHABLE, HISTORY_TOO_SHORT, NO_COMPARISON, RANGE_TOO_SHORT, TEMPLATE_LABEL, UNKNOWN_LABEL, UNKNOWN_METRIC};
+use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml};
+use crate::model::{METRIC_NAME, format_millis};
+use crate::promql::{DurationArg, EngineConfig, Expr, ExprKind, MatrixSelector, Span, VectorSelector, reach_millis};
+use crate::rules::rule::{GroupSpec, Rule};
+use crate::rules::scalar::position_in_scalar;
+
+/// The functions of a range that have no result for a single sample.
+const OF_TWO: [&str; 8] = ["delta", "deriv", "double_exponential_smoothing", "idelta", "increase", "irate", "predict_linear", "rate"];
+
+/// What the lints know of the agent.
+#[derive(Debug)]
+pub struct LintContext<'c> {
+    /// How far apart the samples of a series are, in milliseconds.
+    pub resolution_millis: i64,
+    /// How long samples are kept, in milliseconds.
+    pub kept_millis: i64,
+    /// What expressions are evaluated with.
+    pub engine: &'c EngineConfig,
+    /// Which metrics there are.
+    pub inventory: &'c Inventory,
+}
+
+/// What a lint has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which lint.
+    pub lint: &'static str,
+    /// What, and where.
+    pub diagnostic: Diagnostic,
+}
+
+/// A rule that stands more than once in a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Duplicate {
+    /// The alert's name, or the recorded metric's.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The rules that stand more than once, each once.
+#[must_use]
+pub fn duplicates(groups: &[Arc<GroupSpec>]) -> Vec<Duplicate> {
+    let mut counts: BTreeMap<Duplicate, usize> = BTreeMap::new();
+    for rule in groups.iter().flat_map(|group| &group.rules) {
+        *counts.entry(Duplicate { name: rule.text.name.clone(), labels: rule.text.labels.clone() }).or_default() += 1;
+    }
+    counts.into_iter().filter(|(_, count)| *count > 1).map(|(duplicate, _)| duplicate).collect()
+}
+
+/// Looks at the rules of a valid file, all its groups in their order.
+#[must_use]
+pub fn lint(file: &str, text: &str, groups: &[Arc<GroupSpec>], context: &LintContext<'_>) -> Vec<Finding> {
+    let recorded = groups.iter().flat_map(|group| {
+        let recording = group.rules.iter().filter(|rule| rule.text.timing.is_none());
+        recording.map(|rule| (rule.text.name.as_str(), group.interval_millis))
+    });
+    let recorded: BTreeMap<&str, i64> = recorded.collect();
+    let mut findings = Vec::new();
+    for (group_index, group) in groups.iter().enumerate() {
+        for (index, rule) in group.rules.iter().enumerate() {
+            let path = vec![key("groups"), PathStep::Index(group_index), key("rules"), PathStep::Index(index)];
+            let mut look = Look { file, text, group, rule, path, recorded: &recorded, context, findings: &mut findings };
+            look.expression(&rule.expr);
+            look.reach();
+            if rule.text.timing.is_some() {
+                look.condition();
+                look.templates();
+            }
+        }
+    }
+    findings
+}
+
+/// One rule being looked at.
+struct Look<'l> {
+    file: &'l str,
+    text: &'l str,
+    group: &'l GroupSpec,
+    rule: &'l Rule,
+    path: Vec<PathStep>,
+    recorded: &'l BTreeMap<&'l str, i64>,
+    context: &'l LintContext<'l>,
+    findings: &'l mut Vec<Finding>,
+}
+
+impl Look<'_> {
+    fn expression(&mut self, expr: &Expr) {
+        match &expr.kind {
+            ExprKind::VectorSelector(selector) => self.names(selector, expr.span),
+            ExprKind::MatrixSelector(matrix) => self.names(&matrix.selector, expr.span),
+            ExprKind::Call(call) if OF_TWO.contains(&call.function.name) => {
+                if let Some((ExprKind::MatrixSelector(matrix), span)) = call.args.first().map(|arg| (&arg.unwrap_parens().kind, arg.span)) {
+                    self.range(matrix, call.function.name, span);
+                }
+            }
+            _ => {}
+        }
+        for child in expr.children() {
+            self.expression(child);
+        }
+    }
+
+    fn names(&mut self, selector: &VectorSelector, span: Span) {
+        let Some(name) = metric(selector) else { return };
+        if self.recorded.contains_key(name) {
+            return;
+        }
+        if let Some(meant) = self.context.inventory.question(name) {
+            let hint = meant.map(|meant| format!("did you mean `{meant}`?"));
+            self.find(UNKNOWN_METRIC, span, format!("the agent has no metric `{name}`"), hint);
+            return;
+        }
+        for matcher in &selector.matchers {
+            if let Some(labels) = self.context.inventory.missing(name, matcher.name()) {
+                let labels = labels.iter().map(String::as_str).chain(["job", "instance"]).collect::<Vec<_>>().join(", ");
+                let message = format!("`{name}` has no label `{}`", matcher.name());
+                self.find(UNKNOWN_LABEL, span, message, Some(format!("its labels are {labels}")));
+            }
+        }
+    }
+
+    fn range(&mut self, matrix: &MatrixSelector, function: &str, span: Span) {
+        let DurationArg::Millis(range) = matrix.range else { return };
+        let recorded = metric(&matrix.selector).and_then(|name| self.recorded.get(name));
+        let apart = recorded.copied().unwrap_or(self.context.resolution_millis);
+        if range < apart.saturating_mul(2) {
+            let (range, apart) = (format_millis(range), format_millis(apart));
+            let message = format!("{function} needs two samples, and {range} can hold one: they are {apart} apart");
+            self.find(RANGE_TOO_SHORT, span, message, None);
+        }
+    }
+
+    fn reach(&mut self) {
+        let reach = reach_millis(&self.rule.expr, self.context.engine).saturating_add(self.group.query_offset_millis);
+        if reach > self.context.kept_millis {
+            let message =
+                format!("looks back {}, and history is kept for {}", format_millis(reach), format_millis(self.context.kept_millis));
+            self.find(HISTORY_TOO_SHORT, self.rule.expr.span, message, None);
+        }
+    }
+
+    fn condition(&mut self) {
+        let expr = &self.rule.expr;
+        if reads(expr) && !has_condition(expr) {
+            let hint = "without a comparison it fires for every series, whatever its value".to_owned();
+            self.find(NO_COMPARISON, expr.span, "the expression compares nothing".to_owned(), Some(hint));
+        }
+        let held = self.rule.text.timing.unwrap_or_default().for_millis;
+        if let Some(longest) = longest(expr).filter(|longest| held >= *longest) {
+            let (held, longest) = (format_millis(held), format_millis(longest));
+            let message = format!("`for: {held}` cannot be reached: the condition ends after {longest}");
+            self.find_at(FOR_UNREACHABLE, &[key("for")], message);
+        }
+    }
+
+    fn templates(&mut self) {
+        let flow: Flow = flow(&self.rule.expr);
+        let (labels, annotations) = (self.rule.text.labels.clone(), self.rule.text.annotations.clone());
+        for (section, texts) in [("labels", labels), ("annotations", annotations)] {
+            for (name, text) in texts {
+                for label in used(&text) {
+                    if !flow.has(&label) {
+                        let message = format!("no result of the expression has the label `{label}`, so that it prints nothing");
+                        self.find_at(TEMPLATE_LABEL, &[key(section), key(&name)], message);
+                    }
+                }
+            }
+        }
+    }
+
+    /// In the expression.
+    fn find(&mut self, lint: &'static str, span: Span, message: String, hint: Option<String>) {
+        let path = [self.path.clone(), vec![key("expr")]].concat();
+        let start = locate_yaml(self.text, &path).unwrap_or(Position::START);
+        let offset = usize::try_from(span.start).unwrap_or(0);
+        let position = position_in_scalar(self.text, start, &self.rule.text.query, offset);
+        self.push(lint, position, message, hint);
+    }
+
+    /// At a field.
+    fn find_at(&mut self, lint: &'static str, below: &[PathStep], message: String) {
+        let path = [&self.path[..], below].concat();
+        let position = locate_yaml(self.text, &path).unwrap_or(Position::START);
+        self.push(lint, position, message, None);
+    }
+
+    fn push(&mut self, lint: &'static str, position: Position, message: String, hint: Option<String>) {
+        let message = format!("{}: {message} [{lint}]", self.rule.text.name);
+        let mut diagnostic = Diagnostic::new(self.file, self.text, position, message);
+        diagnostic.hint = hint;
+        // Of what a rule says several times once is enough.
+        if !self.findings.iter().any(|found| found.diagnostic.message == diagnostic.message) {
+            self.findings.push(Finding { lint, diagnostic });
+        }
+    }
+}
+
+/// The metric that a selector selects, where it is one.
+fn metric(selector: &VectorSelector) -> Option<&str> {
+    let mut names = selector.matchers.iter().filter(|matcher| matcher.name() == METRIC_NAME);
+    match (names.next(), names.next()) {
+        (Some(matcher), None) if matcher.op() == crate::model::MatchOp::Equal => Some(matcher.value()),
+        _ => None,
+    }
+}
+
+/// The labels of the result that a template names.
+fn used(text: &str) -> Vec<String> {
+    static ACTION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)\{\{.*?\}\}").ok());
+    static LABEL: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#"\$labels\.([A-Za-z_]\w*)|\bindex\s+\$labels\s+"([A-Za-z_]\w*)"|(\.Labels\.[A-Za-z_]\w*)"#).ok());
+    let (Some(action), Some(label)) = (&*ACTION, &*LABEL) else { return Vec::new() };
+    // In there `.Labels` are those of another result.
+    let moved = ["range", "with", "query", "first"].iter().any(|word| text.contains(word));
+    let mut labels = Vec::new();
+    for action in action.find_iter(text) {
+        for found in label.captures_iter(action.as_str()) {
+            let own = found.get(3).map(|own| own.as_str().trim_start_matches(".Labels."));
+            let named = found.get(1).or_else(|| found.get(2)).map(|label| label.as_str());
+            labels.extend(named.or_else(|| own.filter(|_| !moved)).map(str::to_owned));
+        }
+    }
+    labels
+}
+
+fn key(name: &str) -> PathStep {
+    PathStep::Key(name.to_owned())
+}

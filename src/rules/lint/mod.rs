@@ -1,0 +1,36 @@
+//! What is probably a mistake in rules that are valid: rules that stand twice, as promtool says it, and what can be told from an
+//! expression, its times and its templates without evaluating it.
+//!
+//! `flow` says which labels an expression's results can have, `hold` when it has none and for how long it can have one, `names`
+//! which metrics and labels there are.
+
+mod check;
+mod flow;
+mod hold;
+mod names;
+#[cfg(test)]
+mod tests;
+
+pub use check::{Duplicate, Finding, LintContext, duplicates, lint};
+pub use names::Inventory;
+
+/// The lints: their names, and what each finds.
+pub const LINTS: &[(&str, &str)] = &[
+    (DUPLICATE_RULES, "two rules of a file with the same name and labels, as promtool finds them"),
+    (FOR_UNREACHABLE, "a `for` that is longer than the condition can hold, as with `x unless x offset 5m` and `for: 10m`"),
+    (HISTORY_TOO_SHORT, "an expression that looks back further than history is kept"),
+    (NO_COMPARISON, "an alert whose expression has a result whatever the values are"),
+    (RANGE_TOO_SHORT, "a range under two samples for a function that needs two, as `rate(x[5s])` at a resolution of 5 s"),
+    (TEMPLATE_LABEL, "a label in a template that no result of the expression has"),
+    (UNKNOWN_LABEL, "a label that a metric of the agent does not have"),
+    (UNKNOWN_METRIC, "a metric that looks like one of the agent's, or none that history holds where one is given"),
+];
+
+const DUPLICATE_RULES: &str = "duplicate-rules";
+const FOR_UNREACHABLE: &str = "for-unreachable";
+const HISTORY_TOO_SHORT: &str = "history-too-short";
+const NO_COMPARISON: &str = "no-comparison";
+const RANGE_TOO_SHORT: &str = "range-too-short";
+const TEMPLATE_LABEL: &str = "template-label";
+const UNKNOWN_LABEL: &str = "unknown-label";
+const UNKNOWN_METRIC: &str = "unknown-metric";

@@ -1,0 +1,142 @@
+//! What each lint finds, and what it leaves alone.
+
+use super::*;
+use crate::promql::EngineConfig;
+use crate::rules::file;
+
+fn inventory() -> Inventory {
+    let mut inventory = Inventory::default();
+    inventory.add("node_load1", Some([]));
+    inventory.add("node_cpu_seconds_total", Some(["cpu", "mode"]));
+    inventory.add_histogram("orders_seconds", Some(["shop"]));
+    inventory.add("tagged_total", None::<[&str; 0]>);
+    inventory
+}
+
+/// The findings in a file, as `lint line:column`.
+fn found(text: &str, inventory: &Inventory) -> Vec<String> {
+    let parsed = file::parse("f.yml", text, 15_000);
+    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
+    let engine = EngineConfig::default();
+    let context = LintContext { resolution_millis: 5_000, kept_millis: 7 * 86_400_000, engine: &engine, inventory };
+    let shown = |finding: Finding| {
+        let position = finding.diagnostic.position;
+        format!("{} {}:{}", finding.lint, position.line, position.column)
+    };
+    lint("f.yml", text, &parsed.groups, &context).into_iter().map(shown).collect()
+}
+
+/// The lints that find something about an alert.
+fn of_alert(expr: &str, more: &str) -> Vec<String> {
+    let text = format!("groups:\n- name: g\n  rules:\n  - alert: A\n    expr: {expr}\n{more}");
+    found(&text, &inventory()).into_iter().map(|finding| finding.split(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
+fn nothing() -> Vec<String> {
+    Vec::new()
+}
+
+#[test]
+fn metrics_and_labels_that_do_not_exist_are_found_in_their_place() {
+    let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: node_load1 > 1 and node_laod1{x=\"\"} > 2\n";
+    assert_eq!(found(text, &inventory()), ["unknown-metric 5:30"]);
+    let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: |\n      node_cpu_seconds_total{\n        mod=\"idle\"} > 1\n";
+    assert_eq!(found(text, &inventory()), ["unknown-label 6:7"]);
+    for known in ["orders_seconds_bucket{le=\"1\",shop=\"a\",job=\"x\"} > 1", "tagged_total{any=\"x\"} > 1", "up == 0", "my_own_events > 1"]
+    {
+        assert_eq!(of_alert(known, ""), nothing(), "{known}");
+    }
+    assert_eq!(of_alert("orders_seconds_sum{le=\"1\"} > 1", ""), [UNKNOWN_LABEL]);
+    let mut complete = inventory();
+    complete.complete();
+    let text = "groups:\n- name: g\n  rules:\n  - record: r\n    expr: my_own_events\n  - alert: A\n    expr: r > 1\n";
+    assert_eq!(found(text, &complete), ["unknown-metric 5:11"]);
+}
+
+#[test]
+fn a_range_has_to_hold_two_samples() {
+    assert_eq!(of_alert("rate(node_load1[9s]) > 0", ""), [RANGE_TOO_SHORT]);
+    assert_eq!(of_alert("rate(node_load1[10s]) > 0", ""), nothing());
+    assert_eq!(of_alert("max_over_time(node_load1[5s]) > 0", ""), nothing());
+    let text =
+        "groups:\n- name: g\n  interval: 1m\n  rules:\n  - record: r\n    expr: node_load1\n  - alert: A\n    expr: increase(r[1m]) > 1\n";
+    assert_eq!(found(text, &inventory()), ["range-too-short 8:20"]);
+}
+
+#[test]
+fn a_for_that_outlasts_its_condition_is_found() {
+    for (expr, minutes) in [
+        ("node_load1 unless node_load1 offset 5m", 5),
+        ("(node_load1 offset 10m unless node_load1) > 3", 10),
+        ("node_load1 > 1 and on () hour() == 3", 60),
+        ("sum(node_load1 unless node_load1 offset 5m) > 1", 5),
+    ] {
+        assert_eq!(of_alert(expr, &format!("    for: {minutes}m\n")), [FOR_UNREACHABLE], "{expr}");
+        assert_eq!(of_alert(expr, &format!("    for: {}m\n", minutes - 1)), nothing(), "{expr}");
+    }
+    for expr in ["node_load1 unless tagged_total offset 5m", "hour() == 3 or hour() == 4", "node_load1 > 1", "hour() > 3"] {
+        assert_eq!(of_alert(expr, "    for: 2d\n"), nothing(), "{expr}");
+    }
+}
+
+#[test]
+fn an_alert_has_to_compare_something() {
+    for expr in ["node_load1", "sum(rate(node_load1[1m]))", "node_load1 > bool 1", "node_load1 * 2 or tagged_total"] {
+        assert_eq!(of_alert(expr, ""), [NO_COMPARISON], "{expr}");
+    }
+    for expr in [
+        "vector(1)",
+        "absent(node_load1)",
+        "count(node_load1 > 1)",
+        "job:errors:ratio",
+        "ALERTS{alertname=\"B\"}",
+        "node_load1 and tagged_total",
+    ] {
+        assert_eq!(of_alert(expr, ""), nothing(), "{expr}");
+    }
+}
+
+#[test]
+fn a_label_in_a_template_has_to_be_in_the_result() {
+    let noted = |expr: &str, label: &str| of_alert(expr, &format!("    annotations: {{s: '{{{{ $labels.{label} }}}}'}}\n"));
+    for (expr, kept, dropped) in [
+        ("sum by (job) (node_load1) > 1", "job", "instance"),
+        ("sum without (cpu) (node_cpu_seconds_total) > 1", "mode", "cpu"),
+        ("node_load1 > on (job) group_left (zone) tagged_total", "zone", "alertname_"),
+        ("node_load1 > on (job) tagged_total", "job", "instance"),
+        ("node_load1 > ignoring (cpu) tagged_total", "job", "cpu"),
+        ("absent(node_load1{job=\"a\"})", "job", "instance"),
+        ("histogram_quantile(0.9, orders_seconds_bucket) > 1", "shop", "le"),
+        ("label_replace(sum(node_load1), \"x\", \"$1\", \"job\", \"(.*)\") > 1", "x", "job"),
+        ("count_values(\"v\", node_load1) > 1", "v", "job"),
+        ("topk(3, sum by (job) (node_load1)) > 1", "job", "cpu"),
+        ("sum(node_load1) > 1 or sum by (cpu) (node_load1) > 1", "cpu", "job"),
+        ("max_over_time(sum by (job) (node_load1)[5m:]) > 1", "job", "cpu"),
+        ("tagged_total{zone=\"\"} > 1", "any", "zone"),
+        ("vector(1)", "", "job"),
+    ] {
+        if !kept.is_empty() {
+            assert_eq!(noted(expr, kept), nothing(), "{expr}: {kept}");
+        }
+        // Of a series anything is possible.
+        let expected = if dropped == "alertname_" { nothing() } else { vec![TEMPLATE_LABEL.to_owned()] };
+        assert_eq!(noted(expr, dropped), expected, "{expr}: {dropped}");
+    }
+    let text = "    labels: {a: '{{ index $labels \"x\" }}', b: '$labels.y {{ .Labels.z }}'}\n";
+    assert_eq!(of_alert("sum(node_load1) > 1", text), [TEMPLATE_LABEL, TEMPLATE_LABEL]);
+}
+
+#[test]
+fn who_looks_further_back_than_history_goes_is_told() {
+    assert_eq!(of_alert("node_load1 offset 8d > 1", ""), [HISTORY_TOO_SHORT]);
+    assert_eq!(of_alert("node_load1 offset 6d > 1", ""), nothing());
+}
+
+#[test]
+fn rules_of_the_same_name_and_labels_are_duplicates() {
+    let text = "groups: [{name: a, rules: [{record: x, expr: a}, {alert: x, expr: b > 1}, {record: y, expr: a, labels: {l: '1'}}]},
+                 {name: b, rules: [{record: x, expr: c}, {record: y, expr: a, labels: {l: '2'}}]}]";
+    let parsed = file::parse("f.yml", text, 15_000);
+    let names: Vec<_> = duplicates(&parsed.groups).into_iter().map(|duplicate| duplicate.name).collect();
+    assert_eq!(names, ["x"]);
+}
