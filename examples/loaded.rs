@@ -172,6 +172,7 @@ async fn main() {
         folder: String::new(),
         host_name: String::new(),
         scrape_url: String::new(),
+        alertmanagers: Vec::new(),
         identity: Identity { instance: String::new(), host_job: String::new(), events_job: String::new(), agent_job: String::new() },
         configuration: String::new(),
         loaded: at,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::{Config, Source};
 use crate::http::{About, Address, Bound};
 use crate::model::Timestamp;
+use crate::notify;
 use crate::recorder::Identity;
 
 /// What the series of an agent with this configuration are called.
@@ -24,6 +25,7 @@ pub(super) fn about(config: &Config, source: &Source, bound: &Bound, started: Ti
         folder: std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default(),
         host_name: source.host_name.clone(),
         scrape_url: scrape_url(bound),
+        alertmanagers: config.notify.alertmanagers.iter().map(notify::Alertmanager::alerts_url).collect(),
         identity: identity(config),
         // It was read from YAML, so it can be written as such.
         configuration: serde_yaml::to_string(config).unwrap_or_default(),

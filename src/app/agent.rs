@@ -122,7 +122,10 @@ impl Agent {
                 state: folder,
                 telemetry: Arc::clone(&telemetry),
                 board: board.clone(),
-                externals: rules::Externals { labels: Labels::empty(), url: String::new() },
+                externals: rules::Externals {
+                    labels: Labels::from_pairs(config.notify.external_labels.iter().flatten()),
+                    url: config.notify.external_url.clone().unwrap_or_default(),
+                },
                 outbox: None,
             },
         );

@@ -16,6 +16,8 @@ pub struct About {
     pub host_name: String,
     /// Where its metrics are scraped; empty where nobody can.
     pub scrape_url: String,
+    /// Where Alertmanagers are told of alerts.
+    pub alertmanagers: Vec<String>,
     /// What its series are called in history.
     pub identity: Identity,
     /// The configuration in force as YAML, with everything filled in.

@@ -97,7 +97,7 @@ pub(super) static ALL: [Route; 27] = [
     get("/api/v1/alerts", Lane::Query, "Pending and firing alerts.", rules::alerts),
     get("/api/v1/targets", Lane::Query, "Every job and how it is: state, scrapePool.", targets::targets),
     get("/api/v1/scrape_pools", Lane::Query, "The jobs.", targets::pools),
-    get("/api/v1/alertmanagers", Lane::Probe, "None: an agent tells nobody.", targets::alertmanagers),
+    get("/api/v1/alertmanagers", Lane::Probe, "The Alertmanagers of `notify.alertmanagers`.", targets::alertmanagers),
     get("/api/v1/status/buildinfo", Lane::Probe, "Which Prometheus this interface resembles.", status::build),
     get("/api/v1/status/runtimeinfo", Lane::Query, "Since when the agent runs, and what became of its configuration.", status::runtime),
     get("/api/v1/status/config", Lane::Probe, "The configuration in force.", status::configuration),

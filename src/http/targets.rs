@@ -38,9 +38,11 @@ pub(super) fn pools(call: &Call, state: &State) -> Reply {
     }))
 }
 
-/// An agent tells no Alertmanager.
-pub(super) fn alertmanagers(_: &Call, _: &State) -> Reply {
-    api::reply(Ok(Success::new(&json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] }))))
+/// The Alertmanagers that are told; none has ever been dropped.
+pub(super) fn alertmanagers(_: &Call, state: &State) -> Reply {
+    let about = state.about.borrow();
+    let active: Vec<_> = about.alertmanagers.iter().map(|url| json!({ "url": url })).collect();
+    api::reply(Ok(Success::new(&json!({ "activeAlertmanagers": active, "droppedAlertmanagers": [] }))))
 }
 
 /// What `up` has been as far back as it counts as present.

@@ -60,6 +60,7 @@ fn about() -> About {
         loaded: Timestamp::from_millis(2_000),
         load_succeeded: false,
         resolution: PromDuration::from_secs(5),
+        alertmanagers: vec!["http://a:9093/api/v2/alerts".into()],
         retention: "6h or 64MiB".into(),
         flags: [("query.timeout", "30s".to_owned())].into(),
     }

@@ -73,6 +73,14 @@ impl Default for Alertmanager {
     }
 }
 
+impl Alertmanager {
+    /// Where it takes alerts: its API, version 2.
+    #[must_use]
+    pub fn alerts_url(&self) -> String {
+        format!("{}/api/v2/alerts", self.url.trim_end_matches('/'))
+    }
+}
+
 /// A webhook.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -10,8 +10,6 @@ use super::config::Config;
 use super::post::Endpoint;
 use crate::model::Timestamp;
 
-/// The path below an Alertmanager's URL.
-const ALERTS_PATH: &str = "/api/v2/alerts";
 /// The journal's name among the targets.
 const JOURNAL: &str = "journal";
 const MINUTE: Duration = Duration::from_mins(1);
@@ -45,7 +43,7 @@ pub(super) struct Spec {
 /// The targets of a configuration that was checked.
 pub(super) fn specs(config: &Config) -> Vec<Spec> {
     let alertmanagers = config.alertmanagers.iter().filter_map(|one| {
-        let url = format!("{}{ALERTS_PATH}", one.url.trim_end_matches('/')).parse().ok()?;
+        let url = one.alerts_url().parse().ok()?;
         let (basic_auth, authorization, tls) = (one.basic_auth.clone(), one.authorization.clone(), one.tls.clone());
         let how = How::Alertmanager(Endpoint { url, timeout: one.timeout.get(), basic_auth, authorization, tls });
         Some(Spec { name: one.url.clone(), how, fallback: false, per_minute_max: None })

@@ -99,6 +99,9 @@ fn alertmanagers_and_a_webhook_are_told_of_what_fires_and_what_resolves() {
     assert!(through.ends >= low && through.ends <= at_once.came, "{low} {through:?}");
     assert_eq!(direct.told("a").len(), 2, "a webhook is told once: {:?}", direct.told("a"));
     let metrics = agent.metrics();
+    let listed = agent.get("/api/v1/alertmanagers").json()["data"]["activeAlertmanagers"].clone();
+    let url = |alertmanager: &Alertmanager| serde_json::json!({"url": format!("http://{}/api/v2/alerts", alertmanager.address)});
+    assert_eq!(listed, serde_json::json!([url(&one), url(&other)]));
     let key = format!("{{alertmanager=\"http://{}\"}}", one.address);
     let metric = |name: &str| metrics.value(&format!("{name}{key}"));
     assert!(metric("prometheus_notifications_sent_total") >= Some(3.0));

@@ -16,7 +16,7 @@ async fn the_agent_tells_what_a_server_would() {
     for (path, expected) in [
         ("status/config", json!({ "yaml": "instance: h1\n" })),
         ("status/flags", json!({ "query.timeout": "30s" })),
-        ("alertmanagers", json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] })),
+        ("alertmanagers", json!({ "activeAlertmanagers": [{ "url": "http://a:9093/api/v2/alerts" }], "droppedAlertmanagers": [] })),
         ("scrape_pools", json!({ "scrapePools": ["node"] })),
     ] {
         assert_eq!(agent.get(&format!("/api/v1/{path}")).await.json()["data"], expected, "{path}");

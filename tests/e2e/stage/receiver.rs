@@ -52,8 +52,8 @@ impl Receiver {
     /// Answers 200, unless told otherwise.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (got, heads, replies): (Arc<Mutex<Vec<_>>>, Arc<Mutex<Vec<_>>>, Arc<Mutex<VecDeque<_>>>) = Default::default();
-        let receiver = Self { address: listener.local_addr().unwrap(), got, heads, replies };
+        let address = listener.local_addr().unwrap();
+        let receiver = Self { address, got: Arc::default(), heads: Arc::default(), replies: Arc::default() };
         let (got, heads, replies) = (Arc::clone(&receiver.got), Arc::clone(&receiver.heads), Arc::clone(&receiver.replies));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
