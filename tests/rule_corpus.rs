@@ -160,14 +160,20 @@ fn verdicts(program: &OsStr, arguments: &[&str], files: &[PathBuf], forgiven: &[
 fn what_promtool_accepts_is_accepted_and_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");
     let variants = std::env::var("SIDEWATCH_VARIANTS").map_or(VARIANTS, |number| number.parse().expect("a number"));
+    // 2.42 reads these three as nodes of YAML, and takes a map in their place for an empty text.
+    let nodes = Regex::new(r"(?m)\b(record|alert|expr): *([*&].*)?$").expect("valid");
     let mut written = files();
     for (seed, file) in (1..).zip(files()) {
         let text = std::fs::read_to_string(&file).expect("readable");
         let mut random = Random(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
         let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
         for number in 0..variants {
+            let variant = variant(&text, &mut random);
+            if nodes.find_iter(&variant).count() > nodes.find_iter(&text).count() {
+                continue;
+            }
             let path = folder.path().join(format!("{name}-{number:05}.yml"));
-            std::fs::write(&path, variant(&text, &mut random)).expect("written");
+            std::fs::write(&path, variant).expect("written");
             written.push(path);
         }
     }
