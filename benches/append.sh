@@ -24,10 +24,7 @@ done
 history=${HISTORY:-target/release/examples/history}
 # The stage asks for programs that are not needed here.
 SIDEWATCH_BIN=$history FLOOD=$history source benches/stage.sh
-[ -d "$bench/src" ] || { echo "no synthetic target at $bench: set SIDEWATCH_BENCH"; exit 1; }
-cp -r "$bench/." "$folder/bench"
-chmod -R u+w "$folder/bench"
-make --silent -C "$folder/bench" 2>/dev/null
+build_tools
 variables=$(tests/prepare.sh)
 eval "$variables"
 

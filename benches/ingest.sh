@@ -20,10 +20,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 source benches/stage.sh
-[ -d "$bench/src" ] || { echo "no load generator at $bench: set SIDEWATCH_BENCH"; exit 1; }
-cp -r "$bench/." "$folder/bench"
-chmod -R u+w "$folder/bench"
-make --silent -C "$folder/bench" 2>/dev/null
+build_tools
 
 udp_port=$((20000 + RANDOM % 10000))
 sockets() { echo "stream: {path: $folder/$1/stream.sock}, datagram: {path: $folder/$1/datagram.sock$2}"; }

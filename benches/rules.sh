@@ -25,10 +25,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 source benches/stage.sh
-[ -d "$bench/src" ] || { echo "no load generator at $bench: set SIDEWATCH_BENCH"; exit 1; }
-cp -r "$bench/." "$folder/bench"
-chmod -R u+w "$folder/bench"
-make --silent -C "$folder/bench" 2>/dev/null
+build_tools
 variables=$(tests/prepare.sh)
 eval "$variables"
 
@@ -65,26 +62,8 @@ ln -s "$folder/own-rules" "$folder/ours/rules"
 agent_of ours
 agent_of ours-without
 
-# The series of staticexp as events, each time with other values.
-lines() {
-    awk -v services="$services" -v seed="$1" 'BEGIN {
-        srand(seed)
-        split("GET POST PUT", method, " "); split("200 201 304 404 500", status, " ")
-        for (s = 0; s < services; s++) {
-            tag = sprintf("team:svc%03d", s)
-            for (i = 0; i < 50; i++) printf "app.pool.utilization:%.4f|g|#%s,pool:p%02d\n", rand(), tag, i
-            for (i = 0; i < 50; i++) printf "disk.free.bytes:%d|g|#%s,device:d%02d\n", 1e9 + rand() * 1e9, tag, i
-            for (r = 0; r < 10; r++) for (m = 1; m <= 3; m++) for (k = 1; k <= 5; k++)
-                printf "http.requests:%d|c|#%s,route:/api/v1/r%02d,method:%s,code:%s\n", 1 + rand() * 100, tag, r, method[m], status[k]
-            for (r = 0; r < 25; r++) {
-                printf "http.request.duration"
-                for (v = 0; v < 20; v++) printf ":%.3f", 0.5 + rand() * rand() * 2000
-                printf "|ms|#%s,route:/api/v1/r%02d\n", tag, r
-            }
-        }
-    }'
-}
-for n in 0 1 2 3; do lines "$n" > "$folder/lines.$n"; done
+# Each time with other values.
+for n in 0 1 2 3; do series_lines "$services" "$n" > "$folder/lines.$n"; done
 feed() {
     local n=0
     while :; do

@@ -26,33 +26,10 @@ while [ $# -gt 0 ]; do
     esac
 done
 source benches/stage.sh
-[ -d "$bench/src" ] || { echo "no load generator at $bench: set SIDEWATCH_BENCH"; exit 1; }
-cp -r "$bench/." "$folder/bench"
-chmod -R u+w "$folder/bench"
-make --silent -C "$folder/bench" 2>/dev/null
+build_tools
 variables=$(tests/prepare.sh bench)
 eval "$variables"
 
-# A service is 500 samples: 100 gauges, 150 counters, 25 histograms of 8 buckets, a sum and a count. These are the events that
-# make the series of staticexp, the synthetic target beside the load generator.
-lines() {
-    awk -v services="$1" 'BEGIN {
-        srand(7)
-        split("GET POST PUT", method, " "); split("200 201 304 404 500", status, " ")
-        for (s = 0; s < services; s++) {
-            tag = sprintf("team:svc%03d", s)
-            for (i = 0; i < 50; i++) printf "app.pool.utilization:%.4f|g|#%s,pool:p%02d\n", rand(), tag, i
-            for (i = 0; i < 50; i++) printf "disk.free.bytes:%d|g|#%s,device:d%02d\n", 1e9 + rand() * 1e9, tag, i
-            for (r = 0; r < 10; r++) for (m = 1; m <= 3; m++) for (k = 1; k <= 5; k++)
-                printf "http.requests:%d|c|#%s,route:/api/v1/r%02d,method:%s,code:%s\n", rand() * 1e6, tag, r, method[m], status[k]
-            for (r = 0; r < 25; r++) {
-                printf "http.request.duration"
-                for (v = 0; v < 20; v++) printf ":%.3f", 0.5 + rand() * rand() * 2000
-                printf "|ms|#%s,route:/api/v1/r%02d\n", tag, r
-            }
-        }
-    }'
-}
 sample='^(app_pool_utilization|disk_free_bytes|http_requests_total|http_request_duration_seconds)'
 # to_push NAME SERIES PORT: the text that the pushgateway gets.
 to_push() {
@@ -108,7 +85,7 @@ registry:
   buckets: {metrics: {http_request_duration_seconds: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]}}
 history: {resolution: 1h}
 promql: {lookback: 1h}"
-    lines $((series / 500)) > "$folder/lines"
+    series_lines $((series / 500)) 7 > "$folder/lines"
     "$flood" --to "unix:$folder/$name/stream.sock" --lines "$folder/lines" --once > /dev/null
     for _ in $(seq 100); do
         shown=$(metrics "$name" | grep -cE "$sample" || true)

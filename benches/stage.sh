@@ -53,3 +53,32 @@ verdict() {
     if [ "$2" = - ]; then echo -; return; fi
     if awk -v value="$1" -v limit="$2" 'BEGIN { exit !(value <= limit) }'; then echo pass; else echo FAIL; fi
 }
+
+# The load generator and the synthetic target, built in the folder: bin/sgen, bin/floor, bin/staticexp.
+build_tools() {
+    [ -d "$bench/src" ] || { echo "no load generator at $bench: set SIDEWATCH_BENCH"; exit 1; }
+    cp -r "$bench/." "$folder/bench"
+    chmod -R u+w "$folder/bench"
+    make --silent -C "$folder/bench" 2>/dev/null
+}
+
+# series_lines SERVICES SEED: events that make the series of staticexp, the synthetic target. A service is 500 samples: 100 gauges, 150
+# counters, 25 histograms of 8 buckets, a sum and a count. An event's `service` becomes its job, so the label is `team` here.
+series_lines() {
+    awk -v services="$1" -v seed="$2" 'BEGIN {
+        srand(seed)
+        split("GET POST PUT", method, " "); split("200 201 304 404 500", status, " ")
+        for (s = 0; s < services; s++) {
+            tag = sprintf("team:svc%03d", s)
+            for (i = 0; i < 50; i++) printf "app.pool.utilization:%.4f|g|#%s,pool:p%02d\n", rand(), tag, i
+            for (i = 0; i < 50; i++) printf "disk.free.bytes:%d|g|#%s,device:d%02d\n", 1e9 + rand() * 1e9, tag, i
+            for (r = 0; r < 10; r++) for (m = 1; m <= 3; m++) for (k = 1; k <= 5; k++)
+                printf "http.requests:%d|c|#%s,route:/api/v1/r%02d,method:%s,code:%s\n", 1 + rand() * 100, tag, r, method[m], status[k]
+            for (r = 0; r < 25; r++) {
+                printf "http.request.duration"
+                for (v = 0; v < 20; v++) printf ":%.3f", 0.5 + rand() * rand() * 2000
+                printf "|ms|#%s,route:/api/v1/r%02d\n", tag, r
+            }
+        }
+    }'
+}

@@ -22,14 +22,9 @@ impl Bench {
         let engine = Arc::new(Engine::new(Arc::new(history.clone()), EngineConfig::default()));
         Self {
             world: World {
-                engine,
-                history: Arc::new(history.clone()),
-                externals: Externals::default(),
-                outbox: None,
                 resend_millis: 60_000,
-                past: Arc::new(history.clone()),
-                store: None,
                 tolerance: Tolerance { outage_millis: 3_600_000, grace_millis: 600_000, settle_millis: 0 },
+                ..World::closed(engine, &history, Externals::default())
             },
             history,
         }
