@@ -69,15 +69,16 @@ fn promtool_prints_what_the_table_of_templates_says() {
             "interval": "1m",
             "external_labels": {"region": "eu"},
             "external_url": "http://sidewatch:10842/x",
+            // Promtool takes the series of one time in any order: each disk begins at a time of its own, so they keep theirs.
             "input_series": [
-                {"series": "up{instance=\"a.example.com:80\",job=\"node\"}", "values": "2.5"},
-                {"series": "disk{device=\"sdb\",n=\"2\"}", "values": "20"},
-                {"series": "disk{device=\"sda\",n=\"10\"}", "values": "10"},
-                {"series": "disk{device=\"sdc\",n=\"1\"}", "values": "30"},
-                {"series": "odd{text=\"<a href='x'>&\\\"é\\\\\",__value__=\"sv\"}", "values": "1"},
+                {"series": "up{instance=\"a.example.com:80\",job=\"node\"}", "values": "2.5x2"},
+                {"series": "disk{device=\"sdb\",n=\"2\"}", "values": "20x2"},
+                {"series": "disk{device=\"sda\",n=\"10\"}", "values": "_ 10x1"},
+                {"series": "disk{device=\"sdc\",n=\"1\"}", "values": "_ _ 30"},
+                {"series": "odd{text=\"<a href='x'>&\\\"é\\\\\",__value__=\"sv\"}", "values": "1x2"},
             ],
             "alert_rule_test": [{
-                "eval_time": "0m",
+                "eval_time": "2m",
                 "alertname": "T",
                 "exp_alerts": cases.iter().enumerate().map(expected).collect::<Vec<_>>(),
             }],
