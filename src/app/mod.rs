@@ -61,6 +61,7 @@ pub fn metrics() -> anyhow::Result<Vec<MetricDoc>> {
     config.ingest.datagram.enabled = false;
     config.registry.journal.enabled = false;
     config.history.persist = false;
+    config.rules.persist = false;
     let source = Source { file: None, places, host_name: "localhost".to_owned() };
     // Tasks are made and never run.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
