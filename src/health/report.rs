@@ -3,7 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::config::{Recovery, Thresholds};
-use crate::model::{Labels, Part, Timestamp};
+use crate::model::{FloatStyle, Labels, Part, Timestamp, format_float};
+
+/// JSON has no number for what is endless: it is `"+Inf"` there, as in Prometheus.
+fn measure<S: serde::Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) if !value.is_finite() => serializer.serialize_str(&format_float(*value, FloatStyle::General)),
+        value => serde::Serialize::serialize(value, serializer),
+    }
+}
 
 /// The verdict in one word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
@@ -49,11 +57,12 @@ pub struct Deduction {
     /// The points that it costs, in tenths: the weight, or the part of it that a signal's value is on the way from good to bad; 0 for
     /// what is shown as a warning only.
     pub points: f64,
-    /// Another reason of the same cause, which costs as much or more: then these points are not taken from the score.
+    /// Another reason of the same cause, which costs as much or more, as `alert:NAME` or `alert:NAME{SERVICE}`: then these points are
+    /// not taken from the score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub covered_by: Option<String>,
     /// The measured value; absent where there is no number.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "measure")]
     pub value: Option<f64>,
     /// What the value is compared with; absent where the rule compares with no number.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +95,12 @@ pub struct Deduction {
 }
 
 impl Deduction {
+    /// What is wrong and with which service: `alert:NAME{SERVICE}`.
+    pub(super) fn named(&self) -> String {
+        let service = self.service.as_ref().map(|service| format!("{{{service}}}")).unwrap_or_default();
+        format!("{}{service}", self.signal)
+    }
+
     /// Whether its points are taken from the whole score.
     #[must_use]
     pub fn counts(&self) -> bool {
@@ -146,7 +161,7 @@ pub struct SignalReport {
     /// What became of it.
     pub verdict: Verdict,
     /// The value.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "measure")]
     pub value: Option<f64>,
     /// The value that costs nothing.
     pub good: f64,
@@ -219,11 +234,8 @@ impl Report {
     /// The whole in one line: `degraded 75: -25 alert:HostCpuHigh`.
     #[must_use]
     pub fn line(&self) -> String {
-        let reason = |reason: &Deduction| {
-            let service = reason.service.as_ref().map(|service| format!("{{{service}}}")).unwrap_or_default();
-            format!("-{} {}{service}", reason.points, reason.signal)
-        };
-        let reasons = self.deductions.iter().filter(|reason| reason.counts()).map(reason);
+        let reasons = self.deductions.iter().filter(|reason| reason.counts());
+        let reasons = reasons.map(|reason| format!("-{} {}", reason.points, reason.named()));
         let blind = self.blind.iter().map(|what| format!("cannot see: {what}"));
         let why: Vec<_> = reasons.chain(blind).collect();
         let colon = if why.is_empty() { "" } else { ": " };

@@ -3,15 +3,18 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Config;
 use super::cause::{Causes, of_signal};
 use super::report::{Deduction, Report, Scale, ServiceReport, SignalReport, Taken, Verdict};
 use super::signal::{Measured, Readings, Services, Signal};
 use super::standing::Standing;
+use super::{Config, HealthState};
 use crate::model::{AlertSnapshot, AlertState, Condition, Labels, Part, RuleKind, RuleSnapshot, RulesSnapshot, Timestamp, format_millis};
 
-/// Signals that were last evaluated so many intervals ago say nothing any more.
+/// Signals and rules that were last evaluated so many intervals ago say nothing any more.
 const INTERVALS_MAX: i64 = 6;
+
+/// Rules of short intervals may be late by this much all the same, since a busy host delays them.
+const LATE_MILLIS_MIN: i64 = 30_000;
 
 /// What is remembered from one judgement to the next.
 #[derive(Debug, Default)]
@@ -21,6 +24,8 @@ pub struct Memory {
     services: BTreeMap<String, Standing>,
     /// Since when a signal has been costing points, by signal and service.
     costly: BTreeMap<(String, Option<String>), Timestamp>,
+    /// The signals and services that had enough events to be judged.
+    busy: BTreeSet<(String, Option<String>)>,
 }
 
 /// Judges by what the signals say, what is firing, and how the agent's own parts are.
@@ -38,11 +43,8 @@ pub fn judge(config: &Config, rules: &RulesSnapshot, readings: &Readings, parts:
     sort(&mut pending);
     cover(&mut deductions);
 
-    let blind = blind(config, readings, &parts, at);
-    let mut names: BTreeSet<&str> = deductions.iter().filter_map(|reason| reason.service.as_deref()).collect();
-    names.extend(signals.iter().filter_map(|signal| signal.service.as_deref()));
-    let mut names: BTreeSet<String> = names.into_iter().take(config.services_max).map(str::to_owned).collect();
-    names.extend(config.agent_check.listen.iter().filter_map(|listen| listen.service.clone()));
+    let blind = blind(config, rules, readings, &parts, at);
+    let names = services(config, memory, &deductions, &signals);
     memory.services.retain(|name, _| names.contains(name));
     let services = names.into_iter().map(|name| of_service(config, memory, name, &deductions, blind.is_empty(), at)).collect();
 
@@ -68,6 +70,18 @@ pub fn judge(config: &Config, rules: &RulesSnapshot, readings: &Readings, parts:
     }
 }
 
+/// Which services are told of: those of which a reason or a signal tells, those that are not well yet, and those that HAProxy asks
+/// about once they have been seen.
+fn services(config: &Config, memory: &Memory, deductions: &[Deduction], signals: &[SignalReport]) -> BTreeSet<String> {
+    let mut names: BTreeSet<&str> = deductions.iter().filter_map(|reason| reason.service.as_deref()).collect();
+    names.extend(signals.iter().filter_map(|signal| signal.service.as_deref()));
+    names.extend(memory.services.iter().filter(|(_, standing)| standing.state() != HealthState::Healthy).map(|(name, _)| &**name));
+    let mut names: BTreeSet<String> = names.into_iter().take(config.services_max).map(str::to_owned).collect();
+    let asked = config.agent_check.listen.iter().filter_map(|listen| listen.service.as_ref());
+    names.extend(asked.filter(|name| memory.services.contains_key(*name)).cloned());
+    names
+}
+
 /// All points are tenths, so that their sums are what a reader gets.
 fn tenths(points: f64) -> f64 {
     (points * 10.0).round() / 10.0
@@ -91,8 +105,8 @@ fn cover(reasons: &mut [Deduction]) {
     let mut first: BTreeMap<String, String> = BTreeMap::new();
     for reason in reasons {
         match first.get(&reason.cause) {
-            Some(signal) => reason.covered_by = Some(signal.clone()),
-            None => drop(first.insert(reason.cause.clone(), reason.signal.clone())),
+            Some(named) => reason.covered_by = Some(named.clone()),
+            None => drop(first.insert(reason.cause.clone(), reason.named())),
         }
     }
 }
@@ -112,7 +126,7 @@ fn of_service(config: &Config, memory: &mut Memory, name: String, reasons: &[Ded
 }
 
 /// Why the agent cannot judge, if it cannot.
-fn blind(config: &Config, readings: &Readings, parts: &[Part], at: Timestamp) -> Vec<String> {
+fn blind(config: &Config, rules: &RulesSnapshot, readings: &Readings, parts: &[Part], at: Timestamp) -> Vec<String> {
     let missing = parts.iter().filter(|part| part.required && matches!(part.condition, Condition::Starting | Condition::Failed));
     let mut blind: Vec<String> =
         missing.map(|part| format!("{} is {}", part.name, if part.detail.is_empty() { "not there yet" } else { &part.detail })).collect();
@@ -123,10 +137,22 @@ fn blind(config: &Config, readings: &Readings, parts: &[Part], at: Timestamp) ->
             _ => blind.push(format!("signal {name} has no value")),
         }
     }
-    let longest = config.interval.as_millis().saturating_mul(INTERVALS_MAX);
-    if let Some(asked) = readings.at.filter(|asked| at.as_millis().saturating_sub(asked.as_millis()) > longest) {
-        let ago = at.as_millis().saturating_sub(asked.as_millis()) / 1000 * 1000;
-        blind.push(format!("the signals were last evaluated {} ago", format_millis(ago)));
+    let age = |then: Timestamp| at.as_millis().saturating_sub(then.as_millis());
+    let ago = |millis: i64| format!("{} ago", format_millis(millis / 1000 * 1000));
+    match readings.at.map(age) {
+        None if config.signals().next().is_some() => blind.push("the signals have not been evaluated yet".to_owned()),
+        Some(age) if age > config.interval.as_millis().saturating_mul(INTERVALS_MAX) => {
+            blind.push(format!("the signals were last evaluated {}", ago(age)));
+        }
+        _ => {}
+    }
+    // Of several groups the one that is late for longest.
+    let late = rules.groups.iter().filter_map(|group| {
+        let late = group.interval_millis.saturating_mul(INTERVALS_MAX).max(LATE_MILLIS_MIN);
+        Some((age(group.last_evaluation?), group)).filter(|(age, _)| *age > late)
+    });
+    if let Some((age, group)) = late.max_by_key(|(age, _)| *age) {
+        blind.push(format!("the rules of the group {} were last evaluated {}", group.name, ago(age)));
     }
     blind
 }
@@ -140,13 +166,16 @@ fn of_signals(
     deductions: &mut Vec<Deduction>,
 ) -> Vec<SignalReport> {
     let mut reports = Vec::new();
-    let mut costly = BTreeMap::new();
+    let (mut costly, mut busy) = (BTreeMap::new(), BTreeSet::new());
     for (name, signal) in config.signals() {
         let Some(Ok(measured)) = readings.signals.get(name) else { continue };
         for measured in measured {
-            let report = of_measured(name, signal, measured);
+            let key = (name.to_owned(), measured.service.clone());
+            let report = of_measured(name, signal, measured, memory.busy.contains(&key));
+            if report.verdict != Verdict::Idle {
+                busy.insert(key.clone());
+            }
             if report.points > 0.0 {
-                let key = (name.to_owned(), measured.service.clone());
                 let since = memory.costly.get(&key).copied().unwrap_or(at);
                 costly.insert(key, since);
                 deductions.push(of_signal_report(&report, signal, measured, since));
@@ -154,12 +183,15 @@ fn of_signals(
             reports.push(report);
         }
     }
-    memory.costly = costly;
+    (memory.costly, memory.busy) = (costly, busy);
     reports
 }
 
-fn of_measured(name: &str, signal: &Signal, measured: &Measured) -> SignalReport {
-    let idle = measured.count.is_some_and(|count| count < signal.count_min.unwrap_or(0.0));
+/// What has been judged is judged down to half of the events that it takes to begin: else a service that has about so many would be
+/// well and ill by turns.
+fn of_measured(name: &str, signal: &Signal, measured: &Measured, was_busy: bool) -> SignalReport {
+    let count_min = signal.count_min.unwrap_or(0.0) / if was_busy { 2.0 } else { 1.0 };
+    let idle = measured.count.is_some_and(|count| count < count_min);
     let (verdict, points) = match measured.value {
         _ if idle => (Verdict::Idle, 0.0),
         Some(value) => (Verdict::Judged, tenths(signal.weight * signal.fraction(value))),

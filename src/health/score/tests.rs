@@ -86,7 +86,7 @@ fn signals(report: &Report) -> Vec<(&str, f64, bool)> {
 
 #[test]
 fn nothing_wrong_is_a_hundred() {
-    let report = once(&RulesSnapshot::default(), &Readings::default(), vec![part(Condition::Ok, true)]);
+    let report = once(&RulesSnapshot::default(), &readings(9, &[]), vec![part(Condition::Ok, true)]);
     assert_eq!((report.score, report.state, report.http_status()), (100.0, HealthState::Healthy, 200));
     assert_eq!(report.line(), "healthy 100");
 }
@@ -94,7 +94,7 @@ fn nothing_wrong_is_a_hundred() {
 #[test]
 fn a_firing_alert_costs_its_severity_once_and_says_why() {
     let alerts = [5, 3].map(|since| alert("A", AlertState::Firing, since, &[("severity", "critical")]));
-    let report = once(&rules(vec![rule("A", "a > 0.9", alerts.into())]), &Readings::default(), Vec::new());
+    let report = once(&rules(vec![rule("A", "a > 0.9", alerts.into())]), &readings(9, &[]), Vec::new());
     let reason = &report.deductions[0];
     assert_eq!((report.score, report.state), (60.0, HealthState::Degraded));
     assert_eq!((reason.signal.as_str(), reason.weight, reason.value, reason.threshold), ("alert:A", 40.0, Some(0.95), Some(0.9)));
@@ -107,7 +107,7 @@ fn a_weight_of_its_own_counts_in_place_of_its_severitys() {
     let mut rule = rule("A", "a > 0.9", vec![firing("A", "critical")]);
     let RuleKind::Alerting { weight, .. } = &mut rule.kind else { panic!("an alert") };
     *weight = Some(7.0);
-    let report = once(&rules(vec![rule]), &Readings::default(), Vec::new());
+    let report = once(&rules(vec![rule]), &readings(9, &[]), Vec::new());
     assert_eq!((report.score, report.deductions[0].weight), (93.0, 7.0));
 }
 
@@ -115,7 +115,7 @@ fn a_weight_of_its_own_counts_in_place_of_its_severitys() {
 fn alerts_of_one_cause_cost_what_the_worst_one_does() {
     let high = rule("High", "a > 0.8", vec![firing("High", "warning")]);
     let critical = rule("Critical", "a > 0.9", vec![firing("Critical", "critical")]);
-    let report = once(&rules(vec![high, critical]), &Readings::default(), Vec::new());
+    let report = once(&rules(vec![high, critical]), &readings(9, &[]), Vec::new());
     assert_eq!(signals(&report), [("alert:Critical", 40.0, true), ("alert:High", 25.0, false)]);
     assert_eq!((report.score, report.deductions[1].covered_by.as_deref()), (60.0, Some("alert:Critical")));
 }
@@ -123,20 +123,20 @@ fn alerts_of_one_cause_cost_what_the_worst_one_does() {
 #[test]
 fn a_pending_alert_is_named_but_costs_nothing() {
     let pending = alert("A", AlertState::Pending, 5, &[("severity", "critical")]);
-    let report = once(&rules(vec![rule("A", "a > 1", vec![pending])]), &Readings::default(), Vec::new());
+    let report = once(&rules(vec![rule("A", "a > 1", vec![pending])]), &readings(9, &[]), Vec::new());
     assert_eq!((report.score, report.deductions.len(), report.pending.len()), (100.0, 0, 1));
     assert_eq!((report.pending[0].points, report.pending[0].weight), (0.0, 40.0));
 }
 
 #[test]
 fn the_agents_own_failures_cost_too() {
-    let report = once(&RulesSnapshot::default(), &Readings::default(), vec![part(Condition::Failed, false)]);
+    let report = once(&RulesSnapshot::default(), &readings(9, &[]), vec![part(Condition::Failed, false)]);
     assert_eq!((report.score, report.state, report.deductions[0].signal.as_str()), (80.0, HealthState::Healthy, "part:collect"));
 }
 
 #[test]
 fn an_agent_that_cannot_see_does_not_judge() {
-    let report = once(&RulesSnapshot::default(), &Readings::default(), vec![part(Condition::Starting, true)]);
+    let report = once(&RulesSnapshot::default(), &readings(9, &[]), vec![part(Condition::Starting, true)]);
     assert_eq!((report.state, report.http_status(), report.blind.len()), (HealthState::Unknown, 503, 1));
     assert_eq!(report.line(), "unknown 100: cannot see: collect is not there yet");
 
@@ -147,11 +147,67 @@ fn an_agent_that_cannot_see_does_not_judge() {
     let mut seen = readings(9, &[("speed", vec![measured(None, Some(10.0), None)])]);
     assert_eq!(judge(&seen, 9).state, HealthState::Healthy);
     assert_eq!(judge(&seen, 60).blind, ["the signals were last evaluated 51s ago"]);
+    assert_eq!(judge(&Readings { at: None, ..seen.clone() }, 9).blind, ["the signals have not been evaluated yet"]);
     assert_eq!(judge(&readings(9, &[("speed", Vec::new())]), 9).blind, ["signal speed has no value"]);
     seen.signals.insert("speed".into(), Err("too many samples".into()));
     let report = judge(&seen, 9);
     assert_eq!(report.blind, ["signal speed cannot be evaluated: too many samples"]);
     assert_eq!(report.signal_errors.len(), 1);
+}
+
+#[test]
+fn rules_that_are_not_evaluated_any_more_say_nothing() {
+    let mut rules = rules(vec![rule("A", "a > 1", Vec::new())]);
+    let mut blind = |interval_millis: i64, evaluated: Option<i64>| {
+        let group = Arc::make_mut(&mut rules.groups[0]);
+        (group.interval_millis, group.last_evaluation) = (interval_millis, evaluated.map(at));
+        judge(&config(), &rules, &readings(100, &[]), Vec::new(), &mut Memory::default(), at(100)).blind
+    };
+    assert_eq!(blind(1_000, Some(70)), Vec::<String>::new(), "a busy host");
+    assert_eq!(blind(1_000, Some(69)), ["the rules of the group g were last evaluated 31s ago"]);
+    assert_eq!(blind(10_000, Some(40)), Vec::<String>::new());
+    assert_eq!(blind(10_000, Some(39)), ["the rules of the group g were last evaluated 1m1s ago"]);
+    assert_eq!(blind(1_000, None), Vec::<String>::new(), "its first evaluation is still to come");
+}
+
+#[test]
+fn what_has_been_judged_is_judged_until_half_of_the_events_are_gone() {
+    let mut memory = Memory::default();
+    let mut verdict = |count: f64| {
+        let readings = readings(9, &[("queue", vec![measured(None, Some(50.0), Some(count))])]);
+        judge(&config(), &RulesSnapshot::default(), &readings, Vec::new(), &mut memory, at(9)).signals[0].verdict
+    };
+    let verdicts = [9.9, 10.0, 5.0, 9.0, 4.9, 9.0].map(&mut verdict);
+    assert_eq!(verdicts, [Verdict::Idle, Verdict::Judged, Verdict::Judged, Verdict::Judged, Verdict::Idle, Verdict::Idle]);
+}
+
+#[test]
+fn a_value_without_end_is_shown() {
+    let readings = readings(9, &[("speed", vec![measured(None, Some(f64::NEG_INFINITY), None)])]);
+    let json = serde_json::to_value(once(&RulesSnapshot::default(), &readings, Vec::new())).expect("JSON");
+    assert_eq!((&json["deductions"][0]["value"], &json["signals"][0]["value"]), (&Value::from("-Inf"), &Value::from("-Inf")));
+}
+
+#[test]
+fn a_service_is_told_of_until_it_is_well_again_or_as_long_as_it_is_asked_about() {
+    let mut config = config();
+    config.agent_check.listen =
+        ["asked", "never"].map(|name| serde_yaml::from_str(&format!("{{address: '127.0.0.1:1', service: {name}}}")).expect("valid")).into();
+    let mut memory = Memory::default();
+    let mut services = |seconds: i64, firing: bool| {
+        let of = |service| alert("A", AlertState::Firing, 5, &[("severity", "critical"), ("service_name", service)]);
+        let alerts = if firing { vec![of("asked"), of("shop")] } else { Vec::new() };
+        let report =
+            judge(&config, &rules(vec![rule("A", "a > 1", alerts)]), &readings(seconds, &[]), Vec::new(), &mut memory, at(seconds));
+        report.services.iter().map(|one| (one.service.clone(), one.state)).collect::<Vec<_>>()
+    };
+    let told = |services: &[(&str, HealthState)]| services.iter().map(|(name, state)| ((*name).to_owned(), *state)).collect::<Vec<_>>();
+    use HealthState::{Degraded, Healthy};
+    assert_eq!(services(0, false), []);
+    assert_eq!(services(10, true), told(&[("asked", Degraded), ("shop", Degraded)]));
+    assert_eq!(services(20, false), told(&[("asked", Degraded), ("shop", Degraded)]), "not well for long enough");
+    assert_eq!(services(50, false), told(&[("asked", Healthy), ("shop", Healthy)]));
+    assert_eq!(services(51, false), told(&[("asked", Healthy)]));
 }
 
 #[test]
@@ -205,6 +261,8 @@ fn a_service_loses_by_its_own_reasons_and_those_of_all() {
         report.services.iter().map(|service| (service.service.as_str(), service.score, service.deductions.len())).collect();
     assert_eq!(scores, [("blog", 50.0, 2), ("idle", 75.0, 1), ("shop", 35.0, 2)]);
     assert_eq!((report.score, report.services[0].state), (35.0, HealthState::Degraded));
+    let covered: Vec<_> = report.deductions.iter().filter_map(|reason| Some((reason.named(), reason.covered_by.clone()?))).collect();
+    assert_eq!(covered, [("alert:A{blog}".to_owned(), "alert:A{shop}".to_owned())]);
 }
 
 #[test]
@@ -212,7 +270,7 @@ fn services_beyond_the_limit_are_judged_together() {
     let config = Config { services_max: 2, ..config() };
     let alerts = ["a", "b", "c", "d"].map(|name| alert("A", AlertState::Firing, 1, &[("service_name", name)]));
     let report =
-        judge(&config, &rules(vec![rule("A", "a > 1", alerts.into())]), &Readings::default(), Vec::new(), &mut Memory::default(), at(9));
+        judge(&config, &rules(vec![rule("A", "a > 1", alerts.into())]), &readings(9, &[]), Vec::new(), &mut Memory::default(), at(9));
     let reasons: Vec<_> = report.deductions.iter().map(|reason| (reason.service.as_deref(), reason.alerts)).collect();
     assert_eq!(reasons, [(Some("__other__"), Some(2)), (Some("a"), Some(1)), (Some("b"), Some(1))]);
     assert_eq!((report.score, report.services.len()), (75.0, 2));
@@ -336,6 +394,23 @@ proptest! {
             }
             prop_assert!(one.services.iter().all(|service| service.score >= one.score));
         }
+    }
+
+    /// Around the number of events from which on it is judged.
+    #[test]
+    fn a_service_with_about_as_many_events_as_are_judged_changes_its_state_once(
+        counts in proptest::collection::vec((5f64..15.0, 1i64..45), 1..12),
+    ) {
+        let (mut memory, mut states, mut now) = (Memory::default(), Vec::new(), 0);
+        for (count, seconds) in counts {
+            for _ in 0..seconds {
+                now += 1;
+                let readings = readings(now, &[("queue", vec![measured(None, Some(100.0), Some(count))])]);
+                states.push(judge(&config(), &RulesSnapshot::default(), &readings, Vec::new(), &mut memory, at(now)).state);
+            }
+        }
+        let changes = states.iter().zip(states.iter().skip(1)).filter(|(one, next)| one != next).count();
+        prop_assert!(changes <= 1, "{:?}", states);
     }
 
     /// Around the value at which the score is at a threshold: `speed` costs 20 points at 4.
