@@ -126,7 +126,6 @@ impl Agent {
                     labels: Labels::from_pairs(config.notify.external_labels.iter().flatten()),
                     url: config.notify.external_url.clone().unwrap_or_default(),
                 },
-                outbox: None,
             },
         );
         let rules_task = supervisor.spawn("rules", Policy::RESTART, move |context| rules::run(service.clone(), context));

@@ -28,7 +28,6 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("promql.timeout", config.promql.timeout, 10),
         ("rules.interval", config.rules.interval, 100),
         ("rules.pack_interval", config.rules.pack_interval, 100),
-        ("rules.resend_delay", config.rules.resend_delay, 1000),
         ("shutdown.deadline", config.shutdown.deadline, 100),
         ("http.header_timeout", config.http.header_timeout, 10),
         ("http.request_timeout", config.http.request_timeout, 10),

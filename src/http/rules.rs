@@ -312,6 +312,7 @@ mod tests {
                 weight: None,
                 owner: None,
                 alerts: vec![alert],
+                ended: Vec::new(),
             },
         };
         let recording = RuleSnapshot {
@@ -330,6 +331,7 @@ mod tests {
             limit: 0,
             last_evaluation: None,
             evaluation_seconds: 0.5,
+            settling: false,
             rules: vec![rule, recording],
         };
         RulesSnapshot { groups: vec![Arc::new(group)], load_errors: Vec::new() }

@@ -47,43 +47,23 @@ pub struct AlertSnapshot {
     pub keep_firing_since: Option<Timestamp>,
 }
 
-/// What whoever tells people about alerts needs to know of one that fires, or has fired and is over.
+/// An alert that has fired and is over, as long as it is remembered.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Notice {
-    /// The name of the rule's group.
-    pub group: String,
-    /// Who looks after the alert, where the configuration says so.
-    pub owner: Option<String>,
-    /// All labels, `alertname` among them, without external ones.
+pub struct EndedAlert {
+    /// All labels, `alertname` among them.
     pub labels: Labels,
     /// Annotations with their templates expanded, as they were when the condition last held.
     pub annotations: Labels,
     /// The expression's value when the condition last held.
     pub value: f64,
-    /// Firing, or inactive: the alert is over.
-    pub state: AlertState,
-    /// Since when the condition has held.
+    /// Since when the condition had held.
     pub active_at: Timestamp,
-    /// Since when the alert has been firing: Alertmanager's `startsAt`.
+    /// Since when it had been firing.
     pub fired_at: Timestamp,
-    /// When it stopped firing; present exactly where it is over.
-    pub resolved_at: Option<Timestamp>,
-    /// What is measured, at the time when the alert ended: the left side of the rule's comparison, which does not hold any more.
+    /// When it stopped firing.
+    pub resolved_at: Timestamp,
+    /// What was measured at that time: the left side of the rule's comparison, which did not hold any more.
     pub resolved_value: Option<f64>,
-    /// When it was last handed on.
-    pub last_sent: Option<Timestamp>,
-    /// Up to when what is said here counts, unless something else is said before.
-    pub valid_until: Timestamp,
-    /// A page that shows the rule's expression.
-    pub generator_url: String,
-}
-
-impl Notice {
-    /// Alertmanager's `endsAt`: the end, or when a firing alert is to be taken for over because nothing is heard of it any more.
-    #[must_use]
-    pub fn ends_at(&self) -> Timestamp {
-        self.resolved_at.unwrap_or(self.valid_until)
-    }
 }
 
 /// Whether a rule could be evaluated.
@@ -114,6 +94,8 @@ pub enum RuleKind {
         owner: Option<String>,
         /// The alerts that are pending or firing.
         alerts: Vec<AlertSnapshot>,
+        /// Those that have stopped firing in the last 15 minutes; of equal labels at most two, the older one first.
+        ended: Vec<EndedAlert>,
     },
     /// A series.
     Recording,
@@ -155,6 +137,8 @@ pub struct GroupSnapshot {
     pub last_evaluation: Option<Timestamp>,
     /// How long that took, in seconds.
     pub evaluation_seconds: f64,
+    /// The agent has only begun: what fired before and is not among the alerts may only not be seen to yet.
+    pub settling: bool,
     /// Its rules, in order.
     pub rules: Vec<RuleSnapshot>,
 }

@@ -20,7 +20,7 @@ mod sample;
 mod time;
 mod units;
 
-pub use alert::{AlertSnapshot, AlertState, GroupSnapshot, Notice, RuleHealth, RuleKind, RuleSnapshot, RulesSnapshot};
+pub use alert::{AlertSnapshot, AlertState, EndedAlert, GroupSnapshot, RuleHealth, RuleKind, RuleSnapshot, RulesSnapshot};
 pub use batch::{Change, SeriesKey};
 pub use distinct::{Distinct, EXACT_MEMBERS_MAX};
 pub use duration::{DurationError, PromDuration, format_millis, parse_millis};

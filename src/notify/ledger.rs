@@ -1,20 +1,19 @@
 //! Every alert that was told of or is still to be, and what each target knows of it. Pure: each change is a [`Record`],
 //! and the same records in the same order give the same ledger, so that the disk brings it back.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
-use super::life::{Key, Life, Phase};
-use super::record::{Id, Record};
-use super::sight::{Absence, Sight};
-use crate::model::Timestamp;
+use super::index::Index;
+use super::life::{Life, Phase};
+use super::record::{Id, Record, number};
+use super::sight::{Absence, Sight, View};
+use crate::model::{EndedAlert, RuleSnapshot, Timestamp};
 
 /// How long a resolved alert is kept, and an Alertmanager told again of it, as Prometheus does.
 const RESOLVED_RETENTION: Duration = Duration::from_mins(15);
 /// How long after an alert's beginning its end is told, where both come at once: whoever groups alerts has seen it then.
 const SETTLE: Duration = Duration::from_secs(1);
-/// How long after its beginning an agent does not take an alert for over that it has not seen firing itself.
-const YOUTH: Duration = Duration::from_secs(30);
 /// The most alerts in one message, as in Prometheus.
 pub(super) const BATCH_MAX: usize = 256;
 
@@ -25,6 +24,8 @@ struct Queue {
     pending: VecDeque<(Id, Phase)>,
     /// What it was told last of an alert, and when.
     told: BTreeMap<Id, (Phase, Timestamp)>,
+    /// Since when it is there: what was over by then is not for it.
+    since: Timestamp,
 }
 
 impl Queue {
@@ -37,12 +38,9 @@ impl Queue {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Ledger {
     lives: BTreeMap<Id, Life>,
-    /// Those that fire.
-    firing: HashMap<Key, Id>,
+    index: Index,
     queues: BTreeMap<String, Queue>,
     next: Id,
-    /// Until then the rules may not have seen all that they need, since the agent has only begun.
-    young_until: Timestamp,
 }
 
 impl Ledger {
@@ -53,23 +51,19 @@ impl Ledger {
         ledger
     }
 
-    /// The agent begins at a time. What was firing before goes on, until the rules have had the time to say otherwise: their
-    /// first evaluations find no samples yet.
-    pub(super) fn begin(&mut self, at: Timestamp) {
-        self.young_until = at + YOUTH;
-    }
-
     /// The fewest records that give this ledger.
     pub(super) fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
         for (id, life) in &self.lives {
             records.push(Record::Fired { id: *id, life: Box::new(life.into()), to: Vec::new() });
-            records.extend(life.ends_at.map(|at| Record::Resolved { id: *id, ends_at: at.as_millis(), to: Vec::new() }));
+            let value = life.resolved_value.map(number);
+            records.extend(life.ends_at.map(|at| Record::Resolved { id: *id, ends_at: at.as_millis(), value, to: Vec::new() }));
         }
         records.extend(self.queues.iter().map(|(target, queue)| Record::Target {
             target: target.clone(),
             pending: queue.pending.iter().copied().collect(),
             told: queue.told.iter().map(|(id, (phase, at))| (*id, *phase, at.as_millis())).collect(),
+            since: queue.since.as_millis(),
         }));
         records
     }
@@ -80,16 +74,17 @@ impl Ledger {
             Record::Fired { id, life, to } => {
                 let life = Life::from(*life);
                 self.next = self.next.max(id.saturating_add(1));
-                self.firing.insert(life.key.clone(), id);
+                let before = self.index.add(&life.key, id);
+                if let Some(before) = before.and_then(|before| self.lives.get_mut(&before)) {
+                    before.surpassed = true;
+                }
                 self.lives.insert(id, life);
                 self.push(id, Phase::Firing, to);
             }
-            Record::Resolved { id, ends_at, to } => {
+            Record::Resolved { id, ends_at, value, to } => {
                 let Some(life) = self.lives.get_mut(&id) else { return };
                 life.ends_at = Some(Timestamp::from_millis(ends_at));
-                if self.firing.get(&life.key) == Some(&id) {
-                    self.firing.remove(&life.key);
-                }
+                life.resolved_value = value.and_then(|value| value.parse().ok());
                 self.push(id, Phase::Resolved, to);
             }
             Record::Queued { id, phase, to } if self.lives.contains_key(&id) => self.push(id, phase, vec![to]),
@@ -104,12 +99,12 @@ impl Ledger {
             }
             Record::Dropped { target, what } => remove(&mut self.queues.entry(target).or_default().pending, &what),
             Record::Gone { target } => drop(self.queues.remove(&target)),
-            Record::Target { target, pending, told } => {
+            Record::Target { target, pending, told, since } => {
                 let alive = |id: &Id| self.lives.contains_key(id);
                 let pending = pending.into_iter().filter(|(id, _)| alive(id)).collect();
                 let told = told.into_iter().filter(|(id, ..)| alive(id));
                 let told = told.map(|(id, phase, at)| (id, (phase, Timestamp::from_millis(at)))).collect();
-                self.queues.insert(target, Queue { pending, told });
+                self.queues.insert(target, Queue { pending, told, since: Timestamp::from_millis(since) });
             }
         }
     }
@@ -127,12 +122,13 @@ impl Ledger {
     }
 
     /// The targets are these now. Who is new is told of everything that fires, unless it is told only in need.
-    pub(super) fn target(&mut self, names: &BTreeSet<String>, in_need: &BTreeSet<String>) -> Vec<Record> {
+    pub(super) fn target(&mut self, names: &BTreeSet<String>, in_need: &BTreeSet<String>, at: Timestamp) -> Vec<Record> {
         let mut steps = Vec::new();
         let gone: Vec<String> = self.queues.keys().filter(|name| !names.contains(*name)).cloned().collect();
         gone.into_iter().for_each(|target| self.step(Record::Gone { target }, &mut steps));
         for target in names.iter().filter(|name| !self.queues.contains_key(*name)).cloned().collect::<Vec<_>>() {
-            self.step(Record::Target { target: target.clone(), pending: Vec::new(), told: Vec::new() }, &mut steps);
+            let new = Record::Target { target: target.clone(), pending: Vec::new(), told: Vec::new(), since: at.as_millis() };
+            self.step(new, &mut steps);
             if !in_need.contains(&target) {
                 steps.extend(self.catch_up(&target));
             }
@@ -168,88 +164,140 @@ impl Ledger {
     /// Looks at the rules: what fires anew is for `to`, what does not fire any more for everyone who knows of it.
     pub(super) fn observe(&mut self, sight: &Sight, to: &[String], at: Timestamp) -> Vec<Record> {
         let mut steps = Vec::new();
-        let mut present = BTreeSet::new();
-        for seen in &sight.firing {
-            if let Some(id) = self.firing.get(&seen.key).copied() {
+        for view in sight.views() {
+            self.observe_group(&view, to, at, &mut steps);
+        }
+        if let Some(all) = &sight.all {
+            let gone: Vec<Id> =
+                self.index.groups().filter(|group| !all.contains(*group)).flat_map(|group| self.index.lasts(group)).collect();
+            for id in gone {
                 let Some(life) = self.lives.get_mut(&id) else { continue };
+                life.shown = false;
+                if life.ends_at.is_none() {
+                    self.resolve(id, at, None, &mut steps);
+                }
+            }
+        }
+        steps
+    }
+
+    fn observe_group(&mut self, view: &View<'_>, to: &[String], at: Timestamp, steps: &mut Vec<Record>) {
+        for (rule, ended) in &view.ended {
+            self.observe_end(view, rule, ended, to, steps);
+        }
+        let mut present = HashSet::new();
+        for seen in &view.firing {
+            let known = self.index.last(&view.group, &seen.rule.name, &seen.alert.labels);
+            if known.is_some_and(|id| present.contains(&id)) {
+                // Another rule of that name has the same alert.
+                continue;
+            }
+            if let Some((id, life)) = known.and_then(|id| Some((id, self.lives.get_mut(&id)?))).filter(|(_, life)| life.ends_at.is_none()) {
                 // What only the disk knew of goes on; else another beginning is another alert.
                 if life.seen_at.is_none() || life.again_at == seen.fired_at {
-                    life.again_at = seen.fired_at;
-                    life.annotations = seen.annotations.clone();
-                    (life.value, life.seen_at, life.interval_millis) = (seen.value, Some(seen.evaluated_at), seen.interval_millis);
+                    life.go_on(view, seen);
                     present.insert(id);
                     continue;
                 }
-                let ends_at = seen.active_at.max(life.starts_at);
-                self.resolve(id, ends_at, &mut steps);
+                let ends_at = seen.alert.active_at.max(life.starts_at);
+                self.resolve(id, ends_at, None, steps);
             }
-            let life = Life {
-                key: seen.key.clone(),
-                annotations: seen.annotations.clone(),
-                value: seen.value,
-                starts_at: seen.fired_at,
-                again_at: seen.fired_at,
-                ends_at: None,
-                seen_at: None,
-                interval_millis: seen.interval_millis,
-                query: seen.query.clone(),
-            };
-            let id = self.next;
-            self.step(Record::Fired { id, life: Box::new((&life).into()), to: to.to_vec() }, &mut steps);
+            let id = self.begin(&Life::firing(view, seen), to, steps);
             if let Some(life) = self.lives.get_mut(&id) {
                 life.seen_at = Some(seen.evaluated_at);
             }
             present.insert(id);
         }
-        let pending: BTreeSet<&Key> = sight.pending.iter().collect();
-        let absent: Vec<Id> = self.firing.values().filter(|id| !present.contains(*id)).copied().collect();
+        let mut absent: Vec<Id> = self.index.lasts(&view.group).filter(|id| !present.contains(id)).collect();
+        absent.sort_unstable();
+        let told: HashSet<_> = view.ended.iter().map(|(rule, ended)| (rule.name.as_str(), &ended.labels)).collect();
         for id in absent {
-            let Some(life) = self.lives.get(&id) else { continue };
-            let ends_at = match sight.absence(&life.key) {
-                Absence::Unknown => continue,
-                Absence::Since(evaluated_at) if life.seen_at.is_none() && evaluated_at < self.young_until => continue,
-                // After a restart it has to be pending before it fires: it has not stopped.
-                Absence::Since(_) if life.seen_at.is_none() && pending.contains(&life.key) => continue,
+            let Some(life) = self.lives.get_mut(&id) else { continue };
+            if life.ends_at.is_some() {
+                life.shown = told.contains(&(life.key.rule.as_str(), &life.key.labels));
+                continue;
+            }
+            let ends_at = match view.absence(&life.key.rule, &life.key.labels, life.seen_at.is_none()) {
                 Absence::Since(evaluated_at) if life.seen_at.is_none_or(|seen| evaluated_at > seen) => evaluated_at,
-                Absence::Since(_) => continue,
                 Absence::NoRule => at,
+                Absence::Since(_) | Absence::Unknown => continue,
             };
-            self.resolve(id, ends_at, &mut steps);
+            self.resolve(id, ends_at, None, steps);
         }
-        steps
     }
 
-    fn resolve(&mut self, id: Id, ends_at: Timestamp, steps: &mut Vec<Record>) {
+    /// A rule says that an alert was over at a time.
+    fn observe_end(&mut self, view: &View<'_>, rule: &RuleSnapshot, ended: &EndedAlert, to: &[String], steps: &mut Vec<Record>) {
+        let known = self.index.last(&view.group, &rule.name, &ended.labels);
+        let id = match known.and_then(|id| Some((id, self.lives.get(&id)?))) {
+            Some((_, life)) if life.ends_at.is_some_and(|ends_at| ended.resolved_at <= ends_at) => return,
+            Some((id, life)) if life.ends_at.is_none() => {
+                let is_this = life.again_at == ended.fired_at || (life.seen_at.is_none() && ended.resolved_at > life.starts_at);
+                if !is_this {
+                    return;
+                }
+                id
+            }
+            // It has begun and ended since the last look.
+            _ => {
+                let there = |target: &&String| self.queues.get(*target).is_some_and(|queue| queue.since < ended.resolved_at);
+                let to: Vec<String> = to.iter().filter(there).cloned().collect();
+                if to.is_empty() {
+                    return;
+                }
+                self.begin(&Life::missed(view, rule, ended), &to, steps)
+            }
+        };
+        self.resolve(id, ended.resolved_at, ended.resolved_value, steps);
+        if let Some(life) = self.lives.get_mut(&id) {
+            life.annotations = ended.annotations.clone();
+            life.shown = true;
+        }
+    }
+
+    fn begin(&mut self, life: &Life, to: &[String], steps: &mut Vec<Record>) -> Id {
+        let id = self.next;
+        self.step(Record::Fired { id, life: Box::new(life.into()), to: to.to_vec() }, steps);
+        id
+    }
+
+    fn resolve(&mut self, id: Id, ends_at: Timestamp, value: Option<f64>, steps: &mut Vec<Record>) {
         let to = self.queues.iter().filter(|(_, queue)| queue.knows(id)).map(|(name, _)| name.clone()).collect();
-        self.step(Record::Resolved { id, ends_at: ends_at.as_millis(), to }, steps);
+        self.step(Record::Resolved { id, ends_at: ends_at.as_millis(), value: value.map(number), to }, steps);
+        if let Some(life) = self.lives.get_mut(&id) {
+            life.shown = false;
+        }
     }
 
-    /// What a target is to be told next, at most [`BATCH_MAX`] alerts, each once: its beginning before its end. With
+    /// What a target is to be told next, at most [`BATCH_MAX`] alerts, each once: its beginning before its end, and
+    /// that before it begins anew. With
     /// `resend`, also what it was told so long ago and that goes on, or has ended lately.
     pub(super) fn batch(&self, target: &str, at: Timestamp, resend: Option<Duration>) -> Vec<(Id, Phase)> {
         let Some(queue) = self.queues.get(target) else { return Vec::new() };
         let mut batch: Vec<(Id, Phase)> = Vec::new();
-        let mut met = BTreeSet::new();
+        let mut met = HashSet::new();
         for (id, phase) in &queue.pending {
             if batch.len() >= BATCH_MAX {
                 return batch;
             }
             let settled = || queue.told.get(id).is_none_or(|(_, told)| at.since(*told) >= SETTLE || at < *told);
-            if met.insert(*id) && (*phase == Phase::Firing || settled()) {
+            let first = self.lives.get(id).is_some_and(|life| met.insert(&life.key));
+            if first && (*phase == Phase::Firing || settled()) {
                 batch.push((*id, *phase));
             }
         }
         let Some(resend) = resend else { return batch };
-        let again = queue.told.iter().filter(|(id, (_, told))| !met.contains(*id) && (at.since(*told) >= resend || at < *told));
+        let again = queue.told.iter().filter(|(_, (_, told))| at.since(*told) >= resend || at < *told);
         let again = again.filter_map(|(id, (phase, told))| {
             let life = self.lives.get(id)?;
             let due = match (life.ends_at, phase) {
                 // Only what has been evaluated since.
                 (None, _) => life.seen_at.is_some_and(|seen| seen > *told),
-                (Some(_), Phase::Resolved) => true,
+                // An Alertmanager takes what it is told last: not the end of an alert that has begun again.
+                (Some(ends_at), Phase::Resolved) => !life.surpassed && at.since(ends_at) <= RESOLVED_RETENTION,
                 (Some(_), Phase::Firing) => false,
             };
-            due.then_some((*id, *phase))
+            (due && !met.contains(&life.key)).then_some((*id, *phase))
         });
         batch.extend(again.take(BATCH_MAX - batch.len()));
         batch
@@ -290,10 +338,19 @@ impl Ledger {
         self.refused(target, &what)
     }
 
-    /// Forgets what is over and of which everyone has been told.
+    /// Forgets what is over and of which everyone has been told, and of which the rules do not tell any more. Of an alert that has
+    /// begun again, what was before.
     pub(super) fn prune(&mut self, at: Timestamp) {
-        let waiting: BTreeSet<Id> = self.queues.values().flat_map(|queue| queue.pending.iter().map(|(id, _)| *id)).collect();
-        self.lives.retain(|id, life| life.ends_at.is_none_or(|ends| at.since(ends) <= RESOLVED_RETENTION || waiting.contains(id)));
+        let waiting: HashSet<Id> = self.queues.values().flat_map(|queue| queue.pending.iter().map(|(id, _)| *id)).collect();
+        let Self { lives, index, .. } = self;
+        lives.retain(|id, life| {
+            let recent = life.ends_at.is_none_or(|ends_at| at.since(ends_at) <= RESOLVED_RETENTION) || life.shown;
+            let stays = waiting.contains(id) || (recent && !life.surpassed);
+            if !stays {
+                index.remove(&life.key, *id);
+            }
+            stays
+        });
         for queue in self.queues.values_mut() {
             queue.told.retain(|id, _| self.lives.contains_key(id));
         }

@@ -8,6 +8,7 @@
 
 mod backoff;
 mod config;
+mod index;
 mod journald;
 mod ledger;
 mod life;

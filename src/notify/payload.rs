@@ -1,12 +1,17 @@
 //! What receivers read. Sources: prometheus/alertmanager `api/v2/openapi.yaml` (postableAlert), `template/template.go`
 //! (Data) and `notify/webhook/webhook.go` (Message); prometheus/common `model/signature.go` (the fingerprint).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 use super::life::{Life, Phase};
-use crate::model::{Labels, Timestamp};
+use crate::model::{FloatStyle, Labels, Timestamp, format_float};
+
+/// The annotations that a receiver finds beside the rule's own: who looks after the alert, and what was measured when it ended.
+const OWNER: &str = "owner";
+const RESOLVED_VALUE: &str = "resolved_value";
 
 /// The time that Go has for none.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -31,10 +36,30 @@ pub(super) struct Telling<'l> {
     pub(super) phase: Phase,
 }
 
+type Annotations<'l> = BTreeMap<&'l str, Cow<'l, str>>;
+
+impl<'l> Telling<'l> {
+    /// The rule's own, and what else is known; where the rule has one of that name, it stays.
+    fn annotations(self) -> Annotations<'l> {
+        let mut annotations: Annotations<'l> = self.life.annotations.iter().map(|(name, value)| (name, Cow::Borrowed(value))).collect();
+        if let Some(owner) = &self.life.owner {
+            annotations.entry(OWNER).or_insert(Cow::Borrowed(owner));
+        }
+        if let Some(value) = self.resolved_value() {
+            annotations.entry(RESOLVED_VALUE).or_insert(Cow::Owned(value));
+        }
+        annotations
+    }
+
+    fn resolved_value(self) -> Option<String> {
+        self.life.resolved_value.filter(|_| self.phase == Phase::Resolved).map(|value| format_float(value, FloatStyle::Api))
+    }
+}
+
 #[derive(serde::Serialize)]
 struct Postable<'l> {
     labels: BTreeMap<&'l str, &'l str>,
-    annotations: BTreeMap<&'l str, &'l str>,
+    annotations: Annotations<'l>,
     #[serde(rename = "startsAt")]
     starts_at: String,
     #[serde(rename = "endsAt")]
@@ -68,7 +93,8 @@ impl Manner {
         serde_json::to_vec(&alerts).unwrap_or_default()
     }
 
-    fn postable<'l>(&'l self, Telling { life, phase }: Telling<'l>, at: Timestamp) -> Postable<'l> {
+    fn postable<'l>(&'l self, telling: Telling<'l>, at: Timestamp) -> Postable<'l> {
+        let Telling { life, phase } = telling;
         let ends_at = match (phase, life.ends_at) {
             (Phase::Resolved, Some(ends_at)) => ends_at,
             // It has stopped since, which is told next, or nobody has looked yet: it fires as far as is known now.
@@ -76,7 +102,7 @@ impl Manner {
         };
         Postable {
             labels: self.labels(life),
-            annotations: life.annotations.iter().collect(),
+            annotations: telling.annotations(),
             starts_at: life.starts_at.to_string(),
             ends_at: ends_at.to_string(),
             generator_url: self.generator_url(life),
@@ -87,16 +113,16 @@ impl Manner {
     pub(super) fn webhook(&self, receiver: &str, tellings: &[Telling<'_>]) -> Vec<u8> {
         let status = |phase| if phase == Phase::Firing { "firing" } else { "resolved" };
         let labels: Vec<_> = tellings.iter().map(|telling| self.labels(telling.life)).collect();
-        let annotations: Vec<BTreeMap<_, _>> = tellings.iter().map(|telling| telling.life.annotations.iter().collect()).collect();
+        let annotations: Vec<_> = tellings.iter().map(|telling| telling.annotations()).collect();
         let alerts: Vec<_> = tellings
             .iter()
-            .zip(&labels)
-            .map(|(Telling { life, phase }, labels)| {
+            .zip(labels.iter().zip(&annotations))
+            .map(|(Telling { life, phase }, (labels, annotations))| {
                 let ends_at = life.ends_at.filter(|_| *phase == Phase::Resolved);
                 serde_json::json!({
                     "status": status(*phase),
                     "labels": labels,
-                    "annotations": life.annotations.iter().collect::<BTreeMap<_, _>>(),
+                    "annotations": annotations,
                     "startsAt": life.starts_at.to_string(),
                     "endsAt": ends_at.map_or_else(|| NO_TIME.to_owned(), |at| at.to_string()),
                     "generatorURL": self.generator_url(life),
@@ -141,19 +167,18 @@ impl Manner {
         ];
         let ends_at = life.ends_at.filter(|_| telling.phase == Phase::Resolved);
         fields.extend(ends_at.map(|at| ("ALERT_ENDS_AT".to_owned(), at.to_string())));
+        fields.extend(telling.resolved_value().map(|value| ("ALERT_RESOLVED_VALUE".to_owned(), value)));
+        fields.extend(life.owner.iter().map(|owner| ("ALERT_OWNER".to_owned(), owner.clone())));
         fields.push(("ALERT_LABELS".to_owned(), Labels::from_pairs(self.labels(life)).to_string()));
         fields
     }
 }
 
 /// What all of them have.
-fn common<'l>(all: &[BTreeMap<&'l str, &'l str>]) -> BTreeMap<&'l str, &'l str> {
+fn common<'a, 'l, T: PartialEq>(all: &'a [BTreeMap<&'l str, T>]) -> BTreeMap<&'l str, &'a T> {
     let Some((first, others)) = all.split_first() else { return BTreeMap::new() };
-    first
-        .iter()
-        .filter(|(name, value)| others.iter().all(|other| other.get(*name) == Some(*value)))
-        .map(|(name, value)| (*name, *value))
-        .collect()
+    let common = first.iter().filter(|(name, value)| others.iter().all(|other| other.get(*name) == Some(*value)));
+    common.map(|(name, value)| (*name, value)).collect()
 }
 
 /// FNV-1a over names and values, each ended by 0xff.

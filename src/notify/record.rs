@@ -15,7 +15,13 @@ pub(super) enum Record {
     /// An alert fires.
     Fired { id: Id, life: Box<SavedLife>, to: Vec<String> },
     /// It does not fire any more.
-    Resolved { id: Id, ends_at: i64, to: Vec<String> },
+    Resolved {
+        id: Id,
+        ends_at: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+        to: Vec<String>,
+    },
     /// A target is to be told of something that went on before it was there.
     Queued { id: Id, phase: Phase, to: String },
     /// A target was told.
@@ -25,16 +31,23 @@ pub(super) enum Record {
     /// A target is gone.
     Gone { target: String },
     /// All that is known of a target; what came before is replaced.
-    Target { target: String, pending: Vec<(Id, Phase)>, told: Vec<(Id, Phase, i64)> },
+    Target { target: String, pending: Vec<(Id, Phase)>, told: Vec<(Id, Phase, i64)>, since: i64 },
 }
 
-/// A life as it is written. Numbers are texts, since JSON has no NaN.
+/// A number as a text, since JSON has no NaN.
+pub(super) fn number(value: f64) -> String {
+    value.to_string()
+}
+
+/// A life as it is written.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct SavedLife {
     group: String,
     rule: String,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
     value: String,
     starts_at: i64,
     interval_millis: i64,
@@ -52,7 +65,8 @@ impl From<&Life> for SavedLife {
             rule: life.key.rule.clone(),
             labels: owned(&life.key.labels),
             annotations: owned(&life.annotations),
-            value: life.value.to_string(),
+            owner: life.owner.clone(),
+            value: number(life.value),
             starts_at: life.starts_at.as_millis(),
             interval_millis: life.interval_millis,
             query: life.query.clone(),
@@ -65,13 +79,17 @@ impl From<SavedLife> for Life {
         Self {
             key: Key { group: saved.group, rule: saved.rule, labels: Labels::from_pairs(saved.labels) },
             annotations: Labels::from_pairs(saved.annotations),
+            owner: saved.owner,
             value: saved.value.parse().unwrap_or(f64::NAN),
             starts_at: Timestamp::from_millis(saved.starts_at),
             again_at: Timestamp::from_millis(saved.starts_at),
             ends_at: None,
+            resolved_value: None,
             seen_at: None,
             interval_millis: saved.interval_millis,
             query: saved.query,
+            shown: true,
+            surpassed: false,
         }
     }
 }
@@ -108,19 +126,23 @@ mod tests {
         let life = Life {
             key: Key { group: "f;g".into(), rule: "A".into(), labels },
             annotations: Labels::empty(),
+            owner: Some("o".into()),
             value: f64::NEG_INFINITY,
             starts_at: Timestamp::from_millis(-5),
             again_at: Timestamp::from_millis(-5),
             ends_at: None,
+            resolved_value: None,
             seen_at: None,
             interval_millis: 5000,
             query: "up == 0".into(),
+            shown: true,
+            surpassed: false,
         };
         let records = [
             Record::Fired { id: 1, life: Box::new((&life).into()), to: vec!["a".into()] },
-            Record::Resolved { id: 1, ends_at: 7, to: vec!["a".into()] },
+            Record::Resolved { id: 1, ends_at: 7, value: Some(number(f64::NAN)), to: vec!["a".into()] },
             Record::Told { target: "a".into(), what: vec![(1, Phase::Firing)], at: 3 },
-            Record::Target { target: "a".into(), pending: vec![(1, Phase::Resolved)], told: vec![(1, Phase::Firing, 3)] },
+            Record::Target { target: "a".into(), pending: vec![(1, Phase::Resolved)], told: vec![(1, Phase::Firing, 3)], since: 2 },
         ];
         let mut lines = Vec::new();
         records.iter().for_each(|record| write(record, &mut lines));

@@ -1,42 +1,52 @@
 //! What is seen of the rules: the one place that knows how the rules publish their alerts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use super::life::Key;
-use crate::model::{AlertState, Labels, RuleHealth, RuleKind, RulesSnapshot, Timestamp};
+use crate::model::{
+    AlertSnapshot, AlertState, EndedAlert, GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, RulesSnapshot, Timestamp,
+};
+
+/// What there is to see at a time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sight {
+    /// The groups of which there is something new.
+    groups: Vec<Arc<GroupSnapshot>>,
+    /// All groups that there are, by file and name; `None` where they are those of the last look, or not all can be read.
+    pub(super) all: Option<BTreeSet<String>>,
+    /// The rules are not all there, because their files cannot be read.
+    incomplete: bool,
+}
 
 /// An alert that fires.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Seen {
-    /// Which one it is.
-    pub(super) key: Key,
-    /// Its annotations now.
-    pub(super) annotations: Labels,
-    /// The expression's value now.
-    pub(super) value: f64,
-    /// Since when its condition holds.
-    pub(super) active_at: Timestamp,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen<'s> {
+    /// Its rule.
+    pub(super) rule: &'s RuleSnapshot,
+    /// What the rule says of it.
+    pub(super) alert: &'s AlertSnapshot,
     /// Since when it fires.
     pub(super) fired_at: Timestamp,
     /// The evaluation that says so.
     pub(super) evaluated_at: Timestamp,
-    /// How often it is evaluated, in milliseconds.
-    pub(super) interval_millis: i64,
-    /// The rule's expression.
-    pub(super) query: String,
 }
 
-/// Everything there is to see at a time.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Sight {
+/// One group.
+#[derive(Debug)]
+pub(super) struct View<'s> {
+    /// By file and name.
+    pub(super) group: String,
+    /// How often it is evaluated, in milliseconds.
+    pub(super) interval_millis: i64,
     /// What fires.
-    pub(super) firing: Vec<Seen>,
-    /// What is pending.
-    pub(super) pending: Vec<Key>,
-    /// By group and rule: the evaluation that says that what is not above does not fire; `None` where the rule has not been
-    /// evaluated, or could not be.
-    judged: BTreeMap<(String, String), Option<Timestamp>>,
-    /// The rules are not all there, because their files cannot be read.
+    pub(super) firing: Vec<Seen<'s>>,
+    /// What has stopped firing lately, with its rule. Of equal alerts the older one is first.
+    pub(super) ended: Vec<(&'s RuleSnapshot, &'s EndedAlert)>,
+    pending: HashSet<(&'s str, &'s Labels)>,
+    /// By rule: the evaluation that says that what is not above does not fire; `None` where the rule has not been evaluated, or
+    /// could not be.
+    judged: HashMap<&'s str, Option<Timestamp>>,
+    settling: bool,
     incomplete: bool,
 }
 
@@ -52,44 +62,85 @@ pub(super) enum Absence {
 }
 
 impl Sight {
-    /// Looks at the rules.
-    pub(super) fn of(snapshot: &RulesSnapshot) -> Self {
-        let mut sight = Self { incomplete: !snapshot.load_errors.is_empty(), ..Self::default() };
-        for group in &snapshot.groups {
-            let group_key = format!("{};{}", group.file, group.name);
-            for rule in &group.rules {
-                let RuleKind::Alerting { alerts, .. } = &rule.kind else { continue };
-                let judged = if rule.health == RuleHealth::Ok { rule.last_evaluation } else { None };
-                // Of several rules of one name, the one that knows least.
-                let known = sight.judged.entry((group_key.clone(), rule.name.clone())).or_insert(judged);
-                *known = (*known).min(judged);
-                for alert in alerts {
-                    let key = Key { group: group_key.clone(), rule: rule.name.clone(), labels: alert.labels.clone() };
-                    match (alert.state, alert.fired_at, rule.last_evaluation) {
-                        (AlertState::Firing, Some(fired_at), Some(evaluated_at)) => sight.firing.push(Seen {
-                            key,
-                            annotations: alert.annotations.clone(),
-                            value: alert.value,
-                            active_at: alert.active_at,
-                            fired_at,
-                            evaluated_at,
-                            interval_millis: group.interval_millis,
-                            query: rule.query.clone(),
-                        }),
-                        _ => sight.pending.push(key),
+    /// Everything.
+    pub(super) fn of(rules: &RulesSnapshot) -> Self {
+        let incomplete = !rules.load_errors.is_empty();
+        let all = (!incomplete).then(|| rules.groups.iter().map(|group| key(group)).collect());
+        Self { groups: rules.groups.clone(), all, incomplete }
+    }
+
+    /// What is new since: a group that has not been evaluated shares its snapshot.
+    pub(super) fn since(before: &RulesSnapshot, rules: &RulesSnapshot) -> Self {
+        let is_same = |(old, new): (&Arc<GroupSnapshot>, &Arc<GroupSnapshot>)| {
+            Arc::ptr_eq(old, new) || (old.file == new.file && old.name == new.name)
+        };
+        let pairs = || before.groups.iter().zip(&rules.groups);
+        let reloaded = before.load_errors != rules.load_errors || before.groups.len() != rules.groups.len() || !pairs().all(is_same);
+        if reloaded {
+            return Self::of(rules);
+        }
+        let groups = pairs().filter(|(old, new)| !Arc::ptr_eq(old, new)).map(|(_, new)| Arc::clone(new)).collect();
+        Self { groups, all: None, incomplete: !rules.load_errors.is_empty() }
+    }
+
+    /// Each group.
+    pub(super) fn views(&self) -> impl Iterator<Item = View<'_>> {
+        self.groups.iter().map(|group| View::new(group, self.incomplete))
+    }
+}
+
+fn key(group: &GroupSnapshot) -> String {
+    format!("{};{}", group.file, group.name)
+}
+
+impl<'s> View<'s> {
+    fn new(group: &'s GroupSnapshot, incomplete: bool) -> Self {
+        let mut view = Self {
+            group: key(group),
+            interval_millis: group.interval_millis,
+            firing: Vec::new(),
+            ended: Vec::new(),
+            pending: HashSet::new(),
+            judged: HashMap::new(),
+            settling: group.settling,
+            incomplete,
+        };
+        for rule in &group.rules {
+            let RuleKind::Alerting { alerts, ended, .. } = &rule.kind else { continue };
+            let judged = if rule.health == RuleHealth::Ok { rule.last_evaluation } else { None };
+            // Of several rules of one name, the one that knows least.
+            let known = view.judged.entry(&rule.name).or_insert(judged);
+            *known = (*known).min(judged);
+            view.ended.extend(ended.iter().map(|ended| (rule, ended)));
+            for alert in alerts {
+                match (alert.state, alert.fired_at, rule.last_evaluation) {
+                    (AlertState::Firing, Some(fired_at), Some(evaluated_at)) => {
+                        view.firing.push(Seen { rule, alert, fired_at, evaluated_at });
                     }
+                    _ => drop(view.pending.insert((&rule.name, &alert.labels))),
                 }
             }
         }
-        sight
+        view
     }
 
-    /// What its rule says of an alert that does not fire.
-    pub(super) fn absence(&self, key: &Key) -> Absence {
-        match self.judged.get(&(key.group.clone(), key.rule.clone())) {
+    /// What its rule says of an alert that does not fire. Of one that this process has not seen firing, less is known.
+    pub(super) fn absence(&self, rule: &str, labels: &Labels, unseen: bool) -> Absence {
+        match self.judged.get(rule) {
+            Some(Some(_)) if unseen && self.settling => Absence::Unknown,
+            // After a restart it has to be pending before it fires: it has not stopped.
+            Some(Some(_)) if unseen && self.pending.contains(&(rule, labels)) => Absence::Unknown,
             Some(Some(at)) => Absence::Since(*at),
             None if !self.incomplete => Absence::NoRule,
             _ => Absence::Unknown,
         }
+    }
+}
+
+/// Who looks after a rule's alerts.
+pub(super) fn owner(rule: &RuleSnapshot) -> Option<&str> {
+    match &rule.kind {
+        RuleKind::Alerting { owner, .. } => owner.as_deref(),
+        RuleKind::Recording => None,
     }
 }

@@ -69,8 +69,8 @@ struct State {
     store: Option<Store>,
     /// The state on disk is in the ledger.
     restored: bool,
-    /// The rules have said something.
-    has_looked: bool,
+    /// The rules as they were looked at last; `None` where they have not said anything yet.
+    looked_at: Option<Arc<RulesSnapshot>>,
     /// Steps of the ledger that are not on disk yet.
     unkept: Vec<Record>,
     /// Why nothing is kept, and since when it has not been tried again.
@@ -95,7 +95,7 @@ pub fn new(needs: Needs) -> Service {
         targets: Vec::new(),
         store,
         restored: false,
-        has_looked: false,
+        looked_at: None,
         unkept: Vec::new(),
         memory_alone,
         pruned_at: Timestamp::default(),
@@ -183,7 +183,6 @@ impl State {
         match blocking(move || (store.load(), store)).await {
             Ok((Ok((records, damaged)), store)) => {
                 self.ledger = Ledger::replay(records);
-                self.ledger.begin(clock::now());
                 self.store = Some(store);
                 self.metrics.damaged.inc_by(damaged as u64);
                 if damaged > 0 {
@@ -229,9 +228,11 @@ impl State {
         let names = |fallback: bool| -> BTreeSet<String> {
             self.targets.iter().filter(|target| !fallback || target.spec.fallback).map(|target| target.spec.name.clone()).collect()
         };
-        let steps = self.ledger.target(&names(false), &names(true));
+        let steps = self.ledger.target(&names(false), &names(true), clock::now());
         self.remember(steps);
-        if self.has_looked {
+        if self.looked_at.is_some() {
+            // Whoever is new knows nothing.
+            self.looked_at = Some(Arc::default());
             self.look();
         }
     }
@@ -245,12 +246,12 @@ impl State {
     /// Looks at the rules.
     fn look(&mut self) {
         let at = clock::now();
-        self.has_looked = true;
+        let rules = Arc::clone(&self.rules.borrow_and_update());
+        let before = self.looked_at.replace(Arc::clone(&rules));
         if self.targets.is_empty() {
-            drop(self.rules.borrow_and_update());
             return;
         }
-        let sight = Sight::of(&self.rules.borrow_and_update());
+        let sight = before.map_or_else(|| Sight::of(&rules), |before| Sight::since(&before, &rules));
         let needed = self.needs_fallback(at);
         let to: Vec<_> =
             self.targets.iter().filter(|target| needed || !target.spec.fallback).map(|target| target.spec.name.clone()).collect();

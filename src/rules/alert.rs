@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{AlertSnapshot, AlertState, Labels, Timestamp};
+use crate::model::{AlertSnapshot, AlertState, EndedAlert, Labels, Timestamp};
 
-/// How long a resolved alert is remembered, so that whoever tells others about it can tell them again.
+/// How long a resolved alert is remembered, so that whoever tells others of it learns of its end, however short it was.
 const RESOLVED_RETENTION_MILLIS: i64 = 15 * 60 * 1000;
 
 /// Why an evaluation's result cannot become alerts. The texts are Prometheus's.
@@ -64,12 +64,12 @@ pub(super) struct Alert {
     pub(super) resolved_at: Option<Timestamp>,
     /// Since when it fires only because of `keep_firing_for`.
     pub(super) keep_firing_since: Option<Timestamp>,
-    /// When it was last handed on to whoever tells people.
-    pub(super) last_sent: Option<Timestamp>,
     /// What was measured when it stopped firing.
     pub(super) resolved_value: Option<f64>,
     /// It was saved, and its condition has not been seen to hold since.
     pub(super) unseen: bool,
+    /// The one with these labels that was over when this one began.
+    pub(super) before: Option<Box<Alert>>,
 }
 
 /// What it means that a condition is not seen to hold.
@@ -93,9 +93,9 @@ impl Alert {
             fired_at: None,
             resolved_at: None,
             keep_firing_since: None,
-            last_sent: None,
             resolved_value: None,
             unseen: false,
+            before: None,
         }
     }
 
@@ -108,13 +108,17 @@ impl Alert {
             }
         }
         match self.state {
-            AlertState::Pending => false,
+            // What was over before it is so still.
+            AlertState::Pending => self.before.take().is_some_and(|before| {
+                *self = *before;
+                true
+            }),
             AlertState::Firing => {
                 self.state = AlertState::Inactive;
                 self.resolved_at = Some(at);
                 true
             }
-            AlertState::Inactive => self.resolved_at.is_some_and(|resolved| elapsed(resolved, at) <= RESOLVED_RETENTION_MILLIS),
+            AlertState::Inactive => self.is_remembered(at),
         }
     }
 
@@ -131,7 +135,6 @@ impl Alert {
                 self.state = AlertState::Pending;
                 self.fired_at = None;
                 self.keep_firing_since = None;
-                self.last_sent = None;
             }
             _ => {}
         }
@@ -142,13 +145,9 @@ impl Alert {
         self.state != AlertState::Inactive
     }
 
-    /// Whether it is to be handed on: once when it fires, once when that is over, and again after every `resend_millis`.
-    fn is_due(&self, at: Timestamp, resend_millis: i64) -> bool {
-        let Some(sent) = self.last_sent else { return self.state != AlertState::Pending };
-        match self.state {
-            AlertState::Pending => false,
-            _ => self.resolved_at.is_some_and(|resolved| resolved > sent) || elapsed(sent, at) > resend_millis,
-        }
+    /// Whether it ended a short time ago.
+    fn is_remembered(&self, at: Timestamp) -> bool {
+        self.resolved_at.is_some_and(|resolved| elapsed(resolved, at) <= RESOLVED_RETENTION_MILLIS)
     }
 }
 
@@ -190,12 +189,15 @@ impl Alerts {
                     alert.annotations = one.annotations;
                     alert.unseen = false;
                 }
-                _ => {
-                    self.0.insert(one.labels.clone(), Alert::new(one, at));
+                Some(over) => {
+                    let before = std::mem::replace(over, Alert::new(one, at));
+                    over.before = Some(Box::new(Alert { before: None, ..before }));
                 }
+                None => drop(self.0.insert(one.labels.clone(), Alert::new(one, at))),
             }
         }
         self.0.retain(|labels, alert| {
+            alert.before.take_if(|before| !before.is_remembered(at));
             let absence = match alert.state {
                 _ if present.contains(labels) => Absence::Holds,
                 AlertState::Inactive => Absence::Over,
@@ -233,11 +235,6 @@ impl Alerts {
         self.0.iter_mut()
     }
 
-    /// The alerts that are to be handed on.
-    pub(super) fn due(&self, at: Timestamp, resend_millis: i64) -> impl Iterator<Item = (&Labels, &Alert)> {
-        self.0.iter().filter(move |(_, alert)| alert.is_due(at, resend_millis))
-    }
-
     /// The active alerts for others to read.
     pub(super) fn snapshot(&self) -> Vec<AlertSnapshot> {
         let snapshot = |(labels, alert): (&Labels, &Alert)| AlertSnapshot {
@@ -250,6 +247,24 @@ impl Alerts {
             keep_firing_since: alert.keep_firing_since,
         };
         self.active().map(snapshot).collect()
+    }
+
+    /// Those that are over for others to read.
+    pub(super) fn ended(&self) -> Vec<EndedAlert> {
+        let each =
+            self.0.iter().flat_map(|(labels, alert)| alert.before.as_deref().into_iter().chain([alert]).map(move |alert| (labels, alert)));
+        let ended = each.filter_map(|(labels, alert)| {
+            Some(EndedAlert {
+                labels: labels.clone(),
+                annotations: alert.annotations.clone(),
+                value: alert.value,
+                active_at: alert.active_at,
+                fired_at: alert.fired_at?,
+                resolved_at: alert.resolved_at?,
+                resolved_value: alert.resolved_value,
+            })
+        });
+        ended.collect()
     }
 }
 

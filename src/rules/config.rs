@@ -22,15 +22,12 @@ pub struct Config {
     pub interval: PromDuration,
     /// How often the built-in packs are evaluated.
     pub pack_interval: PromDuration,
-    /// How long after people were told of an alert they are told again, while it fires and for 15 minutes after its end. Alertmanager
-    /// takes an alert for over that it has not heard of for four times as long.
-    pub resend_delay: PromDuration,
     /// Whether the state of alerts is kept in the state folder. A change takes effect at the next start.
     pub persist: bool,
     /// After a longer stop of the agent an alert that was pending starts anew. Firing ones go on.
     pub outage_tolerance: PromDuration,
-    /// So long after a start an alert that was active before does not end only because its condition is not seen to hold: ranges
-    /// have to fill first.
+    /// So long after a start an alert that was active before does not end, and nobody is told that it has, only because its condition
+    /// is not seen to hold: ranges have to fill first.
     pub settle: PromDuration,
     /// Where nothing but history tells of an alert that was pending: it fires so long after a start at the earliest. One whose `for` is
     /// shorter starts anew.
@@ -60,7 +57,6 @@ impl Default for Config {
             packs: Packs::default(),
             interval: PromDuration::from_secs(15),
             pack_interval: PromDuration::from_secs(5),
-            resend_delay: PromDuration::from_secs(60),
             persist: true,
             outage_tolerance: PromDuration::from_secs(3600),
             settle: PromDuration::from_secs(60),

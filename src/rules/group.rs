@@ -7,19 +7,17 @@ use std::sync::Arc;
 use super::alert::{Absence, Alert, Alerts, Observed};
 use super::instant::{Asker, samples};
 use super::ledger::{RuleKey, hash};
-use super::outbox::Outbox;
 use super::overlay::NoData;
 use super::restore::{self, LastSeen, Tolerance};
 use super::rule::{Externals, GroupSpec, Rule, RuleText};
 use super::series::{Output, Written, of_alerts};
 use super::store::{Past, Store};
-use super::template::link;
 use crate::clock;
 use crate::history::{Append, Appended, History, Query};
-use crate::model::{GroupSnapshot, Labels, Notice, RuleHealth, RuleKind, RuleSnapshot, Timestamp};
+use crate::model::{GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, Timestamp};
 use crate::promql::Engine;
 
-/// What evaluation needs: where to ask, where to write, what templates may see, whom to tell.
+/// What evaluation needs: where to ask, where to write, what templates may see.
 #[derive(Clone)]
 pub(super) struct World {
     /// Evaluates expressions.
@@ -28,10 +26,6 @@ pub(super) struct World {
     pub(super) history: Arc<dyn Append>,
     /// For templates.
     pub(super) externals: Externals,
-    /// Takes what people are to be told; nobody is told anything where there is none.
-    pub(super) outbox: Option<Arc<dyn Outbox>>,
-    /// After how long it is told again, in milliseconds.
-    pub(super) resend_millis: i64,
     /// Where alerts are looked for that nothing else tells of.
     pub(super) past: Arc<dyn Query>,
     /// Keeps the state of alerts; `None`: nobody does.
@@ -41,14 +35,12 @@ pub(super) struct World {
 }
 
 impl World {
-    /// One in which nobody is told of anything and nothing is kept, over a history of its own.
+    /// One in which nothing is kept, over a history of its own.
     pub(super) fn closed(engine: Arc<Engine>, history: &History, externals: Externals) -> Self {
         Self {
             engine,
             history: Arc::new(history.clone()),
             externals,
-            outbox: None,
-            resend_millis: i64::MAX,
             past: Arc::new(history.clone()),
             store: None,
             tolerance: Tolerance { outage_millis: 0, grace_millis: 0, settle_millis: 0 },
@@ -88,7 +80,7 @@ pub(super) struct Group {
     restore_seconds: f64,
     /// The store knows of it as it is.
     noted: bool,
-    /// Up to then what was saved does not end only because it is not seen.
+    /// Up to then what was active before does not end only because it is not seen.
     settles_at: Option<Timestamp>,
     /// How many evaluations are to come before history is asked since when alerts are pending.
     asks_history_in: Option<u8>,
@@ -150,8 +142,9 @@ impl Group {
     }
 
     /// Finds out from history since when alerts are pending, as Prometheus does: after the second evaluation.
-    pub(super) fn ask_history(&mut self) {
+    pub(super) fn ask_history(&mut self, now: Timestamp, tolerance: Tolerance) {
         self.asks_history_in = Some(2);
+        self.settles_at = Some(now.plus_millis(tolerance.settle_millis));
     }
 
     /// The group that takes this one's place: a rule of equal kind, name and labels keeps its state, the n-th of several
@@ -189,7 +182,7 @@ impl Group {
             store.begin(at, &key, self.keys(), self.states.iter().map(|state| &state.alerts));
             self.noted = true;
         }
-        let settles = self.settles_at.is_some_and(|until| at < until);
+        let settles = self.settles(at);
         for (index, (rule, state)) in self.spec.rules.iter().zip(&mut self.states).enumerate() {
             let rule_started = clock::monotonic();
             // A mistake in the engine or in a template function is this rule's failure, not the end of its group.
@@ -198,19 +191,13 @@ impl Group {
             state.last_evaluation = Some(at);
             state.seconds = rule_started.elapsed().as_secs_f64();
             round.evaluations += 1;
-            let note = |alerts: &Alerts| {
-                if let Some(store) = world.store.as_ref().filter(|_| rule.text.timing.is_some()) {
-                    store.update(at, &key, index, alerts);
-                }
-            };
             // Before anyone is told: who has been told of it has not been told of something that a kill undoes.
-            note(&state.alerts);
+            if let Some(store) = world.store.as_ref().filter(|_| rule.text.timing.is_some()) {
+                store.update(at, &key, index, &state.alerts);
+            }
             state.health = match result {
                 Ok(outputs) => {
                     add(&mut round.appended, world.history.append(stamp, &outputs));
-                    if state.hand_on(rule, &self.spec, at, world) {
-                        note(&state.alerts);
-                    }
                     RuleHealth::Ok
                 }
                 Err(message) => {
@@ -241,6 +228,10 @@ impl Group {
         self.last_evaluation = Some(at);
         self.seconds = started.elapsed().as_secs_f64();
         round
+    }
+
+    fn settles(&self, at: Timestamp) -> bool {
+        self.settles_at.is_some_and(|until| at < until)
     }
 
     /// Learns of which alerts history knows. Where it knows of none there is nothing to wait for.
@@ -279,6 +270,7 @@ impl Group {
             limit: self.spec.limit,
             last_evaluation: self.last_evaluation,
             evaluation_seconds: self.seconds,
+            settling: self.last_evaluation.is_none_or(|at| self.settles(at)),
             rules: self.spec.rules.iter().zip(&self.states).map(|(rule, state)| state.snapshot(rule)).collect(),
         })
     }
@@ -365,39 +357,6 @@ impl RuleState {
         }
     }
 
-    /// Hands on the alerts that are due. True where something has changed by that.
-    fn hand_on(&mut self, rule: &Rule, group: &GroupSpec, at: Timestamp, world: &World) -> bool {
-        let Some(outbox) = &world.outbox else { return false };
-        let due: HashSet<Labels> = self.alerts.due(at, world.resend_millis).map(|(labels, _)| labels.clone()).collect();
-        if due.is_empty() {
-            return false;
-        }
-        let valid_until = at.plus_millis(world.resend_millis.max(group.interval_millis).saturating_mul(4));
-        let notice = |(labels, alert): (&Labels, &Alert)| Notice {
-            group: group.name.clone(),
-            owner: rule.overlay.owner.clone(),
-            labels: labels.clone(),
-            annotations: alert.annotations.clone(),
-            value: alert.value,
-            state: alert.state,
-            active_at: alert.active_at,
-            fired_at: alert.fired_at.unwrap_or(alert.active_at),
-            resolved_at: alert.resolved_at,
-            resolved_value: alert.resolved_value,
-            last_sent: alert.last_sent,
-            valid_until,
-            generator_url: format!("{}{}", world.externals.url, link(&rule.text.query, 1)),
-        };
-        let notices = self.alerts.due(at, world.resend_millis).map(notice).collect();
-        let taken = outbox.take(at, notices);
-        if taken {
-            for (_, alert) in self.alerts.iter_mut().filter(|(labels, _)| due.contains(*labels)) {
-                alert.last_sent = Some(at);
-            }
-        }
-        taken
-    }
-
     fn snapshot(&self, rule: &Rule) -> RuleSnapshot {
         RuleSnapshot {
             name: rule.text.name.clone(),
@@ -415,6 +374,7 @@ impl RuleState {
                     weight: rule.overlay.weight,
                     owner: rule.overlay.owner.clone(),
                     alerts: self.alerts.snapshot(),
+                    ended: self.alerts.ended(),
                 },
                 None => RuleKind::Recording,
             },
@@ -436,7 +396,5 @@ fn add(sum: &mut Appended, appended: Appended) {
 
 #[cfg(test)]
 mod kept;
-#[cfg(test)]
-mod notices;
 #[cfg(test)]
 mod tests;

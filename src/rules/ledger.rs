@@ -70,9 +70,9 @@ struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keep_firing_since: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    last_sent: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     resolved_value: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Box<Entry>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -98,8 +98,8 @@ impl Entry {
             fired_at: millis(alert.fired_at),
             resolved_at: millis(alert.resolved_at),
             keep_firing_since: millis(alert.keep_firing_since),
-            last_sent: millis(alert.last_sent),
             resolved_value: alert.resolved_value.map(f64::to_bits),
+            before: alert.before.as_deref().map(|before| Box::new(Self::new(before))),
         }
     }
 
@@ -117,9 +117,9 @@ impl Entry {
             fired_at: time(self.fired_at),
             resolved_at: time(self.resolved_at),
             keep_firing_since: time(self.keep_firing_since),
-            last_sent: time(self.last_sent),
             resolved_value: self.resolved_value.map(f64::from_bits),
             unseen: false,
+            before: self.before.as_deref().map(|before| Box::new(before.alert())),
         }
     }
 }
@@ -329,7 +329,7 @@ impl Kept {
     fn stands_for(&self, now: &Alert, at: Timestamp) -> bool {
         let then = &self.alert;
         let life = |alert: &Alert| {
-            let times = (alert.active_at, alert.fired_at, alert.resolved_at, alert.keep_firing_since, alert.last_sent);
+            let times = (alert.active_at, alert.fired_at, alert.resolved_at, alert.keep_firing_since);
             (alert.state, times, alert.resolved_value.map(f64::to_bits))
         };
         let shown = then.value.to_bits() == now.value.to_bits() && then.annotations == now.annotations;

@@ -3,7 +3,7 @@
 //! A rule file's text becomes groups in `file`; `set` puts the files and the built-in packs together; `group` evaluates
 //! rules, `alert` is the life of an alert, `series` what rules write to history; `roster` decides what a reload changes;
 //! `ledger` is the state of alerts as it is kept, `store` the file, `restore` the way by which history tells of it; `overlay` is what
-//! the configuration says of alerts beyond their files; `task` runs all of it; what people are to be told of goes to an `outbox`. Only `load` and `store` touch the disk.
+//! the configuration says of alerts beyond their files; `task` runs all of it, and publishes what whoever tells people of alerts looks at. Only `load` and `store` touch the disk.
 
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
@@ -17,7 +17,6 @@ mod ledger;
 mod lint;
 mod load;
 mod metrics;
-mod outbox;
 mod overlay;
 mod pack;
 mod restore;
@@ -37,7 +36,6 @@ pub use backtest::{Change, Difference, Episode, FailedRule, Replay, RuleNeed, Sp
 pub use config::{Config, Packs};
 pub use lint::{Duplicate, Finding, Inventory, LINTS, LintContext, duplicates, lint};
 pub use load::{load, load_at, load_files, load_only, matching, read_file};
-pub use outbox::Outbox;
 pub use overlay::{NoData, Overlay, Overlays};
 pub use pack::{PACKS, Pack};
 pub use rule::{Externals, GroupSpec, RuleView};

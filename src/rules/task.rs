@@ -16,7 +16,6 @@ use super::config::Config;
 use super::group::{Group, Round, World, slot_offset};
 use super::load::load;
 use super::metrics::Metrics;
-use super::outbox::Outbox;
 use super::restore::Tolerance;
 use super::roster::{Fate, Roster};
 use super::rule::{Externals, GroupSpec};
@@ -56,8 +55,6 @@ pub struct Needs {
     pub board: Board,
     /// What templates may see beside a result.
     pub externals: Externals,
-    /// Takes what people are to be told of alerts; `None` where nobody is told.
-    pub outbox: Option<Arc<dyn Outbox>>,
 }
 
 /// What a reload did.
@@ -142,8 +139,6 @@ pub fn new(config: Config, needs: Needs) -> (Service, Handle) {
         engine: needs.engine,
         history: needs.history,
         externals: needs.externals,
-        outbox: needs.outbox,
-        resend_millis: config.resend_delay.as_millis(),
         past: needs.past,
         store: None,
         tolerance: tolerance(&config),
@@ -264,7 +259,7 @@ impl Running<'_> {
         let World { store, tolerance, .. } = &*self.state.world;
         match store.as_ref().and_then(|store| store.past(&group.spec().key(), &group.keys())) {
             Some(past) => group.resume(past, clock::now(), *tolerance),
-            None if starting => group.ask_history(),
+            None if starting => group.ask_history(clock::now(), *tolerance),
             None => {}
         }
         group
@@ -333,8 +328,7 @@ impl Running<'_> {
         self.state.load_errors = set.problems.iter().map(ToString::to_string).collect();
         let valid = set.problems.is_empty();
         if valid || self.first {
-            let (resend_millis, tolerance) = (config.resend_delay.as_millis(), tolerance(&config));
-            self.state.world = Arc::new(World { resend_millis, tolerance, ..World::clone(&self.state.world) });
+            self.state.world = Arc::new(World { tolerance: tolerance(&config), ..World::clone(&self.state.world) });
             self.state.config = config;
             let starting = self.first;
             self.first = !valid && set.loaded == 0;

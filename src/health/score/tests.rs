@@ -39,7 +39,15 @@ fn rule(name: &str, query: &str, alerts: Vec<AlertSnapshot>) -> RuleSnapshot {
         health: RuleHealth::Ok,
         last_evaluation: None,
         evaluation_seconds: 0.0,
-        kind: RuleKind::Alerting { for_millis: 0, keep_firing_for_millis: 0, threshold: Some(0.9), weight: None, owner: None, alerts },
+        kind: RuleKind::Alerting {
+            for_millis: 0,
+            keep_firing_for_millis: 0,
+            threshold: Some(0.9),
+            weight: None,
+            owner: None,
+            alerts,
+            ended: Vec::new(),
+        },
     }
 }
 
@@ -51,6 +59,7 @@ fn rules(rules: Vec<RuleSnapshot>) -> RulesSnapshot {
         limit: 0,
         last_evaluation: None,
         evaluation_seconds: 0.0,
+        settling: false,
         rules,
     };
     RulesSnapshot { groups: vec![Arc::new(group)], load_errors: Vec::new() }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{AlertSnapshot, AlertState, GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, RulesSnapshot};
+use crate::model::{AlertSnapshot, AlertState, EndedAlert, GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, RulesSnapshot};
 use std::sync::Arc;
 
 const RESEND: Option<Duration> = Some(Duration::from_mins(1));
@@ -26,6 +26,35 @@ fn alert(name: &str, state: AlertState, since: i64) -> AlertSnapshot {
 
 /// One rule, evaluated at a time, with these alerts.
 fn rules(evaluated: Option<i64>, health: RuleHealth, alerts: Vec<AlertSnapshot>) -> Sight {
+    Sight::of(&snapshot(evaluated, health, alerts, Vec::new(), false))
+}
+
+/// The alert of a name fired from one time to another; its end was measured.
+fn over(name: &str, fired: i64, resolved: i64) -> EndedAlert {
+    EndedAlert {
+        labels: Labels::from_pairs([("alertname", "A"), ("x", name)]),
+        annotations: Labels::empty(),
+        value: 1.0,
+        active_at: at(fired),
+        fired_at: at(fired),
+        resolved_at: at(resolved),
+        resolved_value: Some(0.5),
+    }
+}
+
+/// The alerts of these names fire since a time, and those are over.
+fn ended(evaluated: i64, alerts: &[(&str, i64)], ended: Vec<EndedAlert>) -> Sight {
+    let alerts = alerts.iter().map(|(name, since)| alert(name, AlertState::Firing, *since)).collect();
+    Sight::of(&snapshot(Some(evaluated), RuleHealth::Ok, alerts, ended, false))
+}
+
+fn snapshot(
+    evaluated: Option<i64>,
+    health: RuleHealth,
+    alerts: Vec<AlertSnapshot>,
+    ended: Vec<EndedAlert>,
+    settling: bool,
+) -> RulesSnapshot {
     let rule = RuleSnapshot {
         name: "A".into(),
         query: "up == 0".into(),
@@ -34,7 +63,15 @@ fn rules(evaluated: Option<i64>, health: RuleHealth, alerts: Vec<AlertSnapshot>)
         health,
         last_evaluation: evaluated.map(at),
         evaluation_seconds: 0.0,
-        kind: RuleKind::Alerting { for_millis: 0, keep_firing_for_millis: 0, threshold: None, alerts, owner: None, weight: None },
+        kind: RuleKind::Alerting {
+            for_millis: 0,
+            keep_firing_for_millis: 0,
+            threshold: None,
+            alerts,
+            ended,
+            owner: Some("ops".into()),
+            weight: None,
+        },
     };
     let group = GroupSnapshot {
         name: "g".into(),
@@ -43,9 +80,10 @@ fn rules(evaluated: Option<i64>, health: RuleHealth, alerts: Vec<AlertSnapshot>)
         limit: 0,
         last_evaluation: evaluated.map(at),
         evaluation_seconds: 0.0,
+        settling,
         rules: vec![rule],
     };
-    Sight::of(&RulesSnapshot { groups: vec![Arc::new(group)], load_errors: Vec::new() })
+    RulesSnapshot { groups: vec![Arc::new(group)], load_errors: Vec::new() }
 }
 
 /// The alerts of these names fire since a time.
@@ -56,7 +94,7 @@ fn firing(evaluated: i64, alerts: &[(&str, i64)]) -> Sight {
 fn ledger(targets: &[&str]) -> (Ledger, Vec<Record>, Vec<String>) {
     let mut ledger = Ledger::default();
     let names: Vec<String> = targets.iter().map(|name| (*name).to_owned()).collect();
-    let steps = ledger.target(&names.iter().cloned().collect(), &BTreeSet::new());
+    let steps = ledger.target(&names.iter().cloned().collect(), &BTreeSet::new(), at(0));
     (ledger, steps, names)
 }
 
@@ -124,7 +162,7 @@ fn an_alert_ends_only_where_its_rule_has_said_so() {
         assert_eq!(ledger.observe(&sight, &to, at(20)), [], "{sight:?}");
     }
     let steps = ledger.observe(&Sight::of(&RulesSnapshot::default()), &to, at(20));
-    assert_eq!(steps, [Record::Resolved { id: 0, ends_at: 20_000, to }], "its rule was taken away");
+    assert_eq!(steps, [Record::Resolved { id: 0, ends_at: 20_000, value: None, to }], "its rule was taken away");
 }
 
 #[test]
@@ -141,25 +179,140 @@ fn after_a_restart_an_alert_that_is_pending_again_goes_on_with_its_true_beginnin
     assert_eq!(ledger.observe(&firing(65, &[("x", 60)]), &to, at(65)), []);
     // From now on another beginning is another alert.
     ledger.observe(&firing(90, &[("x", 90)]), &to, at(90));
-    assert_eq!(phases(&ledger, "a", 95), [(0, Phase::Resolved), (1, Phase::Firing)]);
+    assert_eq!(phases(&ledger, "a", 95), [(0, Phase::Resolved)]);
+    ledger.told("a", &[(0, Phase::Resolved)], at(95));
+    assert_eq!(phases(&ledger, "a", 95), [(1, Phase::Firing)]);
+}
+
+/// Which alerts end by these steps, when, and with which value.
+fn ends(steps: &[Record]) -> Vec<(Id, i64, Option<&str>)> {
+    let end = |step| match step {
+        &Record::Resolved { id, ends_at, ref value, .. } => Some((id, ends_at / 1000, value.as_deref())),
+        _ => None,
+    };
+    steps.iter().filter_map(end).collect()
 }
 
 #[test]
-fn after_a_restart_the_first_evaluations_do_not_count_as_an_end() {
+fn while_the_rules_settle_what_fired_before_is_not_taken_for_over() {
     let (mut first, mut steps, to) = ledger(&["a"]);
     steps.extend(first.observe(&firing(5, &[("x", 5), ("y", 5)]), &to, at(5)));
     let mut ledger = Ledger::replay(steps);
-    ledger.begin(at(50));
-    assert_eq!(ledger.observe(&firing(55, &[]), &to, at(55)), []);
-    assert_eq!(ledger.observe(&firing(60, &[("x", 60)]), &to, at(60)), []);
-    let ends = |steps: &[Record]| {
-        steps
-            .iter()
-            .filter_map(|step| if let Record::Resolved { id, ends_at, .. } = step { Some((*id, *ends_at)) } else { None })
-            .collect::<Vec<_>>()
+    let settling = |evaluated: i64, names: &[&str]| {
+        let alerts = names.iter().map(|name| alert(name, AlertState::Firing, 5)).collect();
+        Sight::of(&snapshot(Some(evaluated), RuleHealth::Ok, alerts, vec![], true))
     };
-    assert_eq!(ends(&ledger.observe(&firing(65, &[]), &to, at(65))), [(0, 65_000)], "what was seen ends at once");
-    assert_eq!(ends(&ledger.observe(&firing(80, &[]), &to, at(80))), [(1, 80_000)]);
+    assert_eq!(ledger.observe(&settling(55, &[]), &to, at(55)), []);
+    assert_eq!(ledger.observe(&settling(60, &["x"]), &to, at(60)), []);
+    assert_eq!(ends(&ledger.observe(&settling(65, &[]), &to, at(65))), [(0, 65, None)], "what was seen ends at once");
+    assert_eq!(ends(&ledger.observe(&firing(70, &[]), &to, at(70))), [(1, 70, None)]);
+}
+
+#[test]
+fn an_end_is_told_with_its_time_its_value_and_whose_it_is() {
+    let (mut ledger, mut disk, to) = ledger(&["a"]);
+    disk.extend(ledger.observe(&firing(5, &[("x", 5)]), &to, at(5)));
+    disk.extend(ledger.told("a", &[(0, Phase::Firing)], at(5)));
+    // Nobody has looked for a while.
+    disk.extend(ledger.observe(&ended(20, &[], vec![over("x", 5, 10)]), &to, at(20)));
+    let told = |ledger: &Ledger| ledger.life(0).map(|life| (life.ends_at, life.resolved_value, life.owner.clone()));
+    assert_eq!(told(&ledger), Some((Some(at(10)), Some(0.5), Some("ops".into()))));
+    assert_eq!(phases(&ledger, "a", 20), [(0, Phase::Resolved)]);
+    assert_eq!(told(&Ledger::replay(disk)), told(&ledger));
+    assert_eq!(told(&Ledger::replay(ledger.records())), told(&ledger));
+}
+
+#[test]
+fn what_begins_and_ends_between_two_looks_is_told_once() {
+    let (mut ledger, _, to) = ledger(&["a"]);
+    // One that fires goes out and comes back, one is new and over.
+    ledger.observe(&firing(5, &[("x", 5)]), &to, at(5));
+    ledger.told("a", &[(0, Phase::Firing)], at(5));
+    let sight = ended(20, &[("x", 15)], vec![over("x", 5, 10), over("y", 10, 15)]);
+    ledger.observe(&sight, &to, at(20));
+    assert_eq!(phases(&ledger, "a", 20), [(0, Phase::Resolved), (1, Phase::Firing)], "one thing of an alert at a time");
+    ledger.told("a", &phases(&ledger, "a", 20), at(20));
+    assert_eq!(phases(&ledger, "a", 21), [(1, Phase::Resolved), (2, Phase::Firing)]);
+    let times = |id| ledger.life(id).map(|life| (life.starts_at, life.ends_at));
+    assert_eq!([times(0), times(1), times(2)], [Some((at(5), Some(at(10)))), Some((at(10), Some(at(15)))), Some((at(15), None))]);
+    // It is there to be seen for a while.
+    assert_eq!(ledger.observe(&sight, &to, at(21)), []);
+    ledger.told("a", &phases(&ledger, "a", 21), at(21));
+    ledger.prune(at(15 + 901));
+    assert_eq!(ledger.observe(&sight, &to, at(15 + 901)), [], "also where it is for longer than that");
+    ledger.observe(&firing(920, &[("x", 15)]), &to, at(920));
+    ledger.prune(at(920));
+    assert!(ledger.life(1).is_none() && ledger.life(0).is_none());
+}
+
+#[test]
+fn what_was_over_before_a_target_was_there_is_not_for_it() {
+    let (mut ledger, _, _) = ledger(&[]);
+    ledger.target(&["b".to_owned()].into(), &BTreeSet::new(), at(12));
+    let b = ["b".to_owned()];
+    ledger.observe(&ended(20, &[], vec![over("x", 5, 10), over("y", 5, 15)]), &b, at(20));
+    ledger.target(&["b", "c"].map(str::to_owned).into(), &BTreeSet::new(), at(22));
+    ledger.observe(&ended(25, &[], vec![over("x", 5, 10), over("y", 5, 15), over("z", 24, 25)]), &["b", "c"].map(str::to_owned), at(25));
+    let names = |target| {
+        phases(&ledger, target, 25).iter().filter_map(|(id, _)| ledger.life(*id)?.key.labels.get("x").map(str::to_owned)).collect()
+    };
+    let of: [Vec<String>; 2] = [names("b"), names("c")];
+    assert_eq!(of, [vec!["y".to_owned(), "z".to_owned()], vec!["z".to_owned()]]);
+}
+
+#[test]
+fn an_alertmanager_is_not_told_again_of_an_end_once_the_alert_has_begun_anew() {
+    let (mut ledger, _, to) = ledger(&["a"]);
+    let mut told = Vec::new();
+    for (now, alerts, over_by_then) in [
+        (0, vec![("x", 0)], vec![]),
+        (10, vec![], vec![over("x", 0, 10)]),
+        (20, vec![("x", 20)], vec![over("x", 0, 10)]),
+        (75, vec![("x", 20)], vec![over("x", 0, 10)]),
+        (85, vec![("x", 20)], vec![over("x", 0, 10)]),
+    ] {
+        ledger.observe(&ended(now, &alerts, over_by_then), &to, at(now));
+        let batch = ledger.batch("a", at(now), RESEND);
+        ledger.told("a", &batch, at(now));
+        told.push(batch);
+    }
+    use Phase::{Firing, Resolved};
+    assert_eq!(told, [vec![(0, Firing)], vec![(0, Resolved)], vec![(1, Firing)], vec![], vec![(1, Firing)]]);
+}
+
+#[test]
+fn two_rules_with_the_same_alert_are_one() {
+    let (mut ledger, _, to) = ledger(&["a"]);
+    let mut rules = snapshot(Some(5), RuleHealth::Ok, vec![alert("x", AlertState::Firing, 5)], vec![], false);
+    let mut group = (*rules.groups[0]).clone();
+    let mut second = group.rules[0].clone();
+    let RuleKind::Alerting { alerts, .. } = &mut second.kind else { panic!("an alert") };
+    alerts[0] = alert("x", AlertState::Firing, 3);
+    group.rules.push(second);
+    rules.groups = vec![Arc::new(group)];
+    ledger.observe(&Sight::of(&rules), &to, at(5));
+    assert_eq!(ledger.observe(&Sight::of(&rules), &to, at(6)), []);
+    assert_eq!(phases(&ledger, "a", 6), [(0, Phase::Firing)]);
+}
+
+#[test]
+fn a_look_shows_what_is_new_since_the_last_one() {
+    let group = |name: &str, evaluated: i64| {
+        let group = snapshot(Some(evaluated), RuleHealth::Ok, vec![], vec![], false).groups[0].clone();
+        Arc::new(GroupSnapshot { name: name.into(), ..(*group).clone() })
+    };
+    let seen = |sight: &Sight| (sight.views().map(|view| view.group).collect::<Vec<_>>(), sight.all.as_ref().map(BTreeSet::len));
+    let (a, b) = (group("a", 5), group("b", 5));
+    let rules = |groups: &[&Arc<GroupSnapshot>], errors: &[&str]| RulesSnapshot {
+        groups: groups.iter().map(|group| Arc::clone(group)).collect(),
+        load_errors: errors.iter().map(|error| (*error).to_owned()).collect(),
+    };
+    let first = rules(&[&a, &b], &[]);
+    assert_eq!(seen(&Sight::since(&RulesSnapshot::default(), &first)), (vec!["f;a".into(), "f;b".into()], Some(2)));
+    assert_eq!(seen(&Sight::since(&first, &first)), (vec![], None));
+    assert_eq!(seen(&Sight::since(&first, &rules(&[&a, &group("b", 10)], &[]))), (vec!["f;b".into()], None));
+    assert_eq!(seen(&Sight::since(&first, &rules(&[&a], &[]))), (vec!["f;a".into()], Some(1)));
+    assert_eq!(seen(&Sight::since(&first, &rules(&[&a], &["f: no"]))), (vec!["f;a".into()], None));
 }
 
 #[test]
@@ -168,7 +321,7 @@ fn a_target_that_is_new_is_told_of_what_fires_and_one_that_is_gone_waits_for_not
     ledger.observe(&firing(5, &[("x", 5), ("y", 5)]), &to, at(5));
     ledger.observe(&firing(10, &[("y", 5)]), &to, at(10));
     let names: BTreeSet<String> = ["b", "need"].map(str::to_owned).into();
-    ledger.target(&names, &["need".to_owned()].into());
+    ledger.target(&names, &["need".to_owned()].into(), at(15));
     assert_eq!(
         [phases(&ledger, "a", 20), phases(&ledger, "b", 20), phases(&ledger, "need", 20)],
         [vec![], vec![(1, Phase::Firing)], vec![]]
@@ -268,9 +421,16 @@ proptest! {
                 ledger.observe(&firing(now, &alerts), &to, at(now));
             }
         }
-        for _ in 0..2 {
+        while ledger.waiting("a") > 0 {
             now += 5;
             deliver(&mut ledger, &mut told, now, true);
+        }
+        // Of one alert everything in the order in which it happened, and twice only where an answer was lost.
+        for place in ["0", "1", "2"] {
+            let mine = told.iter().filter(|(labels, ..)| labels.get("x") == Some(place));
+            let mut order: Vec<_> = mine.map(|(_, from, what, _)| (*from, *what)).collect();
+            order.dedup();
+            prop_assert!(order.is_sorted(), "{order:?}");
         }
         for (place, starts, ends) in fired {
             let mine = |phase: Phase| told.iter().position(|(labels, from, what, _)| {

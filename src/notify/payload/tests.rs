@@ -13,13 +13,17 @@ fn life(ends_at: Option<i64>) -> Life {
             labels: Labels::from_pairs([("alertname", "A"), ("instance", "own"), ("x", "1")]),
         },
         annotations: Labels::from_pairs([("summary", "it \"broke\"")]),
+        owner: Some("ops".into()),
         value: 1.0,
         starts_at: Timestamp::from_millis(1_000),
         again_at: Timestamp::from_millis(1_000),
         ends_at: ends_at.map(Timestamp::from_millis),
+        resolved_value: ends_at.map(|_| 2.5e6),
         seen_at: Some(Timestamp::from_millis(100_000)),
         interval_millis: 15_000,
         query: "up == 0 and x{a=\"b\"}".into(),
+        shown: false,
+        surpassed: false,
     }
 }
 
@@ -43,7 +47,7 @@ fn an_alertmanager_reads_labels_and_times_as_prometheus_sends_them() {
     let firing = |life: &Life| read(&manner().alertmanager(&[Telling { life, phase: Phase::Firing }], at))[0].clone();
     let expected = json!({
         "labels": {"alertname": "A", "instance": "own", "x": "1", "zone": "z"},
-        "annotations": {"summary": "it \"broke\""},
+        "annotations": {"summary": "it \"broke\"", "owner": "ops"},
         "startsAt": "1970-01-01T00:00:01.000Z",
         // Four times the resend delay after the evaluation.
         "endsAt": "1970-01-01T00:05:40.000Z",
@@ -58,6 +62,10 @@ fn an_alertmanager_reads_labels_and_times_as_prometheus_sends_them() {
         (&resolved[0]["startsAt"], &resolved[0]["endsAt"]),
         (&json!("1970-01-01T00:00:01.000Z"), &json!("1970-01-01T00:02:30.000Z"))
     );
+    assert_eq!(resolved[0]["annotations"], json!({"summary": "it \"broke\"", "owner": "ops", "resolved_value": "2500000"}));
+    let own = Life { annotations: Labels::from_pairs([("owner", "me"), ("resolved_value", "mine")]), ..over.clone() };
+    let own = read(&manner().alertmanager(&[Telling { life: &own, phase: Phase::Resolved }], at));
+    assert_eq!(own[0]["annotations"], json!({"owner": "me", "resolved_value": "mine"}), "the rule's own stay");
     let bare = Manner { external_url: String::new(), ..manner() };
     assert_eq!(read(&bare.alertmanager(&[Telling { life: &over, phase: Phase::Resolved }], at))[0].get("generatorURL"), None);
 }
@@ -76,13 +84,15 @@ fn a_webhook_reads_what_alertmanager_sends() {
         ("receiver", json!("pager")),
         ("groupLabels", json!({"alertname": "A"})),
         ("commonLabels", json!({"alertname": "A", "instance": "own", "zone": "z"})),
-        ("commonAnnotations", json!({"summary": "it \"broke\""})),
+        ("commonAnnotations", json!({"summary": "it \"broke\"", "owner": "ops"})),
         ("externalURL", json!("http://h:1/")),
     ] {
         assert_eq!(body[key], value, "{key}");
     }
     let alerts = body["alerts"].as_array().expect("a list");
     let times = |alert: &Value| [alert["status"].clone(), alert["startsAt"].clone(), alert["endsAt"].clone()];
+    let values: Vec<_> = alerts.iter().map(|alert| alert["annotations"].get("resolved_value")).collect();
+    assert_eq!(values, [None, Some(&json!("2500000"))]);
     assert_eq!(times(&alerts[0]), ["firing", "1970-01-01T00:00:01.000Z", "0001-01-01T00:00:00Z"]);
     assert_eq!(times(&alerts[1]), ["resolved", "1970-01-01T00:00:01.000Z", "1970-01-01T00:02:30.000Z"]);
     assert_eq!(read(&manner().webhook("pager", &tellings[1..]))["status"], "resolved");
@@ -102,6 +112,10 @@ fn the_journal_gets_a_line_that_says_what_happened() {
     let field = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     assert_eq!(field("MESSAGE"), Some("alert A resolved: it \"broke\""));
     assert_eq!((field("PRIORITY"), field("ALERT_ENDS_AT")), (Some("5"), Some("1970-01-01T00:02:30.000Z")));
+    assert_eq!((field("ALERT_OWNER"), field("ALERT_RESOLVED_VALUE")), (Some("ops"), Some("2500000")));
     let fields = manner().journal(Telling { life: &over, phase: Phase::Firing });
-    assert!(fields.iter().all(|(name, _)| name != "ALERT_ENDS_AT") && fields.contains(&("PRIORITY".into(), "4".into())));
+    assert!(
+        fields.iter().all(|(name, _)| !["ALERT_ENDS_AT", "ALERT_RESOLVED_VALUE"].contains(&name.as_str()))
+            && fields.contains(&("PRIORITY".into(), "4".into()))
+    );
 }

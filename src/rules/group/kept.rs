@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::notices::bench;
 use super::tests::{Bench, at, spec};
 use super::*;
 use crate::model::AlertState;
@@ -18,7 +17,7 @@ fn start(bench: &mut Bench, folder: &Path, rule: &str, seconds: i64) -> Group {
     let mut group = Group::new(spec(rule));
     match store.past(&group.spec().key(), &group.keys()) {
         Some(past) => group.resume(past, at(seconds), bench.world.tolerance),
-        None => group.ask_history(),
+        None => group.ask_history(at(seconds), bench.world.tolerance),
     }
     bench.world.store = Some(store);
     group
@@ -61,25 +60,29 @@ fn pending_firing_and_keep_firing_go_on_after_a_kill() {
 }
 
 #[test]
-fn people_are_told_the_same_with_kills_as_without() {
-    let values = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0];
+fn what_is_over_is_told_the_same_after_a_kill_as_without() {
+    // It fires, ends, is pending for a while, fires again and ends.
+    let values = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
     let told = |kills: bool| {
         let folder = tempfile::tempdir().expect("a folder");
-        let (mut bench, outbox) = bench();
+        let mut bench = Bench::new();
         let mut group = start(&mut bench, folder.path(), RULE, -15);
+        let mut told = Vec::new();
         for (round, value) in (0..).zip(values) {
             bench.put(round * 15, "up", &[], value);
             if kills {
                 group = start(&mut bench, folder.path(), RULE, round * 15 - 1);
+                assert_eq!(told.last(), (round > 0).then(|| group.snapshot().rules[0].kind.clone()).as_ref(), "before it is evaluated");
             }
             group.evaluate(at(round * 15), &bench.world);
+            told.push(group.snapshot().rules[0].kind.clone());
         }
-        outbox.taken()
+        told
     };
     let without = told(false);
-    let states: Vec<_> = without.iter().map(|notice| (notice.state, notice.last_sent.is_some())).collect();
-    use AlertState::{Firing, Inactive};
-    assert_eq!(states, [(Firing, false), (Firing, true), (Inactive, true)]);
+    let RuleKind::Alerting { ended, .. } = &without[15] else { panic!("an alert") };
+    let times: Vec<_> = ended.iter().map(|ended| (ended.fired_at, ended.resolved_at, ended.resolved_value)).collect();
+    assert_eq!(times, [(at(30), at(90), Some(1.0)), (at(165), at(225), Some(1.0))]);
     assert_eq!(told(true), without);
 }
 

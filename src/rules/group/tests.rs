@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::history::{self, History};
-use crate::model::{AlertState, MatchOp, Matcher, Sample, is_stale};
+use crate::model::{AlertState, EndedAlert, MatchOp, Matcher, Sample, is_stale};
 use crate::promql::EngineConfig;
 use crate::rules::file;
 use crate::telemetry::Telemetry;
@@ -22,7 +22,6 @@ impl Bench {
         let engine = Arc::new(Engine::new(Arc::new(history.clone()), EngineConfig::default()));
         Self {
             world: World {
-                resend_millis: 60_000,
                 tolerance: Tolerance { outage_millis: 3_600_000, grace_millis: 600_000, settle_millis: 0 },
                 ..World::closed(engine, &history, Externals::default())
             },
@@ -247,4 +246,65 @@ fn templates_query_at_the_slot_and_alike_queries_are_asked_once() {
     bench.put(61, "up", &[("job", "c")], 1.0);
     assert_eq!(asker.ask("count(up)").map(|found| found[0].1), Ok(2.0));
     assert!(asker.ask("up{").is_err_and(|error| error.contains("parse error")));
+}
+
+#[test]
+fn an_alert_that_is_over_is_told_with_what_is_measured_then_and_also_while_it_is_active_again() {
+    let bench = Bench::new();
+    let rule = "groups: [{name: g, rules: [{alert: A, expr: 'up < 1', for: 15s, annotations: {summary: '{{ $value }}'}}]}]";
+    let mut group = Group::new(spec(rule));
+    let mut round = |seconds: i64, value: f64| {
+        bench.put(seconds, "up", &[("x", "1")], value);
+        group.evaluate(at(seconds), &bench.world);
+        let snapshot = group.snapshot();
+        let RuleKind::Alerting { alerts, ended, .. } = snapshot.rules[0].kind.clone() else { panic!("an alert") };
+        (alerts.len(), ended)
+    };
+    assert_eq!(round(0, 0.5), (1, vec![]), "pending");
+    assert_eq!(round(15, 0.25), (1, vec![]), "firing");
+    let over = EndedAlert {
+        labels: Labels::from_pairs([("alertname", "A"), ("x", "1")]),
+        annotations: Labels::from_pairs([("summary", "0.25")]),
+        value: 0.25,
+        active_at: at(0),
+        fired_at: at(15),
+        resolved_at: at(30),
+        resolved_value: Some(3.0),
+    };
+    assert_eq!(round(30, 3.0), (0, vec![over.clone()]));
+    assert_eq!(round(45, 0.0), (1, vec![over.clone()]), "pending again");
+    assert_eq!(round(60, 2.0), (0, vec![over.clone()]), "that came to nothing");
+    for seconds in [75, 90] {
+        assert_eq!(round(seconds, 0.0), (1, vec![over.clone()]), "{seconds}");
+    }
+    let again = EndedAlert {
+        annotations: Labels::from_pairs([("summary", "0")]),
+        value: 0.0,
+        active_at: at(75),
+        fired_at: at(90),
+        resolved_at: at(105),
+        resolved_value: Some(4.0),
+        ..over.clone()
+    };
+    assert_eq!(round(105, 4.0), (0, vec![over, again.clone()]), "both are over");
+    for seconds in [120, 135] {
+        assert_eq!(round(seconds, 0.0), (1, vec![again.clone()]), "{seconds}");
+    }
+    assert_eq!(round(150, 4.0).1.len(), 2);
+    assert_eq!(round(150 + 900, 4.0).1.len(), 1, "for 15 minutes");
+    assert_eq!(round(150 + 901, 4.0), (0, vec![]));
+}
+
+#[test]
+fn what_is_measured_is_the_side_of_the_comparison_that_has_series() {
+    let measured = |expr: &str| {
+        let spec = spec(&format!("groups: [{{name: g, rules: [{{alert: A, expr: '{expr}'}}]}}]"));
+        spec.rules[0].measured().map(ToString::to_string)
+    };
+    assert_eq!(measured("up < 1").as_deref(), Some("up"));
+    assert_eq!(measured("1 > (up * 2) unless on () down").as_deref(), Some("(up * 2)"));
+    assert_eq!(measured("(up > on (x) down) and y").as_deref(), Some("up"));
+    assert_eq!(measured("up + 1"), None);
+    assert_eq!(measured("up > bool 1"), None);
+    assert_eq!(measured("absent(up)"), None);
 }

@@ -42,7 +42,6 @@ impl Agent {
             telemetry: Arc::clone(&telemetry),
             board: board.clone(),
             externals: Externals::default(),
-            outbox: None,
             past: Arc::new(history.clone()),
             state: Err("a test".to_owned()),
         };

@@ -26,7 +26,6 @@ use crate::model::{Labels, Timestamp};
 
 pub use functions::{TemplateFunction, template_functions};
 pub use method::template_methods;
-pub(super) use text::link;
 
 /// What Prometheus puts before every template of a rule; positions in its messages count from there.
 const PREFIX: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}";

@@ -29,7 +29,7 @@ pub(super) fn seconds(text: &str) -> Result<Value, String> {
 }
 
 /// The path of Prometheus's expression browser.
-pub(in super::super) fn link(expression: &str, tab: u8) -> String {
+pub(super) fn link(expression: &str, tab: u8) -> String {
     format!("/graph?g0.expr={}&g0.tab={tab}", query_escape(expression))
 }
 
