@@ -43,9 +43,6 @@ to_push() {
     kill "$target"
 }
 
-# scrape URL…: one scrape, its bytes and seconds.
-scrape() { curl --silent --fail --output /dev/null --write-out '%{size_download} %{time_total}\n' "$@"; }
-
 # cost PID URL…: ms of CPU of one scrape. `scrapes` of them are spread evenly over as long as the rest before them.
 cost() {
     local pid=$1 rest spent begin
@@ -65,13 +62,6 @@ cost() {
     awk -v spent="$spent" -v rest="$rest" -v ran="$(awk -v a="$EPOCHREALTIME" -v b="$begin" 'BEGIN { print a - b }')" \
         -v length_s="$seconds" -v n="$scrapes" 'BEGIN { printf "%.3f\n", (spent - rest * ran / length_s) / n / 1e6 }'
 }
-
-# waits NAME: how long a sender waits for the agent to read: writes of 4 KiB, 1,000 a second, of which only one fits into the
-# kernel's buffer, so that the next one takes as long as the agent's pause. A flood line has about 60 bytes.
-waits() { "$flood" --to "unix:$folder/$1/stream.sock" --lines "$folder/timers" --pack 4096 --rate 65000 --seconds "$seconds" --small-buffer; }
-field() { grep -o "\"$1\":[0-9.]*" | cut -d: -f2; }
-
-awk 'BEGIN { srand(3); for (i = 0; i < 20000; i++) printf "gap.duration:%.3f|ms|#route:/api/v1/r%02d,method:GET,status:200\n", rand() * 100, rand() * 100 }' > "$folder/timers"
 
 row() { printf '%10s %12s %14s %8s %8s %8s %12s %12s %14s %14s\n' "$@"; }
 table=() json=()

@@ -62,23 +62,40 @@ build_tools() {
     make --silent -C "$folder/bench" 2>/dev/null
 }
 
-# series_lines SERVICES SEED: events that make the series of staticexp, the synthetic target. A service is 500 samples: 100 gauges, 150
-# counters, 25 histograms of 8 buckets, a sum and a count. An event's `service` becomes its job, so the label is `team` here.
+# series_lines SERVICES ROUND: events that make the series of staticexp, the synthetic target, as they are 5 s after those of the round before: gauges
+# that swing and gauges that fall steadily, counters of steady rates, histograms of which each observation lies where most do. A service is 500 samples:
+# 100 gauges, 150 counters, 25 histograms of 8 buckets, a sum and a count. An event's `service` becomes its job, so the label is `team` here.
 series_lines() {
-    awk -v services="$1" -v seed="$2" 'BEGIN {
-        srand(seed)
+    awk -v services="$1" -v round="$2" 'BEGIN {
+        srand(42)
         split("GET POST PUT", method, " "); split("200 201 304 404 500", status, " ")
+        # 20 observations, in ms: their shares of the buckets.
+        of = split("4 4 8 8 8 8 30 30 30 30 30 30 70 70 70 70 300 300 300 800", typical, " ")
+        t = 5 * round
         for (s = 0; s < services; s++) {
             tag = sprintf("team:svc%03d", s)
-            for (i = 0; i < 50; i++) printf "app.pool.utilization:%.4f|g|#%s,pool:p%02d\n", rand(), tag, i
-            for (i = 0; i < 50; i++) printf "disk.free.bytes:%d|g|#%s,device:d%02d\n", 1e9 + rand() * 1e9, tag, i
-            for (r = 0; r < 10; r++) for (m = 1; m <= 3; m++) for (k = 1; k <= 5; k++)
-                printf "http.requests:%d|c|#%s,route:/api/v1/r%02d,method:%s,code:%s\n", 1 + rand() * 100, tag, r, method[m], status[k]
+            for (i = 0; i < 50; i++) { base = rand(); printf "app.pool.utilization:%.4f|g|#%s,pool:p%02d\n", base + 0.2 * sin(t / 60 + base * 7), tag, i }
+            for (i = 0; i < 50; i++) printf "disk.free.bytes:%.0f|g|#%s,device:d%02d\n", 1e10 + rand() * 1e11 - rand() * 1e6 * t, tag, i
+            for (r = 0; r < 10; r++) for (m = 1; m <= 3; m++) for (k = 1; k <= 5; k++) {
+                step = 5 * (0.2 + 20 * rand())
+                printf "http.requests:%d|c|#%s,route:/api/v1/r%02d,method:%s,code:%s\n", int(step * (round + 1)) - int(step * round), tag, r, method[m], status[k]
+            }
             for (r = 0; r < 25; r++) {
                 printf "http.request.duration"
-                for (v = 0; v < 20; v++) printf ":%.3f", 0.5 + rand() * rand() * 2000
+                for (v = 1; v <= of; v++) printf ":%.3f", typical[v] * (1 + 0.2 * sin(t * v + r))
                 printf "|ms|#%s,route:/api/v1/r%02d\n", tag, r
             }
         }
     }'
 }
+
+# scrape URL…: one scrape, its bytes and seconds.
+scrape() { curl --silent --fail --output /dev/null --write-out '%{size_download} %{time_total}\n' "$@"; }
+
+# waits NAME: how long a sender waits for the agent to read: writes of 4 KiB, 1,000 a second, of which only one fits into the
+# kernel's buffer, so that the next one takes as long as the agent's pause. A flood line has about 60 bytes.
+waits() {
+    awk 'BEGIN { srand(3); for (i = 0; i < 20000; i++) printf "gap.duration:%.3f|ms|#route:/api/v1/r%02d,method:GET,status:200\n", rand() * 100, rand() * 100 }' > "$folder/timers"
+    "$flood" --to "unix:$folder/$1/stream.sock" --lines "$folder/timers" --pack 4096 --rate 65000 --seconds "$seconds" --small-buffer
+}
+field() { grep -o "\"$1\":[0-9.]*" | cut -d: -f2; }
