@@ -61,6 +61,7 @@ fn write(format: Format, family: &Family, piece: &mut Vec<u8>) -> usize {
             match &series.value {
                 Value::Number(value) => writer.number(&series.labels, *value),
                 Value::Histogram(histogram) => writer.histogram(&series.labels, histogram),
+                Value::Summary(summary) => writer.summary(&series.labels, summary),
             }
         }
         hand_on(&mut writer);

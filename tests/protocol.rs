@@ -118,6 +118,7 @@ fn line(family: &Family, series: &Series, vector: &Vector) -> String {
             let exemplars = exemplars.map(|exemplar| (exemplar.trace_id.as_str().to_owned(), exemplar.value)).collect();
             format!("{head} {}", observations(histogram.count(), histogram.sum, &counts.collect(), exponential.as_ref(), &exemplars))
         }
+        Value::Summary(_) => head,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::collect;
 use crate::config::Source;
 use crate::history::{Config as HistoryConfig, Query, Saved};
 use crate::ingest;
-use crate::model::{MetricType, PromDuration, Timestamp};
+use crate::model::{PromDuration, Timestamp};
 use crate::registry;
 use crate::rules;
 use crate::rules::{Inventory, LINTS, LintContext};
@@ -136,24 +136,22 @@ fn lint(file: &Path, text: &str, set: &rules::RuleSet, lints: &Lints, context: &
 /// What the agent makes itself, and what the kinds of events become. Those who send events can add to it.
 fn built_in() -> anyhow::Result<Inventory> {
     let mut inventory = Inventory::default();
-    let mut add = |name: &str, histogram: bool, labels: Option<Vec<&str>>| {
-        if histogram { inventory.add_histogram(name, labels) } else { inventory.add(name, labels) }
-    };
     for (_, family) in collect::described() {
-        add(family.name, family.kind == MetricType::Histogram, Some(family.labels.to_vec()));
+        inventory.add_family(family.name, family.kind, Some(family.labels.to_vec()));
     }
     for group in ingest::KINDS.iter().flat_map(|kind| kind.groups) {
         for instrument in group.instruments {
             // Tags become labels.
             let labels = (!group.tagged).then(|| group.labels.to_vec());
-            add(instrument.name, instrument.kind == MetricType::Histogram, labels);
+            inventory.add_family(instrument.name, instrument.kind, labels);
         }
     }
     for (name, _) in registry::described() {
-        add(name, false, None);
+        inventory.add(name, None::<[&str; 0]>);
     }
     for metric in app::metrics()? {
-        add(&metric.name, metric.kind == MetricType::Histogram, Some(metric.labels.iter().map(String::as_str).collect()));
+        let labels: Vec<_> = metric.labels.iter().map(String::as_str).collect();
+        inventory.add_family(&metric.name, metric.kind, Some(labels));
     }
     Ok(inventory)
 }

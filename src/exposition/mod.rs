@@ -50,6 +50,7 @@ impl Writer {
             match &series.value {
                 Value::Number(value) => self.number(&series.labels, *value),
                 Value::Histogram(histogram) => self.histogram(&series.labels, histogram),
+                Value::Summary(summary) => self.summary(&series.labels, summary),
             }
         }
     }

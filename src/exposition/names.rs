@@ -44,11 +44,12 @@ impl Names {
     /// another family has or may have (`_created` may stand beside every counter and histogram); or its own `_created`
     /// would be another family.
     fn are_taken_up(&self, short: &str) -> bool {
-        let sample_of_histogram = ["_bucket", "_sum", "_count", "_created"]
+        let has_samples = |kind| matches!(kind, MetricType::Histogram | MetricType::Summary);
+        let sample_of_another = ["_bucket", "_sum", "_count", "_created"]
             .iter()
-            .any(|suffix| short.strip_suffix(suffix).is_some_and(|owner| self.find(owner) == Some(MetricType::Histogram)));
+            .any(|suffix| short.strip_suffix(suffix).and_then(|owner| self.find(owner)).is_some_and(has_samples));
         let created_of_counter =
             short.strip_suffix("_created").is_some_and(|owner| self.find(&format!("{owner}_total")) == Some(MetricType::Counter));
-        self.find(short).is_some() || sample_of_histogram || created_of_counter || self.find(&format!("{short}_created")).is_some()
+        self.find(short).is_some() || sample_of_another || created_of_counter || self.find(&format!("{short}_created")).is_some()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{Format, Writer, write};
-use crate::model::{Exemplar, Family, Histogram, Labels, MetricType, Origin, Series, Timestamp, TraceId, Value};
+use crate::model::{Exemplar, Family, Histogram, Labels, MetricType, Origin, Series, Summary, Timestamp, TraceId, Value};
 
 fn text(format: Format, families: &[Family]) -> String {
     let mut out = Vec::new();
@@ -114,6 +114,7 @@ fn a_counter_whose_short_name_is_taken_is_unknown_in_open_metrics() {
         family("x_created", MetricType::Gauge),
         // In each of these the counter is called after a sample that the histogram has.
         family("h", MetricType::Histogram),
+        family("h", MetricType::Summary),
     ] {
         let name = if &*other.name == "h" { "h_count_total" } else { "x_total" };
         let mut families = vec![other, family(name, MetricType::Counter).with(Labels::empty(), 1.0)];
@@ -133,6 +134,30 @@ fn the_unit_is_left_out_where_the_name_does_not_end_in_it() {
     ];
     let written = text(Format::OpenMetrics100, &families);
     assert_eq!(written.matches("# UNIT").count(), 1, "{written}");
+}
+
+#[test]
+fn a_summary_shows_its_quantiles_in_both_formats_alike() {
+    let mut family = family("took_seconds", MetricType::Summary);
+    let summary = Summary { quantiles: vec![(0.5, 0.25), (0.99, f64::NAN)], sum: 3.0, count: 12 };
+    family.series.push(Series { labels: Labels::from_pairs([("a", "1")]), value: Value::Summary(summary.clone()) });
+    family.series.push(Series { labels: Labels::empty(), value: Value::Summary(summary) });
+    let lines = |sum: &str| {
+        ["{a=\"1\"", "{"]
+            .map(|start| {
+                let (comma, rest) = if start == "{" { ("", "") } else { (",", "{a=\"1\"}") };
+                format!(
+                    "took_seconds{start}{comma}quantile=\"0.5\"}} 0.25\ntook_seconds{start}{comma}quantile=\"0.99\"}} NaN\n\
+                     took_seconds_sum{rest} {sum}\ntook_seconds_count{rest} 12\n"
+                )
+            })
+            .concat()
+    };
+    let plain = text(Format::Text004, std::slice::from_ref(&family));
+    assert!(plain.ends_with(&format!("# TYPE took_seconds summary\n{}", lines("3"))), "{plain}");
+    let open = text(Format::OpenMetrics100, &[family]);
+    assert!(open.contains("# TYPE took_seconds summary\n# UNIT took_seconds seconds\n"), "{open}");
+    assert!(open.ends_with(&format!("{}# EOF\n", lines("3.0"))), "{open}");
 }
 
 #[test]
@@ -292,7 +317,13 @@ fn any_families() -> impl Strategy<Value = Vec<Family>> {
     });
     let histograms =
         histograms.prop_map(|(name, help, series)| Family { series, ..Family::new(name, MetricType::Histogram, help, Origin::Host) });
-    proptest::collection::vec(prop_oneof![numbers, histograms], 0..4).prop_map(|mut families| {
+    let summary = (labels(), any::<[f64; 2]>(), 0.0..1e9, any::<u32>()).prop_map(|(labels, [a, b], sum, count)| Series {
+        labels,
+        value: Value::Summary(Summary { quantiles: vec![(0.5, a), (0.99, b)], sum, count: count.into() }),
+    });
+    let summaries = ("[s-t]_(y|seconds)", any_text(), proptest::collection::vec(summary, 1..3))
+        .prop_map(|(name, help, series)| Family { series, ..Family::new(name, MetricType::Summary, help, Origin::Agent) });
+    proptest::collection::vec(prop_oneof![numbers, histograms, summaries], 0..4).prop_map(|mut families| {
         families.sort_by(|a, b| a.name.cmp(&b.name));
         families.dedup_by(|a, b| a.name == b.name);
         families
@@ -316,6 +347,15 @@ fn expected_samples(families: &[Family]) -> Vec<(String, BTreeMap<String, String
                     }
                     samples.push((format!("{}_sum", family.name), labels.clone(), histogram.sum.to_bits()));
                     samples.push((format!("{}_count", family.name), labels, f64::to_bits(below)));
+                }
+                Value::Summary(summary) => {
+                    for (rank, value) in &summary.quantiles {
+                        let mut labels = labels.clone();
+                        labels.insert("quantile".into(), rank.to_string());
+                        samples.push((family.name.to_string(), labels, value.to_bits()));
+                    }
+                    samples.push((format!("{}_sum", family.name), labels.clone(), summary.sum.to_bits()));
+                    samples.push((format!("{}_count", family.name), labels, (summary.count as f64).to_bits()));
                 }
             }
         }

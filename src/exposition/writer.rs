@@ -3,7 +3,7 @@
 
 use super::buckets::{self, Bounds};
 use super::{Format, Names, escape, head};
-use crate::model::{FloatStyle, Histogram, Labels, MetricType, write_float};
+use crate::model::{FloatStyle, Histogram, Labels, MetricType, Summary, write_float};
 
 /// Writes families one after the other. They come sorted by name, each name once; the names of all of them are known from
 /// the start.
@@ -47,7 +47,7 @@ impl Writer {
     /// A series of a counter, a gauge or an unknown. A value that is not of the family's type has no place in it and is
     /// left out; the registry keeps types apart.
     pub fn number(&mut self, labels: &Labels, value: f64) {
-        if self.kind == MetricType::Histogram {
+        if matches!(self.kind, MetricType::Histogram | MetricType::Summary) {
             return;
         }
         self.out.append(&mut self.head);
@@ -71,14 +71,40 @@ impl Writer {
             self.start.push(b',');
         }
         let total = buckets::write(self.format, &self.start, &self.bounds, histogram, &mut self.out);
+        self.totals(labels, histogram.sum, total);
+    }
+
+    /// A series of a summary.
+    pub fn summary(&mut self, labels: &Labels, summary: &Summary) {
+        if self.kind != MetricType::Summary {
+            return;
+        }
+        self.out.append(&mut self.head);
+        for (quantile, value) in &summary.quantiles {
+            self.out.extend_from_slice(&self.name);
+            self.out.push(b'{');
+            if !labels.is_empty() {
+                write_labels(labels, &mut self.out);
+                self.out.push(b',');
+            }
+            self.out.extend_from_slice(b"quantile=\"");
+            // In both formats as in OpenMetrics, so that the series do not depend on the format.
+            write_float(*quantile, FloatStyle::Canonical, &mut self.out);
+            self.out.extend_from_slice(b"\"} ");
+            self.end_with_float(*value);
+        }
+        self.totals(labels, summary.sum, summary.count);
+    }
+
+    fn totals(&mut self, labels: &Labels, sum: f64, count: u64) {
         // In OpenMetrics a sum is a counter: a negative one makes the document invalid, and a count without a sum does too.
-        if self.format == Format::OpenMetrics100 && histogram.sum < 0.0 {
+        if self.format == Format::OpenMetrics100 && sum < 0.0 {
             return;
         }
         self.start_line(b"_sum", labels);
-        self.end_with_float(histogram.sum);
+        self.end_with_float(sum);
         self.start_line(b"_count", labels);
-        self.out.extend_from_slice(itoa::Buffer::new().format(total).as_bytes());
+        self.out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
         self.out.push(b'\n');
     }
 

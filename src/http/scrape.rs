@@ -119,6 +119,7 @@ impl Reader for Lines {
             _ if !self.fits => {}
             Reading::Number(value) => self.writer.number(labels, value),
             Reading::Histogram(histogram) => self.writer.histogram(labels, histogram),
+            Reading::Summary(summary) => self.writer.summary(labels, summary),
         }
     }
 }

@@ -72,6 +72,7 @@ fn row(kind: &'static str, unit: &'static str, dialect: &'static str, lines: &'s
             Value::Histogram(histogram) => {
                 format!("{name}_count {} ⏎ {name}_sum {}", histogram.count(), histogram.sum, name = family.name)
             }
+            Value::Summary(_) => String::new(),
         },
     })
 }

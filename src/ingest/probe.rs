@@ -87,7 +87,7 @@ impl Probe {
         for family in self.telemetry.families().into_iter().chain(self.registry.families()) {
             let rows = family.series.iter().filter_map(|series| match series.value {
                 Value::Number(value) if value > 0.0 => Some((series.labels.iter().map(|(_, value)| value.to_owned()).collect(), value)),
-                Value::Number(_) | Value::Histogram(_) => None,
+                Value::Number(_) | Value::Histogram(_) | Value::Summary(_) => None,
             });
             counters.entry(family.name.to_string()).or_default().extend(rows);
         }

@@ -90,7 +90,7 @@ impl<'w> Writer<'w> {
             match instrument.kind {
                 MetricType::Histogram => self.observe(Place::of(slot), value, 1)?,
                 MetricType::Counter => self.table.change(Place::of(slot), Part::Rise(value))?,
-                MetricType::Gauge | MetricType::Unknown => {
+                MetricType::Gauge | MetricType::Summary | MetricType::Unknown => {
                     let part = Part::Level { value, op: GaugeOp::Set, merge: instrument.merge };
                     self.table.change(Place::of(slot), part)?;
                 }

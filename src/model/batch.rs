@@ -51,7 +51,9 @@ impl Change {
     pub fn none(kind: MetricType, bounds: impl FnOnce() -> Arc<[f64]>) -> Self {
         match kind {
             MetricType::Counter => Self::Count(0.0),
-            MetricType::Gauge | MetricType::Unknown => Self::Gauge { value: 0.0, op: GaugeOp::Add, merge: GaugeMerge::Last },
+            MetricType::Gauge | MetricType::Summary | MetricType::Unknown => {
+                Self::Gauge { value: 0.0, op: GaugeOp::Add, merge: GaugeMerge::Last }
+            }
             MetricType::Histogram => Self::Observe(Histogram::with_exponential(bounds())),
         }
     }

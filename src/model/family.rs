@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Histogram, Labels, Unit, unit_of_name};
+use super::{Histogram, Labels, Summary, Unit, unit_of_name};
 
 /// A metric's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +13,8 @@ pub enum MetricType {
     Gauge,
     /// Observations counted in classic buckets.
     Histogram,
+    /// Quantiles of observations, made here: the agent's own alone, events never become one.
+    Summary,
     /// Not known: `untyped` in Prometheus's text, `unknown` in OpenMetrics.
     Unknown,
 }
@@ -25,6 +27,7 @@ impl MetricType {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
+            Self::Summary => "summary",
             Self::Unknown => "unknown",
         }
     }
@@ -48,6 +51,8 @@ pub enum Value {
     Number(f64),
     /// A histogram's buckets.
     Histogram(Histogram),
+    /// A summary's quantiles.
+    Summary(Summary),
 }
 
 /// One label set of a family, without the family's name.

@@ -17,6 +17,7 @@ mod number;
 mod part;
 mod pattern;
 mod sample;
+mod summary;
 mod time;
 mod units;
 
@@ -36,5 +37,6 @@ pub use number::{FloatStyle, format_float, write_float};
 pub use part::{Condition, Part};
 pub use pattern::{PATTERN_BYTES_MAX, PATTERN_PROGRAM_BYTES_MAX, Pattern, PatternError, Rewrite, Search};
 pub use sample::{STALE_BITS, Sample, is_stale, stale_marker};
+pub use summary::Summary;
 pub use time::Timestamp;
 pub use units::{Unit, unit_of_name};

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Identity;
-use super::identity::Sets;
+use super::identity::{Lines, Sets};
 use super::jobs::{JobId, Jobs};
 use crate::model::{Family, Labels, MetricType, Origin, Value, stale_marker};
 use crate::registry::{Head, Place, Reader, Reading};
@@ -99,9 +99,10 @@ impl<'f> Tick<'f> {
                 let reading = match &series.value {
                     Value::Number(number) => Reading::Number(*number),
                     Value::Histogram(histogram) => Reading::Histogram(histogram),
+                    Value::Summary(summary) => Reading::Summary(summary),
                 };
                 let known = standing.entry((Arc::clone(&family.name), series.labels.clone())).or_insert_with(|| {
-                    let sets = identity.label_sets(&family.name, family.origin, &series.labels, bounds(reading));
+                    let sets = identity.label_sets(&family.name, family.origin, &series.labels, lines_of(reading));
                     self.made.extend_from_slice(sets.as_slice());
                     Known { sets, job: jobs.enter(identity.job(family.origin, &series.labels), *tick), seen: 0 }
                 });
@@ -116,7 +117,7 @@ impl<'f> Tick<'f> {
     pub fn label_new(&mut self) {
         let Flattener { identity, live, jobs, tick, samples, births, .. } = &mut *self.flattener;
         for new in self.new.drain(..) {
-            let sets = identity.label_sets(&new.name, new.origin, &new.labels, new.bounds.as_ref());
+            let sets = identity.label_sets(&new.name, new.origin, &new.labels, new.bounds.as_ref().map_or(Lines::One, Lines::Buckets));
             samples.extend(sets.as_slice().iter().cloned().zip(new.values));
             if new.is_birth {
                 births.extend(sets.as_slice().iter().map(|labels| (labels.clone(), 0.0)));
@@ -197,15 +198,24 @@ impl Reader for Tick<'_> {
         // A total of the agent's own that is still at zero shows the zero itself; one that begins with a loss does not.
         let has_counted = *origin == Origin::Events || values.iter().any(|value| *value != 0.0);
         let is_birth = is_total && has_counted && self.born.contains(&number);
-        let (name, bounds) = (Arc::clone(name), bounds(reading).cloned());
+        let (name, bounds) = (Arc::clone(name), bounds(reading));
         self.new.push(New { place, name, origin: *origin, labels: labels.clone(), bounds, values, is_birth });
     }
 }
 
-const fn bounds(reading: Reading<'_>) -> Option<&Arc<[f64]>> {
+fn bounds(reading: Reading<'_>) -> Option<Arc<[f64]>> {
     match reading {
-        Reading::Number(_) => None,
-        Reading::Histogram(histogram) => Some(&histogram.bounds),
+        Reading::Histogram(histogram) => Some(Arc::clone(&histogram.bounds)),
+        // No event becomes a summary.
+        Reading::Number(_) | Reading::Summary(_) => None,
+    }
+}
+
+const fn lines_of(reading: Reading<'_>) -> Lines<'_> {
+    match reading {
+        Reading::Number(_) => Lines::One,
+        Reading::Histogram(histogram) => Lines::Buckets(&histogram.bounds),
+        Reading::Summary(summary) => Lines::Quantiles(summary.quantiles.as_slice()),
     }
 }
 
@@ -228,13 +238,18 @@ fn each_value<T>(reading: Reading<'_>, sets: impl IntoIterator<Item = T>, mut ea
             put(histogram.sum);
             put(total as f64);
         }
+        Reading::Summary(summary) => {
+            summary.quantiles.iter().for_each(|(_, value)| put(*value));
+            put(summary.sum);
+            put(summary.count as f64);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Change, GaugeMerge, GaugeOp, Histogram, MetricType, Series, SeriesKey, Timestamp, is_stale};
+    use crate::model::{Change, GaugeMerge, GaugeOp, Histogram, MetricType, Series, SeriesKey, Summary, Timestamp, is_stale};
     use crate::registry::{Config, Cursor, Pending, Registry};
     use crate::telemetry::Telemetry;
 
@@ -310,6 +325,22 @@ mod tests {
     #[test]
     fn a_host_that_cannot_be_seen_is_down() {
         assert!(flatten(&mut flattener(), &[]).contains(&r#"up{instance="h1", job="node"} 0"#.to_owned()));
+    }
+
+    #[test]
+    fn a_summary_becomes_what_a_scrape_would_show() {
+        let mut family = Family::new("t_seconds", MetricType::Summary, "T.", Origin::Agent);
+        let summary = Summary { quantiles: vec![(0.5, 0.25), (0.99, 2.0)], sum: 2.5, count: 7 };
+        family.series.push(Series { labels: Labels::empty(), value: Value::Summary(summary) });
+        let lines = flatten(&mut flattener(), &[family]);
+        for line in [
+            r#"t_seconds{instance="h1", job="sidewatch", quantile="0.5"} 0.25"#,
+            r#"t_seconds{instance="h1", job="sidewatch", quantile="0.99"} 2"#,
+            r#"t_seconds_count{instance="h1", job="sidewatch"} 7"#,
+            r#"t_seconds_sum{instance="h1", job="sidewatch"} 2.5"#,
+        ] {
+            assert!(lines.contains(&line.to_owned()), "{line} not in {lines:?}");
+        }
     }
 
     #[test]

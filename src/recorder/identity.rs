@@ -17,11 +17,22 @@ pub struct Identity {
     pub agent_job: String,
 }
 
-/// Which series of a scrape one live series becomes: one for a number, several for a histogram.
+/// Which lines a scrape has of a series.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lines<'a> {
+    /// A number's.
+    One,
+    /// A histogram's, with these bounds of its buckets.
+    Buckets(&'a Arc<[f64]>),
+    /// A summary's, with these quantiles.
+    Quantiles(&'a [(f64, f64)]),
+}
+
+/// Which series of a scrape one live series becomes: one for a number, several for a histogram and a summary.
 #[derive(Debug)]
 pub(super) enum Sets {
     One(Labels),
-    /// One a bucket, then the sum's and the count's.
+    /// One a bucket or a quantile, then the sum's and the count's.
     Many(Box<[Labels]>),
 }
 
@@ -50,8 +61,8 @@ impl Identity {
         Labels::from_pairs([(METRIC_NAME, "up"), ("instance", &self.instance), ("job", job)])
     }
 
-    /// The finished labels of a series; `bounds` are a histogram's.
-    pub(super) fn label_sets(&self, name: &str, origin: Origin, labels: &Labels, bounds: Option<&Arc<[f64]>>) -> Sets {
+    /// The finished labels of a series.
+    pub(super) fn label_sets(&self, name: &str, origin: Origin, labels: &Labels, lines: Lines<'_>) -> Sets {
         let mut target = labels.to_builder();
         target.set("instance", &self.instance).set("job", self.job(origin, labels));
         let named = |suffix: &str| {
@@ -59,13 +70,23 @@ impl Identity {
             named.set(METRIC_NAME, &format!("{name}{suffix}"));
             named
         };
-        let Some(bounds) = bounds else { return Sets::One(named("").build()) };
-        let bucket = named("_bucket");
-        let buckets = bounds.iter().copied().chain([f64::INFINITY]).map(|bound| {
-            let mut labels = bucket.clone();
-            labels.set("le", &format_float(bound, FloatStyle::Canonical));
+        let each = |one: &LabelsBuilder, label: &str, number: f64| {
+            let mut labels = one.clone();
+            labels.set(label, &format_float(number, FloatStyle::Canonical));
             labels.build()
-        });
-        Sets::Many(buckets.chain([named("_sum").build(), named("_count").build()]).collect())
+        };
+        let mut sets: Vec<Labels> = match lines {
+            Lines::One => return Sets::One(named("").build()),
+            Lines::Buckets(bounds) => {
+                let bucket = named("_bucket");
+                bounds.iter().chain(&[f64::INFINITY]).map(|bound| each(&bucket, "le", *bound)).collect()
+            }
+            Lines::Quantiles(quantiles) => {
+                let quantile = named("");
+                quantiles.iter().map(|(rank, _)| each(&quantile, "quantile", *rank)).collect()
+            }
+        };
+        sets.extend([named("_sum").build(), named("_count").build()]);
+        Sets::Many(sets.into_boxed_slice())
     }
 }

@@ -8,7 +8,8 @@ use crate::model::MetricType;
 pub(super) fn names(name: &str, kind: MetricType) -> impl Iterator<Item = String> + '_ {
     let suffixes: &[&str] = match kind {
         MetricType::Histogram => &["_bucket", "_sum", "_count"],
-        _ => &[],
+        MetricType::Summary => &["_sum", "_count"],
+        MetricType::Counter | MetricType::Gauge | MetricType::Unknown => &[],
     };
     let family = name.strip_suffix("_total").filter(|_| kind == MetricType::Counter);
     std::iter::once(name).chain(family).map(str::to_owned).chain(suffixes.iter().map(move |suffix| format!("{name}{suffix}")))

@@ -29,6 +29,7 @@ pub(super) fn of(helps: &Helps, name: &str, kind: MetricType) -> Arc<str> {
         MetricType::Counter => "Counter",
         MetricType::Gauge => "Gauge",
         MetricType::Histogram => "Histogram",
+        MetricType::Summary => "Summary",
         MetricType::Unknown => "Metric",
     };
     Arc::from(format!("{kind} {name} reported by applications."))

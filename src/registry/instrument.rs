@@ -60,7 +60,7 @@ impl Instrument {
     pub(super) fn new(kind: MetricType, bounds: &Arc<[f64]>) -> Self {
         match kind {
             MetricType::Counter => Self::Counter(0.0),
-            MetricType::Gauge | MetricType::Unknown => Self::Gauge(Gauge::Last(0.0)),
+            MetricType::Gauge | MetricType::Summary | MetricType::Unknown => Self::Gauge(Gauge::Last(0.0)),
             MetricType::Histogram => Self::Histogram(Box::new(Histogram::with_exponential(Arc::clone(bounds)))),
         }
     }

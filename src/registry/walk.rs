@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Place;
-use crate::model::{Family, Histogram, Labels, MetricType, Origin, Series, Value};
+use crate::model::{Family, Histogram, Labels, MetricType, Origin, Series, Summary, Value};
 
 /// So many lines of a scrape are read at a time: some hundredths of a millisecond, and no more text than a processor's
 /// cache holds.
@@ -33,6 +33,8 @@ pub enum Reading<'a> {
     Number(f64),
     /// A histogram.
     Histogram(&'a Histogram),
+    /// A summary: no event becomes one.
+    Summary(&'a Summary),
 }
 
 /// Whoever reads the registry. Called with the lock held: it is to be quick, and must not come back to the registry.
@@ -110,6 +112,7 @@ impl Reader for Copies {
         let value = match reading {
             Reading::Number(number) => Value::Number(number),
             Reading::Histogram(histogram) => Value::Histogram(histogram.clone()),
+            Reading::Summary(summary) => Value::Summary(summary.clone()),
         };
         if let Some(family) = self.0.last_mut() {
             family.series.push(Series { labels: labels.clone(), value });

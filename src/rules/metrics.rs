@@ -8,8 +8,9 @@ use prometheus::{Gauge, GaugeVec, IntCounterVec, IntGauge};
 
 use super::group::Round;
 use super::rule::GroupSpec;
+use crate::clock;
 use crate::model::{AlertState, GroupSnapshot, RuleKind, RulesSnapshot, Timestamp};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Summary, Telemetry};
 
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -17,6 +18,8 @@ pub(super) struct Metrics {
     failures: IntCounterVec,
     iterations: IntCounterVec,
     missed: IntCounterVec,
+    rule_durations: Summary,
+    group_durations: Summary,
     duration: GaugeVec,
     rules_duration: GaugeVec,
     restore_duration: GaugeVec,
@@ -52,6 +55,18 @@ impl Metrics {
                 "prometheus_rule_group_iterations_missed_total",
                 "Evaluations of a group that were missed because the one before took too long.",
                 GROUP,
+            ),
+            rule_durations: telemetry.summary(
+                "prometheus_rule_evaluation_duration_seconds",
+                "How long evaluations of a rule took.",
+                &[0.5, 0.9, 0.99],
+                clock::monotonic,
+            ),
+            group_durations: telemetry.summary(
+                "prometheus_rule_group_duration_seconds",
+                "How long evaluations of a group took.",
+                &[0.01, 0.05, 0.5, 0.9, 0.99],
+                clock::monotonic,
             ),
             duration: telemetry.gauges("prometheus_rule_group_last_duration_seconds", "How long a group's last evaluation took.", GROUP),
             rules_duration: telemetry.gauges(
@@ -114,6 +129,8 @@ impl Metrics {
         self.missed.with_label_values(&key).inc_by(missed);
         self.evaluations.with_label_values(&key).inc_by(round.evaluations);
         self.failures.with_label_values(&key).inc_by(round.failures);
+        self.rule_durations.observe_all(snapshot.rules.iter().map(|rule| rule.evaluation_seconds));
+        self.group_durations.observe(snapshot.evaluation_seconds);
         self.duration.with_label_values(&key).set(snapshot.evaluation_seconds);
         let rules: f64 = snapshot.rules.iter().map(|rule| rule.evaluation_seconds).sum();
         self.rules_duration.with_label_values(&key).set(rules);

@@ -214,7 +214,7 @@ mod tests {
         let families = telemetry.families();
         families.iter().filter(|f| &*f.name == name).flat_map(|f| &f.series).fold(0.0, |sum, series| match series.value {
             Value::Number(value) => sum + value,
-            Value::Histogram(_) => sum,
+            Value::Histogram(_) | Value::Summary(_) => sum,
         })
     }
 

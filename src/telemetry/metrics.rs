@@ -5,11 +5,13 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::{Gauge, GaugeVec, Histogram as PromHistogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::shown::Shown;
+use super::summary::Summary;
 use crate::model::{Family, MetricType};
 
 /// What the documentation says of one of the agent's own metrics.
@@ -81,6 +83,12 @@ impl Telemetry {
         let opts = |name: &str| HistogramOpts::new(name, help).buckets(bounds.to_vec());
         self.register(MetricType::Histogram, PromHistogram::with_opts(opts(name)))
             .unwrap_or_else(|| unregistered(PromHistogram::with_opts(opts("unregistered"))))
+    }
+
+    /// A summary with these quantiles over the last ten minutes of `now`.
+    pub fn summary(&self, name: &str, help: &str, quantiles: &'static [f64], now: fn() -> Instant) -> Summary {
+        self.register(MetricType::Summary, Summary::new(name, help, quantiles, now))
+            .unwrap_or_else(|| unregistered(Summary::new("unregistered", "-", quantiles, now)))
     }
 
     /// Everything as metric families, for the exposition and for history.

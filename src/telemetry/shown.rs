@@ -6,7 +6,7 @@ use std::sync::Arc;
 use prometheus::proto::{self, LabelPair, MetricFamily};
 
 use super::MetricDoc;
-use crate::model::{Family, Histogram, Labels, MetricType, Origin, Series, Value};
+use crate::model::{Family, Histogram, Labels, MetricType, Origin, Series, Summary, Value};
 
 /// What was shown last.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ impl Shown {
                 MetricType::Counter => Value::Number(metric.get_counter().get_value()),
                 MetricType::Gauge => Value::Number(metric.get_gauge().get_value()),
                 MetricType::Histogram => Value::Histogram(self.histogram(metric.get_histogram())),
+                MetricType::Summary => Value::Summary(summary(metric.get_summary())),
                 MetricType::Unknown => continue,
             };
             series.push(Series { labels, value });
@@ -71,6 +72,11 @@ impl Shown {
         counts.push(proto.get_sample_count().saturating_sub(below));
         Histogram::classic(Arc::clone(bounds), counts, proto.get_sample_sum())
     }
+}
+
+fn summary(proto: &proto::Summary) -> Summary {
+    let quantiles = proto.get_quantile().iter().map(|one| (one.quantile(), one.value())).collect();
+    Summary { quantiles, sum: proto.sample_sum(), count: proto.sample_count() }
 }
 
 fn texts(pairs: &[LabelPair]) -> impl Iterator<Item = (&str, &str)> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::stage::{Prometheus, Setup, node_exporter, promtool, until};
+use crate::stage::{Prometheus, Setup, get, node_exporter, promtool, until};
 
 /// What promtool says about names that node_exporter has too, and that sidewatch keeps for that reason: the fields of
 /// /proc/meminfo are spelled as the kernel spells them.
@@ -42,6 +42,50 @@ fn a_real_prometheus_stores_the_trace_of_an_observation() {
         Some(prometheus.exemplars("http_server_request_duration_seconds_bucket")).filter(|exemplars| !exemplars.is_empty())
     });
     assert!(exemplars.iter().all(|(of, value)| of == trace && *value == 0.25), "{exemplars:?}");
+}
+
+#[test]
+fn what_prometheuss_mixins_ask_about_rules_has_an_answer() {
+    // Operators of Prometheus's mixin, of its dashboards and of the community's rules about Prometheus.
+    const ASKED: [(&str, &str); 12] = [
+        ("sum(increase(prometheus_rule_evaluation_failures_total{job=\"sidewatch\"}[10s])) by (job) > 0", "PrometheusRuleFailures"),
+        (
+            "sum(increase(prometheus_rule_group_iterations_missed_total{job=\"sidewatch\"}[10s])) by (job) >= 0",
+            "PrometheusMissingRuleEvaluations",
+        ),
+        ("sum(rate(prometheus_rule_evaluations_total[10s])) > 0", "rules evaluated"),
+        ("sum(increase(prometheus_rule_group_iterations_total[10s])) > 0", "iterations"),
+        ("max(prometheus_rule_group_last_duration_seconds / prometheus_rule_group_interval_seconds) > 0", "a slow group"),
+        ("min(time() - prometheus_rule_group_last_evaluation_timestamp_seconds) < 30", "a group that stands still"),
+        ("max(prometheus_rule_group_duration_seconds{quantile=\"0.99\"}) > 0", "the dashboard's panel of groups"),
+        ("count(prometheus_rule_group_duration_seconds{quantile!~\"0.01|0.05\"}) == 3", "the panel without the low quantiles"),
+        ("prometheus_rule_evaluation_duration_seconds{quantile=\"0.5\"} > 0", "the median of a rule"),
+        (
+            "rate(prometheus_rule_evaluation_duration_seconds_sum[10s]) / rate(prometheus_rule_evaluation_duration_seconds_count[10s]) > 0",
+            "the mean",
+        ),
+        ("prometheus_rule_group_rules{rule_group=~\".*;g\"} == 2", "rules"),
+        ("sum(prometheus_rule_group_last_evaluation_samples) >= 1", "samples"),
+    ];
+    let agent = Setup::new().start();
+    let prometheus = Prometheus::scraping(agent.setup.http);
+    agent.write_rules(
+        "r.yml",
+        "groups: [{name: g, interval: 1s, rules: [{record: 'load:max', expr: max(node_load1)},\n\
+         {record: broken, expr: node_cpu_seconds_total * on () node_cpu_seconds_total}]}]\n",
+    );
+    for (expression, what) in ASKED {
+        until(what, || prometheus.value(expression));
+    }
+    let kinds = get(prometheus.address, "/api/v1/metadata", "").unwrap().json();
+    for name in ["prometheus_rule_evaluation_duration_seconds", "prometheus_rule_group_duration_seconds"] {
+        assert_eq!(kinds["data"][name][0]["type"], "summary", "{name}");
+    }
+    // The agent's own history knows them under the same names.
+    until("history to know the median", || {
+        let answer = agent.query("prometheus_rule_evaluation_duration_seconds{job=\"sidewatch\",quantile=\"0.5\"}");
+        (answer.as_array().map(Vec::len) == Some(1)).then_some(())
+    });
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Scene {
         let mut series = families.filter(|f| *f.name == *family).flat_map(|f| f.series);
         series.find(|s| label.is_empty() || s.labels.iter().any(|(_, value)| value == label)).and_then(|s| match s.value {
             Value::Number(number) => Some(number),
-            Value::Histogram(_) => None,
+            Value::Histogram(_) | Value::Summary(_) => None,
         })
     }
 

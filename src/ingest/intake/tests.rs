@@ -66,6 +66,7 @@ impl Fixture {
         let show = |value: &Value| match value {
             Value::Number(value) => value.to_string(),
             Value::Histogram(histogram) => format!("{}/{}", histogram.count(), histogram.sum),
+            Value::Summary(_) => panic!("no event becomes a summary"),
         };
         let families: Vec<_> =
             self.registry.families().into_iter().filter(|family| !family.name.starts_with("sidewatch_ingest_")).collect();

@@ -96,6 +96,7 @@ pub(super) fn put_family(out: &mut Vec<u8>, name: &str, kind: MetricType, origin
         MetricType::Gauge => 1,
         MetricType::Histogram => 2,
         MetricType::Unknown => 3,
+        MetricType::Summary => 4,
     });
     out.push(match origin {
         Origin::Host => 0,
@@ -217,6 +218,7 @@ fn read_family<'a>(bytes: &mut Bytes<'a>) -> Option<Family<'a>> {
         1 => MetricType::Gauge,
         2 => MetricType::Histogram,
         3 => MetricType::Unknown,
+        4 => MetricType::Summary,
         _ => return None,
     };
     let origin = match bytes.u8()? {

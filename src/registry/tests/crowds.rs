@@ -198,6 +198,7 @@ proptest! {
                         *count += histogram.count();
                         prop_assert_eq!(histogram.exponential.as_ref().map(crate::model::Exponential::count), Some(histogram.count()));
                     }
+                    Value::Summary(_) => prop_assert!(false, "no event becomes a summary"),
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::nearest;
+use crate::model::MetricType;
 
 /// Labels that any series can have.
 const OF_ALL: [&str; 3] = ["__name__", "job", "instance"];
@@ -22,12 +23,19 @@ impl Inventory {
         self.metrics.insert(name.to_owned(), labels);
     }
 
-    /// A histogram, by the names of its series.
-    pub fn add_histogram<'l>(&mut self, name: &str, labels: Option<impl IntoIterator<Item = &'l str> + Clone>) {
-        self.add(name, labels.clone());
+    /// A metric of this type, by the names of its series.
+    pub fn add_family<'l>(&mut self, name: &str, kind: MetricType, labels: Option<impl IntoIterator<Item = &'l str> + Clone>) {
+        let with = |label| labels.clone().map(|labels| labels.into_iter().chain([label]));
+        match kind {
+            MetricType::Histogram => {
+                self.add(name, labels.clone());
+                self.add(&format!("{name}_bucket"), with("le"));
+            }
+            MetricType::Summary => self.add(name, with("quantile")),
+            MetricType::Counter | MetricType::Gauge | MetricType::Unknown => return self.add(name, labels),
+        }
         self.add(&format!("{name}_count"), labels.clone());
-        self.add(&format!("{name}_sum"), labels.clone());
-        self.add(&format!("{name}_bucket"), labels.map(|labels| labels.into_iter().chain(["le"])));
+        self.add(&format!("{name}_sum"), labels);
     }
 
     /// There are no metrics but these.

@@ -1,6 +1,7 @@
 //! What each lint finds, and what it leaves alone.
 
 use super::*;
+use crate::model::MetricType;
 use crate::promql::EngineConfig;
 use crate::rules::file;
 
@@ -8,7 +9,8 @@ fn inventory() -> Inventory {
     let mut inventory = Inventory::default();
     inventory.add("node_load1", Some([]));
     inventory.add("node_cpu_seconds_total", Some(["cpu", "mode"]));
-    inventory.add_histogram("orders_seconds", Some(["shop"]));
+    inventory.add_family("orders_seconds", MetricType::Histogram, Some(["shop"]));
+    inventory.add_family("took_seconds", MetricType::Summary, Some(["shop"]));
     inventory.add("tagged_total", None::<[&str; 0]>);
     inventory
 }
@@ -47,6 +49,8 @@ fn metrics_and_labels_that_do_not_exist_are_found_in_their_place() {
         assert_eq!(of_alert(known, ""), nothing(), "{known}");
     }
     assert_eq!(of_alert("orders_seconds_sum{le=\"1\"} > 1", ""), [UNKNOWN_LABEL]);
+    assert_eq!(of_alert("took_seconds_sum{quantile=\"1\"} > 1", ""), [UNKNOWN_LABEL]);
+    assert_eq!(of_alert("took_seconds{quantile=\"0.5\"} > 1", ""), nothing());
     let mut complete = inventory();
     complete.complete();
     let text = "groups:\n- name: g\n  rules:\n  - record: r\n    expr: my_own_events\n  - alert: A\n    expr: r > 1\n";

@@ -67,7 +67,7 @@ impl Agent {
         let series = family.series.iter().find(|series| series.labels.to_string().contains(label))?;
         match series.value {
             crate::model::Value::Number(number) => Some(number),
-            crate::model::Value::Histogram(_) => None,
+            _ => None,
         }
     }
 
