@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use sd_notify::NotifyState;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::about;
@@ -33,6 +33,8 @@ use crate::telemetry::{Telemetry, chain};
 
 /// A task that is silent for longer than this keeps the watchdog from being fed.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// So many may wait for a reload by the control socket; one suffices for all of them, but each is told.
+const RELOADS_MAX: usize = 4;
 
 /// Everything that lives as long as the agent, and a handle to every task.
 pub(super) struct Agent {
@@ -63,6 +65,8 @@ pub(super) struct Agent {
     /// The tasks that end when the agent drains, beside the two above that do.
     draining: Vec<TaskHandle>,
     pub(super) reloads: Reloads,
+    /// Those who ask for a reload by the control socket.
+    asked: mpsc::Receiver<http::ReloadRequest>,
     /// systemd knows that the agent has started.
     pub(super) ready: bool,
     pub(super) files: Files,
@@ -89,6 +93,7 @@ impl Agent {
         // What can be refused comes first, before anything runs.
         let bound = Arc::new(http::Bound::new(&config.http.listen).await.context("cannot serve HTTP")?);
         let sockets = open_sockets(config, &source, &passed)?;
+        let control = bind_control(&config.control)?;
 
         let state_folder = take_state(config, &source)?;
         let registry = Registry::new(&config.registry, &telemetry);
@@ -136,11 +141,13 @@ impl Agent {
         let agent_check_task = spawn_agent_check(&supervisor, agent_check);
 
         let (notify_config, notify_configs) = watch::channel(Arc::new(config.notify.clone()));
+        let silences = notify::Silences::open(notify_folder.as_deref().ok(), notify_configs.clone());
         let notifications = notify::new(notify::Needs {
             config: notify_configs,
             rules: rules.snapshots(),
             telemetry: Arc::clone(&telemetry),
             board: board.clone(),
+            silences: silences.clone(),
             store: notify_folder.and_then(|folder| notify::Store::open(&folder).map_err(|error| chain(&error))),
         });
         let notify_task = supervisor.spawn("notify", Policy::RESTART, move |context| notify::run(notifications.clone(), context));
@@ -161,6 +168,13 @@ impl Agent {
             board: board.clone(),
             about: abouts,
         };
+        let (ask, asked) = mpsc::channel(RELOADS_MAX);
+        if let Some((path, bound)) = control {
+            let control = http::Control::new(path, ask, silences, &telemetry, board.clone());
+            let bound = Arc::new(bound);
+            supervisor
+                .spawn("control", Policy::RESTART, move |context| http::run_control(Arc::clone(&control), Arc::clone(&bound), context));
+        }
         let addresses: Vec<_> = bound.addresses().map(ToString::to_string).collect();
         let http_task = spawn_http(&supervisor, http::Server::new(&config.http, state), &bound);
         tracing::info!(
@@ -193,6 +207,7 @@ impl Agent {
             http_task,
             draining: vec![collect_task, rules_task, notify_task],
             reloads,
+            asked,
             ready: false,
             files,
             loaded,
@@ -211,10 +226,16 @@ impl Agent {
         let failure = loop {
             tokio::select! {
                 request = signals.next() => match request {
-                    Request::Reload => self.reload("SIGHUP").await,
+                    // Whatever became of it is in the log and on the board.
+                    Request::Reload => drop(self.reload("SIGHUP").await),
                     Request::Stop => break None,
                 },
-                () = self.files.changed() => self.reload("a changed file").await,
+                () = self.files.changed() => drop(self.reload("a changed file").await),
+                Some(asked) = self.asked.recv() => {
+                    let outcome = self.reload("the control socket").await;
+                    // Who has asked may have gone.
+                    let _gone = asked.send(outcome);
+                }
                 failure = &mut failed => break Some(failure),
                 () = board.ready(), if !self.ready => {
                     self.ready = true;
@@ -247,6 +268,8 @@ impl Agent {
     /// Producers first, HTTP last.
     async fn stop(mut self, failure: Option<&str>) {
         tracing::info!(reason = failure.unwrap_or("signal"), "stopping");
+        // Nobody answers these any more.
+        drop(self.asked);
         systemd::tell(&[NotifyState::Stopping]);
         let deadline = self.loaded.config.shutdown.deadline.get();
         let started = clock::monotonic();
@@ -269,6 +292,13 @@ impl Agent {
             tracing::warn!(tasks = cut_off.join(", "), "stopped; these tasks were cut off");
         }
     }
+}
+
+/// Binds the control socket, where there is to be one.
+fn bind_control(config: &http::ControlConfig) -> anyhow::Result<Option<(PathBuf, http::Bound)>> {
+    let Some(path) = config.path.as_ref().filter(|_| config.enabled) else { return Ok(None) };
+    let bound = http::Bound::for_group(path, config.group.as_deref(), "control.path").context("cannot open the control socket")?;
+    Ok(Some((path.clone(), bound)))
 }
 
 /// Takes the state folder, where anything is to be kept in it.

@@ -57,6 +57,7 @@ pub fn metrics() -> anyhow::Result<Vec<MetricDoc>> {
     let places = Places { config: nowhere(), rules: nowhere(), sockets: nowhere(), state: nowhere() };
     let mut config = Config::default().at(&places, "localhost");
     config.http.listen.clear();
+    config.control.enabled = false;
     config.ingest.stream.enabled = false;
     config.ingest.datagram.enabled = false;
     config.registry.journal.enabled = false;

@@ -58,8 +58,8 @@ impl Reloads {
 }
 
 impl Agent {
-    /// Reads everything again and puts it in force, or says why not.
-    pub(super) async fn reload(&mut self, because: &str) {
+    /// Reads everything again and puts it in force, or says why not. What is good to know of it is the answer.
+    pub(super) async fn reload(&mut self, because: &str) -> Result<Vec<String>, String> {
         // Before the first READY=1 there is nothing to tell: the one after this would be taken for it.
         if self.ready {
             systemd::tell_reloading();
@@ -75,14 +75,15 @@ impl Agent {
             }
         };
         let at = clock::now();
+        let answer = outcome.as_ref().map_err(Clone::clone).and_then(Swapped::told);
         self.reloads.count(outcome.is_ok(), at);
         let told = http::About::clone(&self.about.borrow());
         self.about.send_replace(Arc::new(match &outcome {
-            Ok(()) => about::about(&self.loaded.config, &self.source, &self.bound, told.started, at),
+            Ok(_) => about::about(&self.loaded.config, &self.source, &self.bound, told.started, at),
             Err(_) => http::About { load_succeeded: false, ..told },
         }));
         match outcome {
-            Ok(()) => self.board.report(PART, Condition::Ok, "", at),
+            Ok(_) => self.board.report(PART, Condition::Ok, "", at),
             Err(reason) => {
                 tracing::error!(reason, "the configuration was not reloaded");
                 self.board.report(PART, Condition::Degraded, &reason, at);
@@ -91,11 +92,12 @@ impl Agent {
         if self.ready {
             systemd::tell(&[NotifyState::Ready]);
         }
+        answer
     }
 
     /// Puts a checked configuration in force, or none of it. What can still be refused (a socket, an address) comes
     /// first; the rules come last and keep themselves when their files are broken, which is theirs to show.
-    async fn swap(&mut self, new: Loaded) -> Result<(), String> {
+    async fn swap(&mut self, new: Loaded) -> Result<Swapped, String> {
         let old = self.loaded.config.clone();
         let later = needs_restart(&old, &new.config);
         let new = Loaded { config: in_force(&old, new.config), ..new };
@@ -123,15 +125,16 @@ impl Agent {
         if let Some(folder) = &new.config.rules.folder {
             self.files.watch(folder, &new.config.rules.files);
         }
-        match self.rules.reload(Some(new.config.rules.clone())).await {
+        let rules = self.rules.reload(Some(new.config.rules.clone())).await.map_err(|error| chain(&error));
+        match &rules {
             Ok(rules::Reloaded { files, groups, rules }) => tracing::info!(files, groups, rules, "rules reloaded"),
-            Err(error) => tracing::error!(error = chain(&error), "the rules were not reloaded"),
+            Err(error) => tracing::error!(error, "the rules were not reloaded"),
         }
-        for section in later {
+        for section in &later {
             tracing::warn!(section, "this change takes effect at the next start");
         }
         self.loaded = new;
-        Ok(())
+        Ok(Swapped { rules: rules.map(drop), later })
     }
 
     /// Serves events by another configuration; where its sockets cannot be had, by the old one again.
@@ -253,10 +256,27 @@ impl Agent {
     }
 }
 
+/// What became of a configuration that is in force.
+struct Swapped {
+    /// Why the rules stay as they are.
+    rules: Result<(), String>,
+    /// The changed sections that are read at the start only.
+    later: Vec<&'static str>,
+}
+
+impl Swapped {
+    /// What whoever has asked for it is told.
+    fn told(&self) -> Result<Vec<String>, String> {
+        let rules = self.rules.as_ref().map_err(|why| format!("the configuration is in force, but the rules stay as they were: {why}"));
+        rules.map(|()| self.later.iter().map(|section| format!("the change of `{section}` takes effect at the next start")).collect())
+    }
+}
+
 /// The changed sections that are read at the start only.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let changed = [
         ("state", old.state != new.state),
+        ("control", old.control != new.control),
         ("log", old.log != new.log),
         ("history", old.history != new.history),
         ("promql", old.promql != new.promql),
@@ -270,8 +290,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
 fn in_force(old: &Config, new: Config) -> Config {
     let registry = registry::Config { journal: old.registry.journal.clone(), ..new.registry };
     let (state, log, history, promql) = (old.state.clone(), old.log.clone(), old.history.clone(), old.promql.clone());
+    let control = old.control.clone();
     let rules = rules::Config { persist: old.rules.persist, ..new.rules };
-    Config { state, log, history, promql, registry, rules, ..new }
+    Config { state, log, control, history, promql, registry, rules, ..new }
 }
 
 #[cfg(test)]
@@ -325,7 +346,7 @@ mod tests {
         let all = ["events.sock", "a.http", "new.sock", "b.http"];
         assert_eq!(answers(folder, &all), [true, true, false, false]);
         write(folder, "{ingest: {stream: {path: @new.sock}}, http: {listen: ['unix:@b.http']}}");
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         assert_eq!(answers(folder, &all), [false, false, true, true], "{}", detail(&agent));
         stop(agent).await;
     }
@@ -341,22 +362,22 @@ mod tests {
         };
         assert_eq!(parts(&agent), Vec::<String>::new());
         write(folder, "{ingest: {udp: {listen: ['127.0.0.1:0']}}, http: {listen: ['unix:@a.http']}}");
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         let udp = parts(&agent);
         let address = udp[0].strip_prefix("socket:udp:").expect("a UDP socket").to_owned();
         // A reload closes the sockets first, so the address that it still has is not in its own way.
         write(folder, &format!("{{ingest: {{udp: {{listen: ['{address}'], dialect: dogstatsd}}}}, http: {{listen: ['unix:@a.http']}}}}"));
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         assert_eq!((parts(&agent), detail(&agent)), (udp.clone(), String::new()));
 
         let other = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let taken = other.local_addr().expect("an address");
         write(folder, &format!("{{ingest: {{tcp: {{listen: ['{taken}']}}}}, http: {{listen: ['unix:@a.http']}}}}"));
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         assert!(detail(&agent).contains(&format!("another process listens on {taken} (TCP); stop it, or set ingest.tcp.listen")));
         assert_eq!(parts(&agent), udp, "the old sockets serve on");
         write(folder, "http: {listen: ['unix:@a.http']}");
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         assert_eq!((parts(&agent), detail(&agent)), (vec![], String::new()));
         stop(agent).await;
     }
@@ -372,7 +393,7 @@ mod tests {
         };
         assert_eq!(told(&agent), None);
         write(folder, &check("127.0.0.1:0", "a.http"));
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         let part = || async {
             while told(&agent).is_none() {
                 tokio::task::yield_now().await;
@@ -384,12 +405,12 @@ mod tests {
 
         let other = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         write(folder, &check(&other.local_addr().expect("an address").to_string(), "b.http"));
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         assert!(detail(&agent).contains("set health.agent_check.listen to another address"), "{}", detail(&agent));
         assert_eq!(answers(folder, &["a.http", "b.http"]), [true, false], "all or nothing");
 
         write(folder, "http: {listen: ['unix:@a.http']}");
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         assert_eq!((told(&agent), detail(&agent)), (None, String::new()));
         assert!(std::net::TcpStream::connect(&address).is_err(), "{address}");
         stop(agent).await;
@@ -408,7 +429,7 @@ mod tests {
             ("{ingest: {stream: {path: @new.sock}}, httpp: 1}", "unknown key `httpp`"),
         ] {
             write(folder, text);
-            agent.reload("a test").await;
+            agent.reload("a test").await.ok();
             assert!(detail(&agent).contains(told), "{}", detail(&agent));
             assert_eq!(answers(folder, &["events.sock", "a.http", "new.sock", "new.http"]), [true, true, false, false], "{text}");
             assert_eq!(agent.loaded, before);
@@ -433,12 +454,12 @@ mod tests {
         agent.http_task.ended().await;
         agent.bound = Arc::default();
         fs::write(folder.join("a.http"), "in the way").expect("written");
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         assert!(detail(&agent).contains("cannot be had again"), "{}", detail(&agent));
         drop(thief);
         fs::remove_file(folder.join("a.http")).expect("removed");
         write(folder, text);
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         assert_eq!(answers(folder, &["events.sock", "a.http"]), [true, true], "{}", detail(&agent));
         stop(agent).await;
     }
@@ -450,7 +471,7 @@ mod tests {
         let mut agent = start(folder, "http: {listen: ['127.0.0.1:0']}").await;
         let address = agent.bound.addresses().next().cloned();
         write(folder, "http: {listen: ['127.0.0.1:0'], connections_max: 7}");
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         assert_eq!((agent.bound.addresses().next().cloned(), detail(&agent)), (address, String::new()));
         stop(agent).await;
     }
@@ -469,12 +490,12 @@ mod tests {
         assert_eq!(told(&agent), expected("a", true));
         let started = agent.about.borrow().loaded;
         write(folder, "{instance: b, htttp: 1}");
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         assert_eq!((told(&agent), agent.about.borrow().loaded), (expected("a", false), started));
         // What is recorded, and how much is kept, changes at the next start; what answers do changes at once.
         let further = "history: {retention: 1h, resolution: 1s}, promql: {lookback: 1m}, registry: {expiry: 2h, journal: {enabled: false}}";
         write(folder, &format!("{{instance: b, http: {{listen: [], query_concurrency: 7}}, {further}}}"));
-        agent.reload("a test").await;
+        agent.reload("a test").await.ok();
         assert_eq!(told(&agent), expected("b", true));
         let about = agent.about.borrow().clone();
         let shown: Config = serde_yaml::from_str(&about.configuration).expect("YAML");

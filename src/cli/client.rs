@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -61,9 +61,14 @@ pub(super) fn server(url: &str) -> Result<(Address, String), String> {
 
 /// Sends a GET and waits for the answer.
 pub(super) fn get(address: &Address, path: &str) -> anyhow::Result<Answer> {
+    request(address, &Method::GET, path, Bytes::new(), TIMEOUT)
+}
+
+/// Sends a request and waits for the answer.
+pub(super) fn request(address: &Address, method: &Method, path: &str, body: Bytes, limit: Duration) -> anyhow::Result<Answer> {
     let asked = async {
-        let answer = tokio::time::timeout(TIMEOUT, ask(address, path)).await;
-        answer.unwrap_or_else(|_| bail!("no answer within {} s", TIMEOUT.as_secs()))
+        let answer = tokio::time::timeout(limit, ask(address, method, path, body)).await;
+        answer.unwrap_or_else(|_| bail!("no answer within {} s", limit.as_secs()))
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(asked)
@@ -81,16 +86,20 @@ fn address(url: &str) -> Result<Address, String> {
     host.parse().map_err(|error: AddressError| error.to_string())
 }
 
-async fn ask(address: &Address, path: &str) -> anyhow::Result<Answer> {
+async fn ask(address: &Address, method: &Method, path: &str, body: Bytes) -> anyhow::Result<Answer> {
+    let host = match address {
+        Address::Unix(_) => "localhost".to_owned(),
+        Address::Tcp { .. } => address.to_string(),
+    };
+    let request = Request::builder().method(method).uri(path).header("host", host).body(Full::new(body))?;
     match address {
-        Address::Unix(socket) => exchange(UnixStream::connect(socket).await?, "localhost", path).await,
-        Address::Tcp { host, port } => exchange(TcpStream::connect((host.as_str(), *port)).await?, &address.to_string(), path).await,
+        Address::Unix(socket) => exchange(UnixStream::connect(socket).await?, request).await,
+        Address::Tcp { host, port } => exchange(TcpStream::connect((host.as_str(), *port)).await?, request).await,
     }
 }
 
-async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(stream: S, host: &str, path: &str) -> anyhow::Result<Answer> {
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(stream: S, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path).header("host", host).body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
         let status = response.status();

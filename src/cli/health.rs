@@ -143,6 +143,8 @@ fn describe(report: &Value) -> String {
     lines.extend(list("pending").iter().map(|reason| format!("  pending {}: {}", about(reason), text(&reason["summary"]))));
     lines.extend(list("services").iter().map(|service| format!("  service {}: {}", text(&service["service"]), headline(service))));
     lines.extend(list("blind").iter().map(|reason| format!("  cannot see: {}", text(reason))));
+    let silences = list("parts").into_iter().filter(|part| part["name"] == "silences" && part["condition"] == "ok");
+    lines.extend(silences.map(|part| format!("  silences: {}", text(&part["detail"]))));
     let unwell = list("parts").into_iter().filter(|part| part["condition"] != "ok");
     lines.extend(unwell.map(|part| format!("  {} is {}: {}", text(&part["name"]), text(&part["condition"]), text(&part["detail"]))));
     lines.push(String::new());
@@ -158,7 +160,7 @@ mod tests {
         let since = "2026-01-01T00:00:00.000Z";
         let report = serde_json::json!({
             "score": 60.0, "state": "degraded", "recovering_since": since, "blind": [], "pending": [],
-            "parts": [{"name": "rules", "condition": "ok", "detail": ""}],
+            "parts": [{"name": "rules", "condition": "ok", "detail": ""}, {"name": "silences", "condition": "ok", "detail": "1 active"}],
             "services": [{"service": "shop", "score": 60.0, "state": "critical"}],
             "deductions": [
                 {"signal": "alert:A", "weight": 40.0, "points": 40.0, "value": 0.95, "threshold": 0.9, "since": since, "summary": "It burns."},
@@ -169,7 +171,7 @@ mod tests {
         let told = format!(
             "degraded 60.0 (recovering since {since})\n  -40.0 alert:A: It burns.\n      value 0.95, threshold 0.9, since {since}\n  \
              0 signal:b{{shop}}: Slow.\n      15.0 points, covered by alert:A, value 3, good 1, bad 5, weight 30, count 20, since {since}\n  \
-             service shop: critical 60.0\n"
+             service shop: critical 60.0\n  silences: 1 active\n"
         );
         assert_eq!(describe(&report), told);
     }

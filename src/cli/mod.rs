@@ -6,14 +6,17 @@ mod backtest;
 mod check;
 mod check_rules;
 mod client;
+mod control;
 mod fetch;
 mod health;
 mod junit;
 mod output;
 mod past;
 mod query;
+mod reload;
 mod run;
 mod send;
+mod silence;
 mod table;
 mod test;
 
@@ -47,6 +50,7 @@ const EXAMPLES: &str = "Examples:
   sidewatch send count orders 3 --tag shop=a       report an event from the shell
   sidewatch query 'rate(orders_total[1m])'         ask the running agent
   sidewatch health                                 print the score and its reasons
+  sidewatch silence add HostDiskFull --duration 2h tell nobody of it for a while
   sidewatch check /etc/sidewatch/rules/*.yml       check the configuration and rule files
   sidewatch test rules tests/*.yml                 run unit tests of rules
   sidewatch backtest --rules new.yml --since 6h    what they would have done";
@@ -67,6 +71,10 @@ enum Command {
     Send(send::Arguments),
     /// Print the running agent's health score and its reasons
     Health(health::Arguments),
+    /// Hold the telling of alerts back for a time
+    Silence(silence::Arguments),
+    /// Have the running agent read its configuration and rules again, and say what became of it
+    Reload(reload::Arguments),
 }
 
 /// Does what the process's arguments say.
@@ -89,6 +97,8 @@ pub fn main() -> ExitCode {
         Command::Query(arguments) => query::run(&source, &arguments),
         Command::Send(arguments) => send::run(&source, &arguments),
         Command::Health(arguments) => health::run(&source, &arguments),
+        Command::Silence(arguments) => silence::run(&source, &arguments),
+        Command::Reload(arguments) => reload::run(&source, &arguments),
     };
     result.unwrap_or_else(|error| {
         output::note(&format!("sidewatch: {error:#}"));

@@ -64,6 +64,7 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("ingest.flush_series", config.ingest.flush_series, 1..=usize::MAX),
         // The kernel's number is an `int`, and it doubles what it is given.
         ("ingest.udp.receive_buffer_bytes", config.ingest.udp.receive_buffer_bytes, 4096..=1 << 30),
+        ("notify.silences_max", config.notify.silences_max, 1..=100_000),
         ("http.connections_max", config.http.connections_max, 1..=usize::MAX),
         ("http.header_bytes_max", config.http.header_bytes_max, 1024..=1 << 20),
         // Each takes a thread: the rest of the agent needs some, too.

@@ -5,7 +5,7 @@ mod places;
 mod render;
 mod source;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::collect;
 use crate::health;
@@ -54,6 +54,8 @@ pub struct Config {
     pub health: health::Config,
     /// The HTTP interface.
     pub http: http::Config,
+    /// Changing the agent while it runs. A change takes effect at the next start.
+    pub control: http::ControlConfig,
     /// Stopping.
     pub shutdown: Shutdown,
 }
@@ -101,6 +103,9 @@ impl Config {
         self.rules.folder.get_or_insert_with(|| places.rules.clone());
         self.ingest.stream.path.get_or_insert_with(|| places.sockets.join("events.sock"));
         self.ingest.datagram.path.get_or_insert_with(|| places.sockets.join("events.dgram.sock"));
+        // Agents beside each other have event sockets of their own, so they have control sockets of their own.
+        let folder = self.ingest.stream.path.as_deref().and_then(Path::parent).unwrap_or(&places.sockets);
+        self.control.path.get_or_insert_with(|| folder.join("control.sock"));
         self
     }
 }

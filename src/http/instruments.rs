@@ -5,7 +5,7 @@ use prometheus::{Histogram, IntCounterVec, IntGauge};
 use crate::telemetry::Telemetry;
 
 /// Why a connection or a request was refused.
-pub(super) const REASONS: [&str; 11] = [
+pub(super) const REASONS: [&str; 12] = [
     "accept",
     "body_too_large",
     "disconnected",
@@ -15,6 +15,7 @@ pub(super) const REASONS: [&str; 11] = [
     "io",
     "malformed",
     "origin",
+    "peer",
     "slow",
     "timeout",
 ];

@@ -1,8 +1,10 @@
 //! Listening sockets: binding them, with an answer to what is in the way, and accepting connections.
 
 use std::io;
+use std::path::Path;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::unix::UCred;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::Address;
@@ -47,6 +49,14 @@ impl Bound {
         Ok(bound)
     }
 
+    /// Binds one Unix socket for a group, `None` for the agent's own. `setting` is what a user would change to have it elsewhere.
+    ///
+    /// # Errors
+    /// When it cannot be bound. A socket file that nobody answers on is replaced.
+    pub fn for_group(path: &Path, group: Option<&str>, setting: &'static str) -> Result<Self, BindError> {
+        Ok(Self { listeners: vec![Listener::unix(path, group, setting)?] })
+    }
+
     /// The addresses as bound: a port 0 has become a real one.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.listeners.iter().map(|listener| &listener.address)
@@ -69,6 +79,15 @@ enum Socket {
     },
 }
 
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    /// Whether it came over TCP, where a browser can be.
+    pub(super) tcp: bool,
+    /// Who was at the other end of a Unix socket when it connected, where the kernel tells.
+    pub(super) peer: Option<UCred>,
+}
+
 /// A connection's two directions.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -85,32 +104,35 @@ impl Listener {
                 let port = listener.local_addr().map_err(explain)?.port();
                 Ok(Self { address: Address::Tcp { host: host.clone(), port }, socket: Socket::Tcp(listener) })
             }
-            Address::Unix(path) => {
-                let access = Access { mode: 0o660, owner: None, group: None };
-                let (socket, file) = bind_unix(path, SocketKind::Stream, access, "http.listen")?;
-                let listener = std::os::unix::net::UnixListener::from(socket);
-                listener.set_nonblocking(true).map_err(explain)?;
-                let listener = UnixListener::from_std(listener).map_err(explain)?;
-                Ok(Self { address: address.clone(), socket: Socket::Unix { listener, _file: file } })
-            }
+            Address::Unix(path) => Self::unix(path, None, "http.listen"),
+        }
+    }
+
+    fn unix(path: &Path, group: Option<&str>, setting: &'static str) -> Result<Self, BindError> {
+        let address = Address::Unix(path.to_owned());
+        let (socket, file) = bind_unix(path, SocketKind::Stream, Access { mode: 0o660, owner: None, group }, setting)?;
+        let listener = std::os::unix::net::UnixListener::from(socket);
+        let listener = listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
+        match listener {
+            Ok(listener) => Ok(Self { address, socket: Socket::Unix { listener, _file: file } }),
+            Err(source) => Err(BindError::Other { address, source }),
         }
     }
 
     /// Waits for the next connection. Cancel safe.
-    pub(super) async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    pub(super) async fn accept(&self) -> io::Result<(Box<dyn Stream>, Origin)> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Box::new(stream))
+                Ok((Box::new(stream), Origin { tcp: true, peer: None }))
             }
-            Socket::Unix { listener, .. } => Ok(Box::new(listener.accept().await?.0)),
+            Socket::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                let origin = Origin { tcp: false, peer: stream.peer_cred().ok() };
+                Ok((Box::new(stream), origin))
+            }
         }
-    }
-
-    /// Whether a browser can get here.
-    pub(super) const fn is_tcp(&self) -> bool {
-        matches!(self.socket, Socket::Tcp(_))
     }
 }
 

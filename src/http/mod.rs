@@ -1,4 +1,5 @@
-//! The HTTP interface: metrics, health, and Prometheus's query API. It only reads.
+//! The HTTP interface: metrics, health, and Prometheus's query API. It only reads; what changes the agent is the control
+//! socket, which has endpoints of its own (`control`).
 //!
 //! An endpoint is a line in `router::ALL` and a function from a call and the [`State`] to a reply, without I/O and
 //! without waiting; what is expensive is made on a blocking thread, few at a time, so that probes never wait.
@@ -8,6 +9,7 @@ mod about;
 mod address;
 mod api;
 mod config;
+mod control;
 mod encoding;
 mod envelope;
 mod exemplars;
@@ -42,6 +44,7 @@ mod tests;
 pub use about::About;
 pub use address::{Address, AddressError};
 pub use config::Config;
+pub use control::{Control, ControlConfig, ReloadRequest, run_control};
 pub use listen::{BindError, Bound};
 pub use query::evaluate_text;
 pub use router::{Endpoint, endpoints};

@@ -14,11 +14,13 @@ use tokio::time::timeout;
 
 use super::guard::{Foreign, Guard};
 use super::instruments::Metrics;
+use super::listen::Origin;
 use super::outbox::Outbox;
 use super::params::Params;
 use super::pieces::Answered;
 use super::reply::{Content, Reply};
 use super::router::{Call, Found, Lane, Route, find, not_allowed, not_found};
+use super::task::Answering;
 use super::{About, Config, api};
 use crate::clock;
 use crate::health::Report;
@@ -56,8 +58,8 @@ pub struct State {
 /// Who asks.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
-    /// Whether it came over TCP.
-    pub(super) tcp: bool,
+    /// Where the connection comes from.
+    pub(super) origin: Origin,
     /// Notified when its connection is to be broken off.
     pub(super) broken_off: Arc<Notify>,
 }
@@ -92,20 +94,11 @@ impl Server {
         })
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>, client: Client, shutdown: Shutdown) -> Response<Content> {
-        let started = clock::monotonic();
-        let (handler, reply) = self.reply(request, &client, &shutdown).await;
-        let taken = clock::monotonic().duration_since(started);
-        let answered = Answered { metrics: self.metrics.clone(), handler, status: reply.status, taken };
-        reply.into_response(answered)
-    }
-
     async fn reply(&self, request: Request<Incoming>, client: &Client, shutdown: &Shutdown) -> (&'static str, Reply) {
         let (head, body) = request.into_parts();
         let found = find(&head.method, head.uri.path());
         let handler = found.handler();
-        if client.tcp
+        if client.origin.tcp
             && let Err(foreign) = self.guard.check(head.uri.authority(), &head.headers)
         {
             return (handler, self.refuse(handler, &foreign));
@@ -154,14 +147,6 @@ impl Server {
         Reply::text(StatusCode::FORBIDDEN, &foreign.to_string())
     }
 
-    /// Counts and tells of a connection that cannot be accepted.
-    pub(super) fn cannot_accept(&self, error: &std::io::Error) {
-        self.metrics.refuse("accept");
-        if let Some(suppressed) = self.warn() {
-            tracing::warn!(%error, suppressed, "cannot accept a connection");
-        }
-    }
-
     /// `Some(n)` when a warning may be written, `n` having been held back.
     fn warn(&self) -> Option<u64> {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).pass(clock::monotonic())
@@ -176,19 +161,8 @@ impl Server {
     async fn form(&self, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Reply> {
         let is_form = header(headers, &CONTENT_TYPE)
             .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
-        let max = self.config.body_bytes_max;
-        match Limited::new(body, max).collect().await {
-            Ok(body) if is_form => Ok(body.to_bytes()),
-            Ok(_) => Ok(Bytes::new()),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                self.metrics.refuse("body_too_large");
-                Err(Reply::text(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {max} bytes (http.body_bytes_max)")))
-            }
-            Err(error) => {
-                self.metrics.refuse("malformed");
-                Err(Reply::text(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")))
-            }
-        }
+        let body = whole(body, self.config.body_bytes_max, "http.body_bytes_max", &self.metrics).await?;
+        Ok(if is_form { body } else { Bytes::new() })
     }
 
     /// Makes the answer where the route wants it made. A turn ends when the work does, not when nobody waits any more. A large answer to
@@ -230,6 +204,31 @@ impl Server {
     }
 }
 
+impl Answering for Server {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    fn cannot_accept(&self, error: &std::io::Error) {
+        self.metrics.refuse("accept");
+        if let Some(suppressed) = self.warn() {
+            tracing::warn!(%error, suppressed, "cannot accept a connection");
+        }
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>, client: Client, shutdown: Shutdown) -> Response<Content> {
+        let started = clock::monotonic();
+        let (handler, reply) = self.reply(request, &client, &shutdown).await;
+        let taken = clock::monotonic().duration_since(started);
+        let answered = Answered { metrics: self.metrics.clone(), handler, status: reply.status, taken };
+        reply.into_response(answered)
+    }
+}
+
 /// Says that the answer is given up when it is dropped before there is one: by a timeout or a client that has gone.
 struct Waiting(Arc<AtomicBool>);
 
@@ -242,6 +241,21 @@ impl Drop for Waiting {
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Reads a body to its end. `setting` is what bounds it.
+pub(super) async fn whole(body: Incoming, max: usize, setting: &str, metrics: &Metrics) -> Result<Bytes, Reply> {
+    match Limited::new(body, max).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            metrics.refuse("body_too_large");
+            Err(Reply::text(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {max} bytes ({setting})")))
+        }
+        Err(error) => {
+            metrics.refuse("malformed");
+            Err(Reply::text(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")))
+        }
     }
 }
 

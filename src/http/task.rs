@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::select_all;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{interval, sleep, timeout};
 
+use super::Config;
 use super::instruments::Metrics;
-use super::listen::{Bound, Stream};
+use super::listen::{Bound, Origin, Stream};
 use super::patient::{Idle, Patient};
+use super::reply::Content;
 use super::serve::{Client, Server, turns};
 use crate::clock;
 use crate::model::Condition;
@@ -29,6 +31,23 @@ const PAUSE: Duration = Duration::from_millis(100);
 const BEAT: Duration = Duration::from_secs(1);
 const PART: &str = "http";
 
+/// What answers the requests of all connections.
+pub(super) trait Answering: Send + Sync + 'static {
+    /// The limits.
+    fn config(&self) -> &Config;
+    /// Where everything is counted.
+    fn metrics(&self) -> &Metrics;
+    /// Counts and tells of a connection that cannot be accepted.
+    fn cannot_accept(&self, error: &std::io::Error);
+    /// Answers one request.
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        client: Client,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = Response<Content>> + Send;
+}
+
 /// Serves until the agent stops. It stays up while others drain, to say so.
 ///
 /// # Errors
@@ -38,8 +57,12 @@ pub async fn run(server: Arc<Server>, bound: Arc<Bound>, context: TaskContext) -
     let addresses = if addresses.is_empty() { "switched off".to_owned() } else { addresses.join(", ") };
     tracing::info!(addresses, "serving HTTP");
     server.state.board.report(PART, Condition::Ok, &addresses, clock::now());
+    serve(server, bound, context).await
+}
 
-    let permits = turns(server.config.connections_max);
+/// Accepts connections and serves them until the agent stops.
+pub(super) async fn serve<A: Answering>(server: Arc<A>, bound: Arc<Bound>, context: TaskContext) -> TaskResult {
+    let permits = turns(server.config().connections_max);
     let mut shutdown = context.shutdown.clone();
     let mut beat = interval(BEAT);
     let mut turn = 0;
@@ -50,8 +73,8 @@ pub async fn run(server: Arc<Server>, bound: Arc<Bound>, context: TaskContext) -
             () = shutdown.reached(Stage::Stopping) => break,
             _ = beat.tick() => context.pulse.beat(),
             next = next_connection(&bound, &permits, turn) => match next {
-                Ok((permit, stream, tcp)) => {
-                    context.scope.spawn(serve_connection(Arc::clone(&server), stream, tcp, context.shutdown.clone(), permit));
+                Ok((permit, stream, origin)) => {
+                    context.scope.spawn(serve_connection(Arc::clone(&server), stream, origin, context.shutdown.clone(), permit));
                 }
                 Err(error) => {
                     server.cannot_accept(&error);
@@ -70,25 +93,31 @@ async fn next_connection(
     bound: &Bound,
     permits: &Arc<Semaphore>,
     turn: usize,
-) -> std::io::Result<(OwnedSemaphorePermit, Box<dyn Stream>, bool)> {
+) -> std::io::Result<(OwnedSemaphorePermit, Box<dyn Stream>, Origin)> {
     let listeners = &bound.listeners;
     if listeners.is_empty() {
         return std::future::pending().await;
     }
     let permit = Arc::clone(permits).acquire_owned().await.map_err(std::io::Error::other)?;
     let in_turn = listeners.iter().cycle().skip(turn % listeners.len()).take(listeners.len());
-    let accepts = in_turn.map(|listener| Box::pin(async { (listener.accept().await, listener.is_tcp()) }));
-    let ((stream, tcp), ..) = select_all(accepts).await;
-    Ok((permit, stream?, tcp))
+    let (accepted, ..) = select_all(in_turn.map(|listener| Box::pin(listener.accept()))).await;
+    let (stream, origin) = accepted?;
+    Ok((permit, stream, origin))
 }
 
 /// Serves one connection until it closes, breaks a limit, or the agent stops.
-async fn serve_connection(server: Arc<Server>, stream: Box<dyn Stream>, tcp: bool, mut shutdown: Shutdown, _permit: OwnedSemaphorePermit) {
-    let _open = Open::new(&server.metrics);
-    let config = &server.config;
+async fn serve_connection<A: Answering>(
+    server: Arc<A>,
+    stream: Box<dyn Stream>,
+    origin: Origin,
+    mut shutdown: Shutdown,
+    _permit: OwnedSemaphorePermit,
+) {
+    let _open = Open::new(server.metrics());
+    let config = server.config();
     let idle = Idle::new();
     let broken_off = Arc::new(Notify::new());
-    let client = Client { tcp, broken_off: Arc::clone(&broken_off) };
+    let client = Client { origin, broken_off: Arc::clone(&broken_off) };
     let service = service_fn({
         let (server, shutdown, idle) = (Arc::clone(&server), shutdown.clone(), idle.clone());
         move |request: Request<Incoming>| {
@@ -110,7 +139,7 @@ async fn serve_connection(server: Arc<Server>, stream: Box<dyn Stream>, tcp: boo
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = broken_off.notified() => {
-            server.metrics.refuse("slow");
+            server.metrics().refuse("slow");
             tracing::debug!("a large answer was broken off: its client reads slowly, and another one needs its place");
             return;
         }
@@ -123,7 +152,7 @@ async fn serve_connection(server: Arc<Server>, stream: Box<dyn Stream>, tcp: boo
     if let Err(error) = ended
         && !idle.get()
     {
-        server.metrics.refuse(reason(&error));
+        server.metrics().refuse(reason(&error));
         tracing::debug!(error = crate::telemetry::chain(&error), "a connection was broken off");
     }
 }

@@ -33,6 +33,8 @@ pub struct Config {
     /// How many notifications may wait for one target. Beyond it the oldest go first that are over already: an alert that
     /// fired and resolved and of which nothing was told.
     pub queue_max: usize,
+    /// How many silences there may be that are not over, and how many of those that are over are remembered.
+    pub silences_max: usize,
 }
 
 impl Default for Config {
@@ -47,6 +49,7 @@ impl Default for Config {
             journal: Journal::default(),
             fallback_after: PromDuration::from_secs(300),
             queue_max: 10_000,
+            silences_max: 1000,
         }
     }
 }

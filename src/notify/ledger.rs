@@ -270,9 +270,15 @@ impl Ledger {
     }
 
     /// What a target is to be told next, at most [`BATCH_MAX`] alerts, each once: its beginning before its end, and
-    /// that before it begins anew. With
-    /// `resend`, also what it was told so long ago and that goes on, or has ended lately.
-    pub(super) fn batch(&self, target: &str, at: Timestamp, resend: Option<Duration>) -> Vec<(Id, Phase)> {
+    /// that before it begins anew. With `resend`, also what it was told so long ago and that goes on, or has ended lately. Of an
+    /// alert that is `held` back nobody is told that it has begun.
+    pub(super) fn batch(
+        &self,
+        target: &str,
+        at: Timestamp,
+        resend: Option<Duration>,
+        mut held: impl FnMut(Id, &Life) -> bool,
+    ) -> Vec<(Id, Phase)> {
         let Some(queue) = self.queues.get(target) else { return Vec::new() };
         let mut batch: Vec<(Id, Phase)> = Vec::new();
         let mut met = HashSet::new();
@@ -281,8 +287,12 @@ impl Ledger {
                 return batch;
             }
             let settled = || queue.told.get(id).is_none_or(|(_, told)| at.since(*told) >= SETTLE || at < *told);
-            let first = self.lives.get(id).is_some_and(|life| met.insert(&life.key));
-            if first && (*phase == Phase::Firing || settled()) {
+            let Some(life) = self.lives.get(id).filter(|life| met.insert(&life.key)) else { continue };
+            let due = match phase {
+                Phase::Firing => !held(*id, life),
+                Phase::Resolved => settled(),
+            };
+            if due {
                 batch.push((*id, *phase));
             }
         }
@@ -315,6 +325,24 @@ impl Ledger {
         let mut steps = Vec::new();
         self.step(Record::Dropped { target: target.to_owned(), what: what.to_vec() }, &mut steps);
         steps
+    }
+
+    /// A target will not be told of what has begun and ended while it was held back.
+    pub(super) fn pass_over(&mut self, target: &str, mut held: impl FnMut(Id, &Life) -> bool) -> Vec<Record> {
+        let Some(queue) = self.queues.get(target) else { return Vec::new() };
+        let untold = queue.pending.iter().filter(|(_, phase)| *phase == Phase::Firing).map(|(id, _)| *id);
+        let over = untold.filter(|id| self.lives.get(id).is_some_and(|life| life.ends_at.is_some() && held(*id, life)));
+        let over: BTreeSet<Id> = over.collect();
+        if over.is_empty() {
+            return Vec::new();
+        }
+        let what: Vec<_> = queue.pending.iter().filter(|(id, _)| over.contains(id)).copied().collect();
+        self.refused(target, &what)
+    }
+
+    /// What fires.
+    pub(super) fn firing(&self) -> impl Iterator<Item = (Id, &Life)> {
+        self.lives.iter().filter(|(_, life)| life.ends_at.is_none()).map(|(id, life)| (*id, life))
     }
 
     /// Makes room in a target's queue: the oldest alerts that are over and of which nothing was told go first, then the

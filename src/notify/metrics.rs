@@ -3,6 +3,7 @@
 
 use prometheus::{GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge};
 
+use super::silence::SilenceState;
 use super::target::Target;
 use crate::telemetry::Telemetry;
 
@@ -22,6 +23,8 @@ pub(super) struct Metrics {
     prometheus_queue: GaugeVec,
     prometheus_capacity: GaugeVec,
     alertmanagers: IntGauge,
+    silences: GaugeVec,
+    silenced: IntGauge,
     pub(super) store_failures: IntCounter,
     pub(super) damaged: IntCounter,
 }
@@ -70,6 +73,8 @@ impl Metrics {
                 ALERTMANAGER,
             ),
             alertmanagers: telemetry.int_gauge("prometheus_notifications_alertmanagers_discovered", "Alertmanagers in the configuration."),
+            silences: telemetry.gauges("sidewatch_notify_silences", "Silences, by state: active, pending, expired.", &["state"]),
+            silenced: telemetry.int_gauge("sidewatch_notify_silenced_alerts", "Alerts that fire and are silenced now."),
             store_failures: telemetry
                 .counter("sidewatch_notify_store_failures_total", "Attempts to write the notifications' state to disk that failed."),
             damaged: telemetry
@@ -109,6 +114,15 @@ impl Metrics {
 
     pub(super) fn discovered(&self, alertmanagers: usize) {
         self.alertmanagers.set(i64::try_from(alertmanagers).unwrap_or(i64::MAX));
+    }
+
+    /// So many silences are in each state, and so many alerts are silenced.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn silences(&self, silences: [(SilenceState, usize); 3], alerts: usize) {
+        for (state, count) in silences {
+            self.silences.with_label_values(&[state.as_str()]).set(count as f64);
+        }
+        self.silenced.set(i64::try_from(alerts).unwrap_or(i64::MAX));
     }
 
     /// A message with so many alerts was answered, or not.

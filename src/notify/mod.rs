@@ -2,7 +2,7 @@
 //!
 //! `sight` is what is seen of the rules; `ledger` knows every alert that was told of or is still to be, and is rebuilt from
 //! the records that `store` keeps; `payload` writes what receivers read; `target` is one receiver with its patience;
-//! `post`, `process` and `journald` deliver; `task` runs all of it.
+//! `post`, `process` and `journald` deliver; `silence` knows whose beginnings are held back; `task` runs all of it.
 
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
@@ -19,6 +19,7 @@ mod process;
 mod record;
 mod secret;
 mod sight;
+mod silence;
 mod store;
 mod target;
 mod task;
@@ -26,5 +27,7 @@ mod tls;
 
 pub use config::{Alertmanager, Authorization, BasicAuth, Command, Config, Journal, Tls, Webhook};
 pub use secret::Secret;
+pub use silence::{Draft, DraftError, MatcherError, Refusal, Silence, SilenceState, Silences, Written};
+pub use silence::{parse_matcher, parse_matchers, print_matcher, read_draft};
 pub use store::{Store, StoreError};
 pub use task::{Needs, Service, new, run};

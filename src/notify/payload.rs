@@ -74,6 +74,11 @@ impl Manner {
         external.filter(|(_, value)| !value.is_empty()).chain(life.key.labels.iter()).collect()
     }
 
+    /// The value that a label of an alert has on its way out.
+    pub(super) fn label<'l>(&'l self, life: &'l Life, name: &str) -> Option<&'l str> {
+        life.key.labels.get(name).or_else(|| self.external_labels.get(name).map(String::as_str))
+    }
+
     /// A link to the expression, in the form of Prometheus's.
     fn generator_url(&self, life: &Life) -> String {
         if self.external_url.is_empty() {

@@ -23,6 +23,7 @@ use super::payload::{Manner, Telling};
 use super::process;
 use super::record::{Id, Record};
 use super::sight::Sight;
+use super::silence::{Held, SilenceState, Silences};
 use super::store::Store;
 use super::target::{How, Spec, Target, specs};
 use crate::clock;
@@ -32,6 +33,8 @@ use crate::telemetry::{Telemetry, chain};
 
 /// The part of the agent that the notifications' state is on the board; targets are `notify:NAME`.
 const PART: &str = "notify";
+/// The part that silences are, while there are any.
+const SILENCES: &str = "silences";
 /// How often it looks for what is due.
 const TICK: Duration = Duration::from_millis(250);
 /// How long it waits before it tries a disk again that took nothing.
@@ -51,6 +54,8 @@ pub struct Needs {
     pub board: Board,
     /// Where the state is kept, or why it is not.
     pub store: Result<Store, String>,
+    /// What holds the beginnings of alerts back.
+    pub silences: Silences,
 }
 
 /// The notifications, to be run by [`run`].
@@ -63,6 +68,8 @@ struct State {
     metrics: Metrics,
     board: Board,
     manner: Manner,
+    silences: Silences,
+    held: Held,
     ledger: Ledger,
     targets: Vec<Target>,
     /// `None` where there is none, and while it is being written.
@@ -91,6 +98,8 @@ pub fn new(needs: Needs) -> Service {
         metrics: Metrics::new(&needs.telemetry),
         board: needs.board,
         manner: Manner::default(),
+        silences: needs.silences,
+        held: Held::default(),
         ledger: Ledger::default(),
         targets: Vec::new(),
         store,
@@ -165,6 +174,7 @@ impl Running<'_> {
     /// Starts whatever can be done now.
     fn go_on(&mut self) {
         let at = clock::now();
+        self.state.hold_back(at);
         self.state.mind_fallback(at);
         self.state.tell(at, &self.work);
         self.state.keep(at, &self.work);
@@ -205,6 +215,7 @@ impl State {
             external_url: config.external_url.clone().unwrap_or_default(),
             resend_delay: config.resend_delay.get(),
         };
+        self.held.forget();
         let specs = specs(&config);
         let (mut old, mut targets) = (std::mem::take(&mut self.targets), Vec::new());
         for spec in specs {
@@ -271,6 +282,16 @@ impl State {
         self.remember(given_up);
     }
 
+    /// Looks at the silences: nobody is told of what has begun and ended under one. A target that is being told of it just now
+    /// may know it in a moment.
+    fn hold_back(&mut self, at: Timestamp) {
+        self.held.renew(&self.silences.book(), at);
+        let Self { ledger, held, manner, targets, .. } = self;
+        let free = targets.iter().filter(|target| !target.busy).map(|target| target.spec.name.as_str());
+        let steps: Vec<_> = free.flat_map(|target| ledger.pass_over(target, |id, life| held.holds(id, life, manner))).collect();
+        self.remember(steps);
+    }
+
     /// Whether no Alertmanager has been reached for so long that others are told.
     fn needs_fallback(&self, at: Timestamp) -> bool {
         let after = self.config.borrow().fallback_after.get();
@@ -297,7 +318,8 @@ impl State {
                 continue;
             }
             let resend = target.is_alertmanager().then_some(self.manner.resend_delay);
-            let mut what = self.ledger.batch(&target.spec.name, at, resend);
+            let (held, manner) = (&mut self.held, &self.manner);
+            let mut what = self.ledger.batch(&target.spec.name, at, resend, |id, life| held.holds(id, life, manner));
             if matches!(target.spec.how, How::Webhook(_) | How::Command(..)) {
                 let name = |id: &Id| self.ledger.life(*id).and_then(|life| life.key.labels.get("alertname")).unwrap_or_default();
                 let first = what.first().map(|(id, _)| name(id)).unwrap_or_default();
@@ -370,6 +392,7 @@ impl State {
         if at.since(self.pruned_at) >= DISK_PAUSE || at < self.pruned_at {
             self.pruned_at = at;
             self.ledger.prune(at);
+            self.held.prune(|id| self.ledger.life(id).is_some());
         }
         let paused = self.memory_alone.as_ref().is_some_and(|(_, tried)| at.since(*tried) < DISK_PAUSE && at >= *tried);
         if paused {
@@ -401,7 +424,21 @@ impl State {
     }
 
     /// Posts how every target is doing.
-    fn show(&self, at: Timestamp) {
+    fn show(&mut self, at: Timestamp) {
+        let (ledger, held, manner) = (&self.ledger, &mut self.held, &self.manner);
+        let silenced = ledger.firing().filter(|(id, life)| held.holds(*id, life, manner)).count();
+        let book = self.silences.book();
+        let silences = SilenceState::ALL.map(|state| (state, book.count(state, at)));
+        self.metrics.silences(silences, silenced);
+        let [active, pending, _] = silences.map(|(_, count)| count);
+        match self.silences.unwritten() {
+            Some(why) => self.board.report(SILENCES, Condition::Degraded, &format!("in memory alone: {why}"), at),
+            None if active + pending == 0 => self.board.remove(SILENCES),
+            None => {
+                let detail = format!("{active} active, {pending} pending; {silenced} alerts that fire are silenced");
+                self.board.report(SILENCES, Condition::Ok, &detail, at);
+            }
+        }
         for target in &self.targets {
             let waiting = self.ledger.waiting(&target.spec.name);
             self.metrics.waiting(target, waiting);

@@ -137,6 +137,11 @@ pub(super) const LIMITS: &[(&str, &str, &str)] = &[
         "log: too many notifications wait; the oldest are given up, what is over already first",
     ),
     (
+        "notify.silences_max",
+        r#"`sidewatch_notify_silences`, `sidewatch_http_requests_total{code="400"}`"#,
+        "there are … silences already, which is the most there may be; of those that are over the oldest are forgotten",
+    ),
+    (
         "notify.alertmanagers[].timeout",
         "`prometheus_notifications_errors_total`",
         "`/readyz?verbose`: no answer within 10 s; it is tried again",
@@ -473,6 +478,11 @@ fn help() -> String {
         vec!["query"],
         vec!["send"],
         vec!["health"],
+        vec!["silence"],
+        vec!["silence", "add"],
+        vec!["silence", "list"],
+        vec!["silence", "expire"],
+        vec!["reload"],
     ] {
         let shown = Command::new(env!("CARGO_BIN_EXE_sidewatch")).args(&words).arg("--help").env("COLUMNS", "100").output().expect("run");
         let help = String::from_utf8(shown.stdout).expect("text");

@@ -40,6 +40,7 @@ mod prometheus;
 mod reload;
 #[path = "../remote_write/mod.rs"]
 mod remote_write;
+mod silence;
 mod stage;
 mod state;
 mod templates;

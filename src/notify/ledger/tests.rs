@@ -99,7 +99,7 @@ fn ledger(targets: &[&str]) -> (Ledger, Vec<Record>, Vec<String>) {
 }
 
 fn phases(ledger: &Ledger, target: &str, now: i64) -> Vec<(Id, Phase)> {
-    ledger.batch(target, at(now), None)
+    ledger.batch(target, at(now), None, |_, _| false)
 }
 
 #[test]
@@ -126,16 +126,16 @@ fn an_alertmanager_is_told_again_while_the_rule_says_so_and_for_a_while_after_th
     let (mut ledger, _, to) = ledger(&["a"]);
     ledger.observe(&firing(0, &[("x", 0)]), &to, at(0));
     ledger.told("a", &[(0, Phase::Firing)], at(0));
-    assert_eq!(ledger.batch("a", at(60), RESEND), [], "nobody has looked since");
+    assert_eq!(ledger.batch("a", at(60), RESEND, |_, _| false), [], "nobody has looked since");
     ledger.observe(&firing(55, &[("x", 0)]), &to, at(55));
-    assert_eq!(ledger.batch("a", at(59), RESEND), []);
-    assert_eq!(ledger.batch("a", at(60), RESEND), [(0, Phase::Firing)]);
+    assert_eq!(ledger.batch("a", at(59), RESEND, |_, _| false), []);
+    assert_eq!(ledger.batch("a", at(60), RESEND, |_, _| false), [(0, Phase::Firing)]);
     ledger.told("a", &[(0, Phase::Firing)], at(60));
     ledger.observe(&firing(100, &[]), &to, at(100));
-    ledger.told("a", &ledger.batch("a", at(100), RESEND), at(100));
-    assert_eq!(ledger.batch("a", at(160), RESEND), [(0, Phase::Resolved)]);
+    ledger.told("a", &ledger.batch("a", at(100), RESEND, |_, _| false), at(100));
+    assert_eq!(ledger.batch("a", at(160), RESEND, |_, _| false), [(0, Phase::Resolved)]);
     ledger.prune(at(100 + 901));
-    assert_eq!(ledger.batch("a", at(1001), RESEND), []);
+    assert_eq!(ledger.batch("a", at(1001), RESEND, |_, _| false), []);
     assert!(ledger.life(0).is_none());
 }
 
@@ -272,7 +272,7 @@ fn an_alertmanager_is_not_told_again_of_an_end_once_the_alert_has_begun_anew() {
         (85, vec![("x", 20)], vec![over("x", 0, 10)]),
     ] {
         ledger.observe(&ended(now, &alerts, over_by_then), &to, at(now));
-        let batch = ledger.batch("a", at(now), RESEND);
+        let batch = ledger.batch("a", at(now), RESEND, |_, _| false);
         ledger.told("a", &batch, at(now));
         told.push(batch);
     }
@@ -369,7 +369,7 @@ fn a_batch_has_at_most_so_many_alerts() {
     ledger.observe(&firing(5, &alerts), &to, at(5));
     ledger.told("a", &phases(&ledger, "a", 5), at(5));
     ledger.observe(&firing(65, &alerts), &to, at(65));
-    assert_eq!(ledger.batch("a", at(65), RESEND).len(), BATCH_MAX);
+    assert_eq!(ledger.batch("a", at(65), RESEND, |_, _| false).len(), BATCH_MAX);
     ledger.told("a", &phases(&ledger, "a", 65), at(65));
     assert_eq!(phases(&ledger, "a", 65).len(), 0);
 }
@@ -387,7 +387,7 @@ proptest! {
         let mut fired: Vec<(usize, i64, Option<i64>)> = Vec::new();
         let mut told: Vec<(Labels, Timestamp, Phase, Option<Timestamp>)> = Vec::new();
         let deliver = |ledger: &mut Ledger, told: &mut Vec<_>, now: i64, answered: bool| {
-            let what = ledger.batch("a", at(now), None);
+            let what = ledger.batch("a", at(now), None, |_, _| false);
             told.extend(what.iter().filter_map(|(id, phase)| {
                 let life = ledger.life(*id)?;
                 Some((life.key.labels.clone(), life.starts_at, *phase, life.ends_at))
@@ -445,4 +445,26 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn of_what_is_held_back_nobody_is_told_that_it_begins() {
+    let (mut ledger, _, to) = ledger(&["a"]);
+    let all = |_: Id, _: &Life| true;
+    ledger.observe(&firing(10, &[("told", 10)]), &to, at(10));
+    ledger.told("a", &[(0, Phase::Firing)], at(10));
+    ledger.observe(&firing(20, &[("told", 10), ("held", 20), ("short", 20)]), &to, at(20));
+    assert_eq!(ledger.batch("a", at(20), RESEND, all), []);
+    assert_eq!(ledger.batch("a", at(20), RESEND, |_, life| life.key.labels.get("x") == Some("held")), [(2, Phase::Firing)]);
+    assert_eq!(ledger.batch("a", at(80), RESEND, all), [(0, Phase::Firing)], "what was told before goes on");
+    assert_eq!(ledger.pass_over("a", all), [], "all of it fires");
+
+    ledger.observe(&firing(90, &[("held", 20)]), &to, at(90));
+    assert_eq!(ledger.batch("a", at(91), RESEND, all), [(0, Phase::Resolved)], "what was told before ends");
+    assert_eq!(ledger.pass_over("a", |_, _| false), []);
+    let steps = ledger.pass_over("a", all);
+    assert_eq!(steps, [Record::Dropped { target: "a".into(), what: vec![(2, Phase::Firing), (2, Phase::Resolved)] }]);
+    // Held back no longer: the one that still fires is told of, with its true beginning.
+    assert_eq!(ledger.batch("a", at(91), RESEND, |_, _| false), [(1, Phase::Firing), (0, Phase::Resolved)]);
+    assert_eq!(ledger.life(1).map(|life| life.starts_at), Some(at(20)));
 }

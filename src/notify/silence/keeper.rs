@@ -1,0 +1,210 @@
+//! The silences of a running agent, and the file that they are kept in: written anew as a whole at each change, one line a
+//! silence, `CRC32 JSON`.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::sync::watch;
+
+use super::book::{Book, Draft, Refusal, Silence};
+use super::written::{Written, read_kept};
+use crate::clock;
+use crate::notify::Config;
+
+/// Where it is in the state folder, beside the ledger.
+const FOLDER: &str = "notify";
+const FILE: &str = "silences";
+const UNFINISHED: &str = "silences.new";
+
+/// All silences; cloning it is cheap. What changes them waits for the disk, so it is for a thread that may.
+#[derive(Clone, Debug)]
+pub struct Silences(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    book: watch::Sender<Arc<Book>>,
+    config: watch::Receiver<Arc<Config>>,
+    /// `None` where nothing is kept.
+    folder: Option<PathBuf>,
+    /// Held while they are changed: why the disk has not taken the last change.
+    unwritten: Mutex<Option<String>>,
+}
+
+impl Silences {
+    /// Brings back what the state folder holds; without one they last as long as the agent.
+    #[must_use]
+    pub fn open(state: Option<&Path>, config: watch::Receiver<Arc<Config>>) -> Self {
+        let folder = state.map(|state| state.join(FOLDER));
+        let mut book = folder.as_deref().map(load).unwrap_or_default();
+        book.forget(config.borrow().silences_max, clock::now());
+        Self(Arc::new(Shared { book: watch::Sender::new(Arc::new(book)), config, folder, unwritten: Mutex::default() }))
+    }
+
+    /// All of them, now.
+    pub(crate) fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.0.book.borrow())
+    }
+
+    /// All that are remembered, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<Silence> {
+        self.book().all().cloned().collect()
+    }
+
+    /// One by its name.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Silence> {
+        self.book().get(id).cloned()
+    }
+
+    /// Makes or changes one, and answers its name.
+    ///
+    /// # Errors
+    /// When it makes no sense, or there are too many.
+    pub fn set(&self, draft: Draft) -> Result<String, Refusal> {
+        let most = self.0.config.borrow().silences_max;
+        let id = random_id().map_err(|error| Refusal::Invalid(format!("the system has no random number for its name: {error}")))?;
+        self.change(|book| book.set(draft, id, most, clock::now()))
+    }
+
+    /// Ends one.
+    ///
+    /// # Errors
+    /// When it is not known, or over already.
+    pub fn expire(&self, id: &str) -> Result<(), Refusal> {
+        self.change(|book| book.expire(id, clock::now()))
+    }
+
+    /// Why they are not on disk as they are.
+    pub(in crate::notify) fn unwritten(&self) -> Option<String> {
+        self.0.unwritten.try_lock().ok().and_then(|why| why.clone())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Book) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let mut unwritten = self.0.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut book = Book::clone(&self.book());
+        let answer = change(&mut book)?;
+        let written = self.0.folder.as_deref().map_or(Ok(()), |folder| write(folder, &book));
+        *unwritten = written.err().map(|error| {
+            // Whoever is woken at night is helped by one that is in force until the next start, too.
+            tracing::error!(%error, "the silences cannot be written to disk; they are in force until the agent ends");
+            error.to_string()
+        });
+        self.0.book.send_replace(Arc::new(book));
+        Ok(answer)
+    }
+}
+
+/// A random UUID. Source: RFC 9562, section 5.4.
+fn random_id() -> io::Result<String> {
+    let mut bytes = [0_u8; 16];
+    let filled = getrandom(&mut bytes, GetRandomFlags::empty())?;
+    if filled < bytes.len() {
+        return Err(io::Error::other("too few bytes"));
+    }
+    let number = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62) | 4 << 76 | 2 << 62;
+    let mut id = format!("{number:032x}");
+    for place in [20, 16, 12, 8] {
+        id.insert(place, '-');
+    }
+    Ok(id)
+}
+
+fn load(folder: &Path) -> Book {
+    let bytes = match fs::read(folder.join(FILE)) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::error!(%error, "the silences on disk cannot be read");
+            }
+            return Book::default();
+        }
+    };
+    let lines: Vec<_> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    let silences: Vec<_> = lines.iter().filter_map(|line| parse(line)).collect();
+    if silences.len() < lines.len() {
+        tracing::warn!(damaged = lines.len() - silences.len(), "silences on disk cannot be read and are left out");
+    }
+    Book::of(silences)
+}
+
+fn parse(line: &[u8]) -> Option<Silence> {
+    let (sum, json) = line.split_at_checked(9)?;
+    let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?.trim_end(), 16).ok()?;
+    (sum == crc32fast::hash(json)).then(|| read_kept(json))?
+}
+
+fn write(folder: &Path, book: &Book) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o750).create(folder)?;
+    let mut lines = Vec::new();
+    for silence in book.all() {
+        let json = serde_json::to_vec(&Written::of(silence, None))?;
+        lines.extend_from_slice(format!("{:08x} ", crc32fast::hash(&json)).as_bytes());
+        lines.extend_from_slice(&json);
+        lines.push(b'\n');
+    }
+    let unfinished = folder.join(UNFINISHED);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&unfinished)?;
+    file.write_all(&lines)?;
+    file.sync_all()?;
+    fs::rename(unfinished, folder.join(FILE))?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::notify::silence::parse_matcher;
+
+    fn open(state: &Path) -> Silences {
+        let (sender, receiver) = watch::channel(Arc::new(Config::default()));
+        drop(sender);
+        Silences::open(Some(state), receiver)
+    }
+
+    fn draft() -> Draft {
+        let now = clock::now();
+        let matchers = vec![parse_matcher("a=~\"x\ny|ü\"").expect("a matcher")];
+        let (created_by, comment) = ("me".to_owned(), "a \"reason\"\n".to_owned());
+        Draft { id: None, matchers, starts_at: now, ends_at: now + Duration::from_hours(1), created_by, comment }
+    }
+
+    #[test]
+    fn what_is_set_is_on_disk_when_it_is_answered() {
+        let state = tempfile::tempdir().expect("a folder");
+        let silences = open(state.path());
+        let (one, other) = (silences.set(draft()).expect("valid"), silences.set(draft()).expect("valid"));
+        silences.expire(&one).expect("known");
+        assert_eq!(open(state.path()).all(), silences.all());
+        assert!(silences.get(&other).is_some() && silences.unwritten().is_none());
+        let file = state.path().join("notify/silences");
+        let mut bytes = fs::read(&file).expect("readable");
+        bytes[20] ^= 1;
+        fs::write(&file, bytes).expect("written");
+        assert_eq!(open(state.path()).all().len(), 1, "one is damaged");
+    }
+
+    #[test]
+    fn one_that_cannot_be_written_is_in_force_all_the_same() {
+        let state = tempfile::tempdir().expect("a folder");
+        fs::write(state.path().join("notify"), "in the way").expect("written");
+        let silences = open(state.path());
+        silences.set(draft()).expect("in force");
+        assert!(silences.unwritten().is_some() && silences.all().len() == 1);
+    }
+
+    #[test]
+    fn names_are_random_uuids() {
+        let (one, other) = (random_id().expect("random"), random_id().expect("random"));
+        assert_ne!(one, other);
+        let lengths: Vec<_> = one.split('-').map(str::len).collect();
+        assert_eq!((lengths, one.as_bytes()[14]), (vec![8, 4, 4, 4, 12], b'4'));
+        assert!(b"89ab".contains(&one.as_bytes()[19]), "{one}");
+    }
+}
