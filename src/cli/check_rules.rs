@@ -40,6 +40,9 @@ pub(super) struct Arguments {
     /// Make what a lint finds an error
     #[arg(long)]
     lint_fatal: bool,
+    /// Ignore keys that Prometheus does not have, as other programs put into rule files. An agent refuses them
+    #[arg(long)]
+    ignore_unknown_fields: bool,
     /// How far apart the samples of a series are [default: history.resolution]
     #[arg(long, value_name = "DURATION")]
     resolution: Option<PromDuration>,
@@ -76,11 +79,13 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
         Some(folder) => saved(folder, &config.history)?,
         None => built_in()?,
     };
-    let all = rules::load_only(&arguments.files);
+    let load = if arguments.ignore_unknown_fields { rules::load_ignoring_unknown } else { rules::load_only };
+    let all = load(&arguments.files);
     for rule in all.groups.iter().flat_map(|group| group.rules()).filter(|rule| !rule.alerting) {
         inventory.add(rule.name, None::<[&str; 0]>);
     }
     let context = LintContext {
+        lints: &arguments.lint.0,
         resolution_millis: arguments.resolution.unwrap_or(config.history.resolution).as_millis(),
         kept_millis: config.history.retention.as_millis().max(config.history.thinned_retention.as_millis()),
         engine: &config.promql,
@@ -89,13 +94,13 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     let (mut broken, mut found) = (false, false);
     for file in &arguments.files {
         print(&format!("Checking {}\n", file.display()))?;
-        let set = rules::load_only(std::slice::from_ref(file));
+        let set = load(std::slice::from_ref(file));
         for warning in &set.warnings {
             note(&format!("  warning: {warning}"));
         }
         if set.problems.is_empty() {
             let text = rules::read_file(file).with_context(|| format!("cannot read {}", file.display()))?;
-            found |= lint(file, &text, &set, &arguments.lint, &context)?;
+            found |= lint(file, &text, &set, &context)?;
         } else {
             note("  FAILED:");
             super::print_problems(&set.problems);
@@ -111,13 +116,12 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
 }
 
 /// Says what the lints find in a file, and whether it is something.
-fn lint(file: &Path, text: &str, set: &rules::RuleSet, lints: &Lints, context: &LintContext<'_>) -> anyhow::Result<bool> {
-    let mut findings = rules::lint(&file.display().to_string(), text, &set.groups, context);
-    findings.retain(|finding| lints.0.contains(finding.lint));
+fn lint(file: &Path, text: &str, set: &rules::RuleSet, context: &LintContext<'_>) -> anyhow::Result<bool> {
+    let findings = rules::lint(&file.display().to_string(), text, &set.groups, context);
     for finding in &findings {
         note(&format!("  warning: {}", finding.diagnostic));
     }
-    let twice = if lints.0.contains("duplicate-rules") { rules::duplicates(&set.groups) } else { Vec::new() };
+    let twice = if context.lints.contains("duplicate-rules") { rules::duplicates(&set.groups) } else { Vec::new() };
     if twice.is_empty() {
         print(&format!("  SUCCESS: {} rules found\n", set.rule_count()))?;
         return Ok(!findings.is_empty());

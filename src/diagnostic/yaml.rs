@@ -11,10 +11,13 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAn
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
 
-use super::{Diagnostic, Position, nearest};
+use super::{Diagnostic, Position, excessive_aliases, nearest};
 
 /// How serde begins to speak of a key that a type does not have.
 const UNKNOWN: &str = "unknown field `";
+
+/// The key of YAML itself, which types know that have it resolved.
+const MERGE: &str = "<<";
 
 /// The most problems reported at once.
 const PROBLEMS_MAX: usize = 50;
@@ -43,6 +46,9 @@ pub fn parse_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Vec<
 /// be said at the same time. (What has another fault leaves a gap, which a further check would take for one more.)
 #[must_use]
 pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec<Diagnostic>) {
+    if let Some(problem) = excessive_aliases(file, text) {
+        return (None, vec![problem]);
+    }
     let mut tree: Value = match serde_yaml::from_str(text) {
         Ok(tree) => tree,
         Err(error) => return (None, vec![syntax_problem(file, text, &error)]),
@@ -98,7 +104,7 @@ fn problem(file: &str, text: &str, path: &[PathStep], message: &str) -> Diagnost
     let name = name.trim_start_matches('.');
     if let Some(unknown) = message.strip_prefix(UNKNOWN).and_then(|rest| rest.split('`').next()) {
         let place = locate(text, path, true).unwrap_or(Position::START);
-        let known: Vec<_> = message.split('`').skip(3).step_by(2).collect();
+        let known: Vec<_> = message.split('`').skip(3).step_by(2).filter(|known| *known != MERGE).collect();
         let hint = match nearest(unknown, known.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("known keys here: {}", known.join(", ")),

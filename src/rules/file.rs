@@ -8,9 +8,9 @@ mod raw;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use raw::{RawFile, RawGroup, RawRule, strings};
+use raw::{RawFile, RawGroup, RawRule};
 
-pub(super) use raw::{Exact, Scalar, unique};
+pub(super) use raw::{Exact, Scalar, UnknownKeys, unique};
 
 use super::alert::Timing;
 use super::overlay::Overlay;
@@ -37,11 +37,16 @@ pub(super) struct Parsed {
 
 /// Reads a rule file. `default_interval_millis` is for groups that name none.
 pub(super) fn parse(file: &str, text: &str, default_interval_millis: i64) -> Parsed {
+    parse_with(file, text, default_interval_millis, UnknownKeys::Refused)
+}
+
+/// As [`parse`], with what is to become of keys that nobody knows.
+pub(super) fn parse_with(file: &str, text: &str, default_interval_millis: i64, unknown: UnknownKeys) -> Parsed {
     // Editors put a byte order mark in front, which says nothing.
     let (first, second) = raw::first_document(text.strip_prefix('\u{feff}').unwrap_or(text));
     let mut reader = Reader { file, text: first, problems: Vec::new() };
     let mut groups = Vec::new();
-    let (raw, problems) = raw::read(file, first);
+    let (raw, problems) = raw::read(file, first, unknown);
     if let Some(raw) = raw {
         reader.groups(raw, default_interval_millis, &mut groups);
     }
@@ -71,52 +76,51 @@ struct Reader<'t> {
 impl Reader<'_> {
     fn groups(&mut self, raw: RawFile, default_interval_millis: i64, groups: &mut Vec<Arc<GroupSpec>>) {
         let mut names = BTreeSet::new();
-        for (index, raw) in raw.groups.unwrap_or_default().into_iter().enumerate() {
+        for (index, raw) in raw.groups.into_iter().enumerate() {
             let path = vec![key("groups"), PathStep::Index(index)];
-            if raw.name.0.is_empty() {
+            if raw.name.is_empty() {
                 self.problem(&path, "Groupname must not be empty");
-            } else if !names.insert(raw.name.0.clone()) {
-                self.problem(&below(&path, "name"), format!("groupname: {:?} is repeated in the same file", raw.name.0));
+            } else if !names.insert(raw.name.clone()) {
+                self.problem(&below(&path, "name"), format!("groupname: {:?} is repeated in the same file", raw.name));
             }
             groups.push(Arc::new(self.group(raw, &path, default_interval_millis)));
         }
     }
 
     fn group(&mut self, raw: RawGroup, path: &Path, default_interval_millis: i64) -> GroupSpec {
-        let prefix = format!("group {:?}: ", raw.name.0);
-        let interval = self.duration(&raw.interval.0, &below(path, "interval"), &prefix);
-        let group_labels = strings(raw.labels);
+        let prefix = format!("group {:?}: ", raw.name);
+        let interval = self.duration(raw.interval.as_deref(), &below(path, "interval"), &prefix);
+        let group_labels = raw.labels;
         self.labels(&group_labels, &below(path, "labels"), &prefix);
         let mut rules = Vec::new();
-        for (index, rule) in raw.rules.unwrap_or_default().into_iter().enumerate() {
+        for (index, rule) in raw.rules.into_iter().enumerate() {
             let place = Place {
                 path: [below(path, "rules"), vec![PathStep::Index(index)]].concat(),
                 // As Prometheus names a rule, counting from 1.
-                prefix: format!("group {:?}, rule {}, {:?}: ", raw.name.0, index + 1, rule.name()),
+                prefix: format!("group {:?}, rule {}, {:?}: ", raw.name, index + 1, rule.name()),
             };
             rules.extend(self.rule(rule, &group_labels, &place));
         }
         GroupSpec {
             file: Arc::from(self.file),
             interval_millis: if interval == 0 { default_interval_millis } else { interval }.max(1),
-            query_offset_millis: self.duration(&raw.query_offset.0, &below(path, "query_offset"), &prefix),
+            query_offset_millis: self.duration(raw.query_offset.as_deref(), &below(path, "query_offset"), &prefix),
             limit: usize::try_from(raw.limit.unwrap_or(0)).unwrap_or(0),
-            name: raw.name.0,
+            name: raw.name,
             rules,
         }
     }
 
     fn rule(&mut self, raw: RawRule, group_labels: &BTreeMap<String, String>, place: &Place) -> Option<Rule> {
-        let (alert, record, query) = (raw.alert.0, raw.record.0, raw.expr.0);
+        let RawRule { alert, record, expr: query, labels: own_labels, annotations, .. } = raw;
         if !alert.is_empty() && !record.is_empty() {
             self.rule_problem(place, "alert", "only one of 'record' and 'alert' must be set");
         } else if alert.is_empty() && record.is_empty() {
             self.rule_problem(place, "", "one of 'record' or 'alert' must be set");
         }
         let expr = self.expression(&query, place);
-        let for_millis = self.duration(&raw.hold.0, &below(&place.path, "for"), &place.prefix);
-        let keep_firing_for_millis = self.duration(&raw.keep_firing_for.0, &below(&place.path, "keep_firing_for"), &place.prefix);
-        let (own_labels, annotations) = (strings(raw.labels), strings(raw.annotations));
+        let for_millis = self.duration(raw.hold.as_deref(), &below(&place.path, "for"), &place.prefix);
+        let keep_firing_for_millis = self.duration(raw.keep_firing_for.as_deref(), &below(&place.path, "keep_firing_for"), &place.prefix);
         self.labels(&own_labels, &below(&place.path, "labels"), &place.prefix);
         let mut labels = group_labels.clone();
         labels.extend(own_labels);
@@ -180,10 +184,8 @@ impl Reader<'_> {
     }
 
     /// Milliseconds; an absent duration is zero.
-    fn duration(&mut self, text: &str, path: &Path, prefix: &str) -> i64 {
-        if text.is_empty() {
-            return 0;
-        }
+    fn duration(&mut self, text: Option<&str>, path: &Path, prefix: &str) -> i64 {
+        let Some(text) = text else { return 0 };
         parse_millis(text).unwrap_or_else(|error| {
             self.problem(path, format!("{prefix}{error}"));
             0

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::config::{Config, Packs};
+use super::file::UnknownKeys;
 use super::set::{RuleSet, Source, assemble};
 use crate::diagnostic::Diagnostic;
 use crate::model::PromDuration;
@@ -34,7 +35,7 @@ pub fn load(config: &Config) -> RuleSet {
         let new: Vec<_> = found.into_iter().filter(|file| !files.contains(file)).collect();
         files.extend(new);
     }
-    let mut set = load_with(config, &files, problems);
+    let mut set = load_with(config, &files, problems, UnknownKeys::Refused);
     set.warnings.extend(warnings);
     set
 }
@@ -50,10 +51,10 @@ pub fn matching(pattern: &str) -> Vec<PathBuf> {
 /// Reads these files instead of those in the rules folder, and the packs.
 #[must_use]
 pub fn load_files(config: &Config, files: &[PathBuf]) -> RuleSet {
-    load_with(config, files, Vec::new())
+    load_with(config, files, Vec::new(), UnknownKeys::Refused)
 }
 
-fn load_with(config: &Config, files: &[PathBuf], mut problems: Vec<Diagnostic>) -> RuleSet {
+fn load_with(config: &Config, files: &[PathBuf], mut problems: Vec<Diagnostic>, unknown: UnknownKeys) -> RuleSet {
     let mut sources = Vec::new();
     for file in files {
         let name = file.display().to_string();
@@ -62,13 +63,20 @@ fn load_with(config: &Config, files: &[PathBuf], mut problems: Vec<Diagnostic>) 
             Err(error) => problems.push(Diagnostic::of_file(&name, format!("cannot be read: {error}"))),
         }
     }
-    assemble(config, sources, problems)
+    assemble(config, sources, problems, unknown)
 }
 
 /// Reads these files alone, without the packs.
 #[must_use]
 pub fn load_only(files: &[PathBuf]) -> RuleSet {
     load_at(files, Config::default().interval)
+}
+
+/// As [`load_only`], but keys that nobody knows are ignored: other programs have a use for them.
+#[must_use]
+pub fn load_ignoring_unknown(files: &[PathBuf]) -> RuleSet {
+    let config = Config { packs: Packs::all(false), ..Config::default() };
+    load_with(&config, files, Vec::new(), UnknownKeys::Ignored)
 }
 
 /// As [`load_only`], with the interval of groups that name none.

@@ -35,7 +35,7 @@ pub use alert::Timing;
 pub use backtest::{Change, Difference, Episode, FailedRule, Replay, RuleNeed, Span, difference, needs, replay};
 pub use config::{Config, Packs};
 pub use lint::{Duplicate, Finding, Inventory, LINTS, LintContext, duplicates, lint};
-pub use load::{load, load_at, load_files, load_only, matching, read_file};
+pub use load::{load, load_at, load_files, load_ignoring_unknown, load_only, matching, read_file};
 pub use overlay::{NoData, Overlay, Overlays};
 pub use pack::{PACKS, Pack};
 pub use rule::{Externals, GroupSpec, RuleView};

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::config::Config;
-use super::file;
+use super::file::{self, Parsed, UnknownKeys};
 use super::overlay::{NoData, Overlays};
 use super::pack::PACKS;
 use super::rule::GroupSpec;
@@ -57,18 +57,21 @@ impl RuleSet {
     }
 }
 
-/// Puts packs and files together. `unread` are the problems of files that could not be read.
-pub(super) fn assemble(config: &Config, files: Vec<Source>, unread: Vec<Diagnostic>) -> RuleSet {
+/// Puts packs and files together. `unread` are the problems of files that could not be read, `unknown` is what becomes of keys in the others
+/// that nobody knows.
+pub(super) fn assemble(config: &Config, files: Vec<Source>, unread: Vec<Diagnostic>, unknown: UnknownKeys) -> RuleSet {
     let mut set = RuleSet { broken: unread.len(), problems: unread, ..RuleSet::default() };
     for pack in PACKS.iter().filter(|pack| pack.enabled(&config.packs)) {
         let named = |name: &str| Path::new(name).file_stem().is_some_and(|stem| stem == pack.name);
         let replaced = files.iter().any(|file| named(&file.name)) || set.problems.iter().any(|problem| named(&problem.file));
         if !replaced {
-            add(&mut set, &pack.file(), pack.text, config, Some(config.pack_interval.as_millis().max(1)));
+            let parsed = file::parse(&pack.file(), pack.text, config.interval.as_millis());
+            add(&mut set, parsed, Some(config.pack_interval.as_millis().max(1)));
         }
     }
     for source in files {
-        add(&mut set, &source.name, &source.text, config, None);
+        let parsed = file::parse_with(&source.name, &source.text, config.interval.as_millis(), unknown);
+        add(&mut set, parsed, None);
     }
     lay_over(&mut set, &config.overlay);
     set
@@ -106,8 +109,7 @@ fn lay_over(set: &mut RuleSet, overlays: &Overlays) {
 }
 
 /// `interval` overrides what the file says.
-fn add(set: &mut RuleSet, name: &str, text: &str, config: &Config, interval: Option<i64>) {
-    let mut parsed = file::parse(name, text, config.interval.as_millis());
+fn add(set: &mut RuleSet, mut parsed: Parsed, interval: Option<i64>) {
     set.warnings.append(&mut parsed.warnings);
     if parsed.problems.is_empty() {
         set.loaded += 1;
@@ -129,6 +131,10 @@ mod tests {
     use crate::model::PromDuration;
     use crate::rules::config::Packs;
     use crate::rules::pack::Pack;
+
+    fn assemble(config: &Config, files: Vec<Source>, unread: Vec<Diagnostic>) -> RuleSet {
+        super::assemble(config, files, unread, UnknownKeys::Refused)
+    }
 
     fn source(name: &str, text: &str) -> Source {
         Source { name: name.into(), text: text.into() }

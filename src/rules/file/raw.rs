@@ -9,70 +9,81 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::diagnostic::{Diagnostic, Position, read_yaml};
+use crate::diagnostic::{Diagnostic, Position, excessive_aliases, read_yaml};
 
 /// The whole file.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
-pub(super) struct RawFile<T = Exact> {
-    pub(super) groups: Option<Vec<RawGroup<T>>>,
+#[derive(Debug, Default)]
+pub(super) struct RawFile {
+    pub(super) groups: Vec<RawGroup>,
 }
 
-/// A group.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
-pub(super) struct RawGroup<T = Exact> {
-    pub(super) name: T,
-    pub(super) interval: T,
-    pub(super) query_offset: T,
+/// A group. A duration that is there may be an empty text, which is no duration.
+#[derive(Debug, Default)]
+pub(super) struct RawGroup {
+    pub(super) name: String,
+    pub(super) interval: Option<String>,
+    pub(super) query_offset: Option<String>,
     pub(super) limit: Option<i64>,
-    #[serde(deserialize_with = "unique")]
-    pub(super) labels: Option<BTreeMap<String, T>>,
-    pub(super) rules: Option<Vec<RawRule<T>>>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) rules: Vec<RawRule>,
 }
 
 /// A rule.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
-pub(super) struct RawRule<T = Exact> {
-    pub(super) record: T,
-    pub(super) alert: T,
-    pub(super) expr: T,
-    #[serde(rename = "for")]
-    pub(super) hold: T,
-    pub(super) keep_firing_for: T,
-    #[serde(deserialize_with = "unique")]
-    pub(super) labels: Option<BTreeMap<String, T>>,
-    #[serde(deserialize_with = "unique")]
-    pub(super) annotations: Option<BTreeMap<String, T>>,
+#[derive(Debug, Default)]
+pub(super) struct RawRule {
+    pub(super) record: String,
+    pub(super) alert: String,
+    pub(super) expr: String,
+    pub(super) hold: Option<String>,
+    pub(super) keep_firing_for: Option<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) annotations: BTreeMap<String, String>,
 }
 
 impl RawRule {
     /// The alert's or the recorded metric's name.
     pub(super) fn name(&self) -> &str {
-        if self.alert.0.is_empty() { &self.record.0 } else { &self.alert.0 }
+        if self.alert.is_empty() { &self.record } else { &self.alert }
     }
 }
 
-/// A map of texts as one of strings.
-pub(super) fn strings(texts: Option<BTreeMap<String, Exact>>) -> BTreeMap<String, String> {
-    texts.unwrap_or_default().into_iter().map(|(name, text)| (name, text.0)).collect()
+/// What becomes of keys that nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::rules) enum UnknownKeys {
+    /// They are problems: most likely they are misspelt.
+    #[default]
+    Refused,
+    /// Other programs have a use for them.
+    Ignored,
 }
 
 /// Reads a file, and finds all problems of its shape. Where they are keys that nobody knows, and nothing worse, there is
 /// also what the rest says.
-pub(super) fn read(file: &str, text: &str) -> (Option<RawFile>, Vec<Diagnostic>) {
-    match serde_yaml::from_str::<Option<RawFile>>(text) {
-        Ok(raw) => (Some(raw.unwrap_or_default()), Vec::new()),
+pub(super) fn read(file: &str, text: &str, unknown: UnknownKeys) -> (Option<RawFile>, Vec<Diagnostic>) {
+    if let Some(problem) = excessive_aliases(file, text) {
+        return (None, vec![problem]);
+    }
+    match unknown {
+        UnknownKeys::Refused => read_as::<StrictFile<Exact>, StrictFile<Scalar>>(file, text),
+        UnknownKeys::Ignored => read_as::<LaxFile<Exact>, LaxFile<Scalar>>(file, text),
+    }
+}
+
+/// Reads a file in its exact form, or in the other one that finds all problems.
+fn read_as<E, S>(file: &str, text: &str) -> (Option<RawFile>, Vec<Diagnostic>)
+where
+    E: DeserializeOwned + Default + Into<RawFile>,
+    S: DeserializeOwned + Into<RawFile>,
+{
+    match serde_yaml::from_str::<Option<E>>(text) {
+        Ok(raw) => (Some(raw.unwrap_or_default().into()), Vec::new()),
         Err(error) => {
-            if let Some(raw) = merged(text) {
-                return (Some(raw), Vec::new());
-            }
-            let (rest, problems) = read_yaml::<RawFile<Scalar>>(file, text);
+            let (rest, problems) = read_yaml::<S>(file, text);
             if !problems.is_empty() {
-                return (rest.map(RawFile::from), problems);
+                return (rest.map(S::into), problems);
             }
             if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
                 return (Some(RawFile::default()), Vec::new());
@@ -83,47 +94,211 @@ pub(super) fn read(file: &str, text: &str) -> (Option<RawFile>, Vec<Diagnostic>)
     }
 }
 
-/// A file that is valid once its merge keys (`<<: *labels`) stand for what they name.
-fn merged(text: &str) -> Option<RawFile> {
-    if !text.contains("<<") {
-        return None;
-    }
-    let mut value: serde_yaml::Value = serde_yaml::from_str(text).ok()?;
-    value.apply_merge().ok()?;
-    let raw: Option<RawFile<Scalar>> = serde_yaml::from_value(value).ok()?;
-    raw.map(RawFile::from)
+/// The shapes of a file, a group and a rule, with texts in one of two forms; with `deny_unknown_fields` or without.
+macro_rules! shapes {
+    ($file:ident, $group:ident, $rule:ident $(, $strict:ident)?) => {
+        #[derive(Debug, Default, serde::Deserialize)]
+        #[serde(default, $($strict,)? bound(deserialize = "T: Deserialize<'de> + Default"))]
+        struct $file<T> {
+            groups: Field<Vec<$group<T>>>,
+            #[serde(rename = "<<")]
+            bases: Bases<Self>,
+        }
+
+        #[derive(Debug, Default, serde::Deserialize)]
+        #[serde(default, $($strict,)? bound(deserialize = "T: Deserialize<'de> + Default"))]
+        struct $group<T> {
+            name: Field<T>,
+            interval: Field<T>,
+            query_offset: Field<T>,
+            limit: Field<i64>,
+            labels: Field<Texts<T>>,
+            rules: Field<Vec<$rule<T>>>,
+            #[serde(rename = "<<")]
+            bases: Bases<Self>,
+        }
+
+        #[derive(Debug, Default, serde::Deserialize)]
+        #[serde(default, $($strict,)? bound(deserialize = "T: Deserialize<'de> + Default"))]
+        struct $rule<T> {
+            record: Field<T>,
+            alert: Field<T>,
+            expr: Field<T>,
+            #[serde(rename = "for")]
+            hold: Field<T>,
+            keep_firing_for: Field<T>,
+            labels: Field<Texts<T>>,
+            annotations: Field<Texts<T>>,
+            #[serde(rename = "<<")]
+            bases: Bases<Self>,
+        }
+
+        impl<T> Merge for $file<T> {
+            fn merge(&mut self) {
+                for mut base in self.bases.take() {
+                    base.merge();
+                    self.groups.or(base.groups);
+                }
+            }
+        }
+
+        impl<T> Merge for $group<T> {
+            fn merge(&mut self) {
+                for mut base in self.bases.take() {
+                    base.merge();
+                    self.name.or(base.name);
+                    self.interval.or(base.interval);
+                    self.query_offset.or(base.query_offset);
+                    self.limit.or(base.limit);
+                    self.labels.or(base.labels);
+                    self.rules.or(base.rules);
+                }
+            }
+        }
+
+        impl<T> Merge for $rule<T> {
+            fn merge(&mut self) {
+                for mut base in self.bases.take() {
+                    base.merge();
+                    self.record.or(base.record);
+                    self.alert.or(base.alert);
+                    self.expr.or(base.expr);
+                    self.hold.or(base.hold);
+                    self.keep_firing_for.or(base.keep_firing_for);
+                    self.labels.or(base.labels);
+                    self.annotations.or(base.annotations);
+                }
+            }
+        }
+
+        impl<T: Into<String>> From<$file<T>> for RawFile {
+            fn from(mut file: $file<T>) -> Self {
+                file.merge();
+                Self { groups: file.groups.value().unwrap_or_default().into_iter().map(RawGroup::from).collect() }
+            }
+        }
+
+        impl<T: Into<String>> From<$group<T>> for RawGroup {
+            fn from(mut group: $group<T>) -> Self {
+                group.merge();
+                Self {
+                    name: text(group.name).unwrap_or_default(),
+                    interval: text(group.interval),
+                    query_offset: text(group.query_offset),
+                    limit: group.limit.value(),
+                    labels: texts(group.labels),
+                    rules: group.rules.value().unwrap_or_default().into_iter().map(RawRule::from).collect(),
+                }
+            }
+        }
+
+        impl<T: Into<String>> From<$rule<T>> for RawRule {
+            fn from(mut rule: $rule<T>) -> Self {
+                rule.merge();
+                Self {
+                    record: text(rule.record).unwrap_or_default(),
+                    alert: text(rule.alert).unwrap_or_default(),
+                    expr: text(rule.expr).unwrap_or_default(),
+                    hold: text(rule.hold),
+                    keep_firing_for: text(rule.keep_firing_for),
+                    labels: texts(rule.labels),
+                    annotations: texts(rule.annotations),
+                }
+            }
+        }
+    };
 }
 
-impl From<RawFile<Scalar>> for RawFile {
-    fn from(file: RawFile<Scalar>) -> Self {
-        let group = |group: RawGroup<Scalar>| RawGroup {
-            name: Exact(group.name.0),
-            interval: Exact(group.interval.0),
-            query_offset: Exact(group.query_offset.0),
-            limit: group.limit,
-            labels: group.labels.map(exact),
-            rules: group.rules.map(|rules| rules.into_iter().map(RawRule::from).collect()),
-        };
-        Self { groups: file.groups.map(|groups| groups.into_iter().map(group).collect()) }
-    }
+shapes!(StrictFile, StrictGroup, StrictRule, deny_unknown_fields);
+shapes!(LaxFile, LaxGroup, LaxRule);
+
+/// What merge keys (`<<: *base`) bring is taken where there is no key of one's own.
+trait Merge {
+    fn merge(&mut self);
 }
 
-impl From<RawRule<Scalar>> for RawRule {
-    fn from(rule: RawRule<Scalar>) -> Self {
-        Self {
-            record: Exact(rule.record.0),
-            alert: Exact(rule.alert.0),
-            expr: Exact(rule.expr.0),
-            hold: Exact(rule.hold.0),
-            keep_firing_for: Exact(rule.keep_firing_for.0),
-            labels: rule.labels.map(exact),
-            annotations: rule.annotations.map(exact),
+/// What stands behind a key.
+#[derive(Debug, Default)]
+enum Field<T> {
+    /// There is no such key.
+    #[default]
+    Absent,
+    /// Nothing.
+    Null,
+    Is(T),
+}
+
+impl<T> Field<T> {
+    fn or(&mut self, base: Self) {
+        if matches!(self, Self::Absent) {
+            *self = base;
+        }
+    }
+
+    fn value(self) -> Option<T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Absent | Self::Null => None,
         }
     }
 }
 
-fn exact(texts: BTreeMap<String, Scalar>) -> BTreeMap<String, Exact> {
-    texts.into_iter().map(|(name, text)| (name, Exact(text.0))).collect()
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::<T>::deserialize(deserializer).map(|value| value.map_or(Self::Null, Self::Is))
+    }
+}
+
+fn text<T: Into<String>>(field: Field<T>) -> Option<String> {
+    field.value().map(T::into)
+}
+
+fn texts<T: Into<String>>(field: Field<Texts<T>>) -> BTreeMap<String, String> {
+    field.value().map(|texts| texts.0).unwrap_or_default().into_iter().map(|(name, text)| (name, text.into())).collect()
+}
+
+/// What a merge key names: a map, or several, of which the first counts most.
+#[derive(Debug)]
+struct Bases<B>(Vec<B>);
+
+impl<B> Bases<B> {
+    fn take(&mut self) -> Vec<B> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl<B> Default for Bases<B> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, B: Deserialize<'de>> Deserialize<'de> for Bases<B> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Maps<B>(PhantomData<B>);
+
+        impl<'de, B: Deserialize<'de>> Visitor<'de> for Maps<B> {
+            type Value = Bases<B>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map or a list of maps to merge")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                Ok(Bases(vec![B::deserialize(MapAccessDeserializer::new(map))?]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut bases = Vec::new();
+                while let Some(base) = list.next_element()? {
+                    bases.push(base);
+                }
+                Ok(Bases(bases))
+            }
+        }
+
+        deserializer.deserialize_any(Maps(PhantomData))
+    }
 }
 
 /// The first YAML document of a text, and the line on which another one begins.
@@ -149,41 +324,51 @@ pub(super) fn first_document(text: &str) -> (&str, Option<usize>) {
 pub(in crate::rules) fn unique<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<BTreeMap<String, T>>, D::Error> {
-    struct Unique<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Unique<T> {
-        type Value = Option<BTreeMap<String, T>>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a map")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-            let mut map = BTreeMap::new();
-            while let Some((key, value)) = entries.next_entry::<String, T>()? {
-                if map.contains_key(&key) {
-                    return Err(A::Error::custom(format!("mapping key {key:?} already defined")));
-                }
-                map.insert(key, value);
-            }
-            Ok(Some(map))
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-            deserializer.deserialize_map(self)
-        }
-    }
-
-    deserializer.deserialize_option(Unique(PhantomData))
+    Option::<Texts<T>>::deserialize(deserializer).map(|texts| texts.map(|texts| texts.0))
 }
+
+/// Texts by name, none of which is there twice, with those that merge keys bring.
+#[derive(Debug)]
+struct Texts<T>(BTreeMap<String, T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Texts<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Unique<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Unique<T> {
+            type Value = Texts<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                let mut map = BTreeMap::new();
+                let mut bases = None;
+                while let Some(key) = entries.next_key::<String>()? {
+                    let twice = if key == MERGE { bases.is_some() } else { map.contains_key(&key) };
+                    if twice {
+                        return Err(A::Error::custom(format!("mapping key {key:?} already defined")));
+                    }
+                    if key == MERGE {
+                        bases = Some(entries.next_value::<Bases<Self::Value>>()?);
+                    } else {
+                        map.insert(key, entries.next_value()?);
+                    }
+                }
+                for (key, value) in bases.into_iter().flat_map(|bases| bases.0).flat_map(|base| base.0) {
+                    map.entry(key).or_insert(value);
+                }
+                Ok(Texts(map))
+            }
+        }
+
+        deserializer.deserialize_map(Unique(PhantomData))
+    }
+}
+
+/// The key whose value is a map with more keys.
+const MERGE: &str = "<<";
 
 /// A scalar as it is written; nothing is an empty text.
 #[derive(Debug, Default)]
@@ -192,6 +377,18 @@ pub(in crate::rules) struct Exact(pub(in crate::rules) String);
 impl<'de> Deserialize<'de> for Exact {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Option::<String>::deserialize(deserializer).map(|text| Self(text.unwrap_or_default()))
+    }
+}
+
+impl From<Exact> for String {
+    fn from(text: Exact) -> Self {
+        text.0
+    }
+}
+
+impl From<Scalar> for String {
+    fn from(text: Scalar) -> Self {
+        text.0
     }
 }
 
@@ -241,6 +438,10 @@ impl Visitor<'_> for Scalar {
 mod tests {
     use super::*;
 
+    fn strict(text: &str) -> (Option<RawFile>, Vec<Diagnostic>) {
+        read("f", text, UnknownKeys::Refused)
+    }
+
     #[test]
     fn only_the_first_document_counts() {
         assert_eq!(first_document("# c\n---\na: 1\n---\nb: 1\n"), ("# c\n---\na: 1\n", Some(4)));
@@ -252,48 +453,82 @@ mod tests {
     #[test]
     fn scalars_stay_as_written() {
         let text = "groups:\n- name: 1.10\n  rules:\n  - {alert: yes, expr: 1, for: 0, labels: {a: 0o17, b: ~, c: null}}\n";
-        let raw = read("f", text).0.expect("valid");
-        let group = &raw.groups.expect("groups")[0];
-        let rule = &group.rules.as_ref().expect("rules")[0];
-        let label = |name: &str| rule.labels.as_ref().expect("labels")[name].0.clone();
-        assert_eq!((group.name.0.as_str(), rule.name(), rule.expr.0.as_str(), rule.hold.0.as_str()), ("1.10", "yes", "1", "0"));
-        assert_eq!([label("a"), label("b"), label("c")], ["0o17", "", ""]);
+        let raw = strict(text).0.expect("valid");
+        let group = &raw.groups[0];
+        let rule = &group.rules[0];
+        assert_eq!((group.name.as_str(), rule.name(), rule.expr.as_str(), rule.hold.as_deref()), ("1.10", "yes", "1", Some("0")));
+        assert_eq!(["a", "b", "c"].map(|name| rule.labels[name].as_str()), ["0o17", "", ""]);
     }
 
     #[test]
     fn no_label_and_no_annotation_stands_twice() {
         for rule in ["labels: {a: b, a: c}", "annotations:\n      a: b\n      a: c"] {
-            let (raw, problems) = read("f", &format!("groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n    {rule}\n"));
+            let (raw, problems) = strict(&format!("groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n    {rule}\n"));
             assert!(
                 raw.is_none() && problems.len() == 1 && problems[0].message.contains("duplicate entry with key \"a\""),
                 "{rule}: {problems:?}"
             );
         }
-        assert!(read("f", "groups: [{name: g, labels: ~, rules: [{alert: A, expr: up, labels: , annotations: {}}]}]").1.is_empty());
+        assert!(strict("groups: [{name: g, labels: ~, rules: [{alert: A, expr: up, labels: , annotations: {}}]}]").1.is_empty());
     }
 
     #[test]
     fn merge_keys_stand_for_what_they_name() {
         let rules = "  - &r\n    alert: A\n    expr: up\n    labels: &l {a: b}\n  - {alert: B, expr: up, labels: {<<: *l, c: d}}\n  - <<: *r\n    alert: C\n";
-        let raw = read("f", &format!("groups:\n- name: g\n  rules:\n{rules}")).0.expect("valid");
-        let rules = raw.groups.expect("groups").remove(0).rules.expect("rules");
+        let raw = strict(&format!("groups:\n- name: g\n  rules:\n{rules}")).0.expect("valid");
+        let rules = &raw.groups[0].rules;
         let names: Vec<_> = rules.iter().map(RawRule::name).collect();
-        let labels: Vec<_> = rules[1].labels.as_ref().expect("labels").keys().map(String::as_str).collect();
-        assert_eq!((names, labels, rules[2].expr.0.as_str()), (vec!["A", "B", "C"], vec!["a", "c"], "up"));
-        let (raw, problems) = read("f", "groups:\n- name: g\n  rulez:\n  - {<<: 1}\n");
+        let labels: Vec<_> = rules[1].labels.keys().map(String::as_str).collect();
+        assert_eq!((names, labels, rules[2].expr.as_str()), (vec!["A", "B", "C"], vec!["a", "c"], "up"));
+        let (raw, problems) = strict("groups:\n- name: g\n  rulez:\n  - {<<: 1}\n");
         assert!(raw.is_some() && problems.len() == 1, "{problems:?}");
+    }
+
+    #[test]
+    fn what_is_merged_stays_as_written_and_ones_own_counts_more() {
+        let text = "groups:\n- name: g\n  rules:\n  - &r {alert: A, expr: up, for: 5m, labels: &l {v: 1.10, t: yes}}\n\
+                    \x20 - {alert: B, expr: up, labels: {t: no, <<: [*l, {t: x, w: 0x1F}]}}\n\
+                    \x20 - {<<: *r, alert: C, for: , labels: {<<: *l}}\n  - {<<: [{alert: D}, *r]}\n";
+        let raw = strict(text).0.expect("valid");
+        let shown: Vec<_> =
+            raw.groups[0].rules.iter().map(|rule| (rule.name(), rule.hold.as_deref(), format!("{:?}", rule.labels))).collect();
+        let with = |labels: &str| format!("{{{labels}}}");
+        assert_eq!(
+            shown,
+            [
+                ("A", Some("5m"), with(r#""t": "yes", "v": "1.10""#)),
+                ("B", None, with(r#""t": "no", "v": "1.10", "w": "0x1F""#)),
+                ("C", None, with(r#""t": "yes", "v": "1.10""#)),
+                ("D", Some("5m"), with(r#""t": "yes", "v": "1.10""#)),
+            ]
+        );
+        for wrong in ["{<<: a}", "{<<: [a]}", "{<<: {x: 1}, <<: {y: 1}}"] {
+            let text = format!("groups: [{{name: g, rules: [{{alert: A, expr: up, labels: {wrong}}}]}}]");
+            assert_eq!(strict(&text).1.len(), 1, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn keys_of_other_programs_are_ignored_where_that_is_asked_for() {
+        let text = "x: 1\ngroups:\n- name: g\n  concurrency: 2\n  rules:\n  - {alert: A, expr: up, debug: [a], labels: {v: 1.10}}\n";
+        assert_eq!(strict(text).1.len(), 3);
+        let (raw, problems) = read("f", text, UnknownKeys::Ignored);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(raw.expect("valid").groups[0].rules[0].labels["v"], "1.10");
+        let (_, problems) = read("f", &format!("{text}  limit: x\n"), UnknownKeys::Ignored);
+        assert_eq!(problems.len(), 1, "what is wrong with known keys is still told");
     }
 
     #[test]
     fn nothing_is_an_empty_file() {
         for text in ["", "# only words\n", "groups:\n", "---\n"] {
-            assert!(read("f", text).0.expect("valid").groups.is_none(), "{text:?}");
+            assert!(strict(text).0.expect("valid").groups.is_empty(), "{text:?}");
         }
     }
 
     #[test]
     fn numbers_are_no_problem_beside_a_real_one() {
-        let (_, problems) = read("f", "groups:\n- name: 1\n  interval: 0\n  rulez: []\n  limit: x\n");
+        let (_, problems) = strict("groups:\n- name: 1\n  interval: 0\n  rulez: []\n  limit: x\n");
         let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].starts_with("f:4:3: unknown key `groups[0].rulez` (did you mean `rules`?)"), "{lines:?}");

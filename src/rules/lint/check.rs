@@ -1,6 +1,6 @@
 //! The lints over the groups of a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
@@ -18,9 +18,14 @@ use crate::rules::scalar::position_in_scalar;
 /// The functions of a range that have no result for a single sample.
 const OF_TWO: [&str; 8] = ["delta", "deriv", "double_exponential_smoothing", "idelta", "increase", "irate", "predict_linear", "rate"];
 
+/// The most findings of one file that are told: finding the place of each costs a pass over the text.
+const FINDINGS_MAX: usize = 100;
+
 /// What the lints know of the agent.
 #[derive(Debug)]
 pub struct LintContext<'c> {
+    /// The names of the lints to apply.
+    pub lints: &'c BTreeSet<&'static str>,
     /// How far apart the samples of a series are, in milliseconds.
     pub resolution_millis: i64,
     /// How long samples are kept, in milliseconds.
@@ -59,7 +64,7 @@ pub fn duplicates(groups: &[Arc<GroupSpec>]) -> Vec<Duplicate> {
     counts.into_iter().filter(|(_, count)| *count > 1).map(|(duplicate, _)| duplicate).collect()
 }
 
-/// Looks at the rules of a valid file, all its groups in their order.
+/// Looks at the rules of a valid file, all its groups in their order. Of a file with more than 100 findings the first ones are told.
 #[must_use]
 pub fn lint(file: &str, text: &str, groups: &[Arc<GroupSpec>], context: &LintContext<'_>) -> Vec<Finding> {
     let recorded = groups.iter().flat_map(|group| {
@@ -182,6 +187,9 @@ impl Look<'_> {
 
     /// In the expression.
     fn find(&mut self, lint: &'static str, span: Span, message: String, hint: Option<String>) {
+        if !self.tells(lint) {
+            return;
+        }
         let path = [self.path.clone(), vec![key("expr")]].concat();
         let start = locate_yaml(self.text, &path).unwrap_or(Position::START);
         let offset = usize::try_from(span.start).unwrap_or(0);
@@ -191,9 +199,16 @@ impl Look<'_> {
 
     /// At a field.
     fn find_at(&mut self, lint: &'static str, below: &[PathStep], message: String) {
+        if !self.tells(lint) {
+            return;
+        }
         let path = [&self.path[..], below].concat();
         let position = locate_yaml(self.text, &path).unwrap_or(Position::START);
         self.push(lint, position, message, None);
+    }
+
+    fn tells(&self, lint: &str) -> bool {
+        self.context.lints.contains(lint) && self.findings.len() < FINDINGS_MAX
     }
 
     fn push(&mut self, lint: &'static str, position: Position, message: String, hint: Option<String>) {

@@ -1,5 +1,7 @@
 //! What each lint finds, and what it leaves alone.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::model::MetricType;
 use crate::promql::EngineConfig;
@@ -15,12 +17,16 @@ fn inventory() -> Inventory {
     inventory
 }
 
+fn all() -> BTreeSet<&'static str> {
+    LINTS.iter().map(|(name, _)| *name).collect()
+}
+
 /// The findings in a file, as `lint line:column`.
 fn found(text: &str, inventory: &Inventory) -> Vec<String> {
     let parsed = file::parse("f.yml", text, 15_000);
     assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
     let engine = EngineConfig::default();
-    let context = LintContext { resolution_millis: 5_000, kept_millis: 7 * 86_400_000, engine: &engine, inventory };
+    let context = LintContext { lints: &all(), resolution_millis: 5_000, kept_millis: 7 * 86_400_000, engine: &engine, inventory };
     let shown = |finding: Finding| {
         let position = finding.diagnostic.position;
         format!("{} {}:{}", finding.lint, position.line, position.column)
@@ -134,6 +140,19 @@ fn a_label_in_a_template_has_to_be_in_the_result() {
 fn who_looks_further_back_than_history_goes_is_told() {
     assert_eq!(of_alert("node_load1 offset 8d > 1", ""), [HISTORY_TOO_SHORT]);
     assert_eq!(of_alert("node_load1 offset 6d > 1", ""), nothing());
+}
+
+#[test]
+fn what_is_found_is_bounded_and_what_was_not_asked_for_does_not_count() {
+    let rules = |count: usize| (0..count).map(|number| format!("  - {{alert: A{number}, expr: node_load1}}\n")).collect::<String>();
+    let text = format!("groups:\n- name: g\n  rules:\n{}  - {{record: r, expr: 'node_load1 offset 8d'}}\n", rules(120));
+    assert_eq!(found(&text, &inventory()).len(), 100);
+    let (engine, inventory, parsed) = (EngineConfig::default(), inventory(), file::parse("f.yml", &text, 15_000));
+    let lints = BTreeSet::from([HISTORY_TOO_SHORT]);
+    let context =
+        LintContext { lints: &lints, resolution_millis: 5_000, kept_millis: 7 * 86_400_000, engine: &engine, inventory: &inventory };
+    let findings = lint("f.yml", &text, &parsed.groups, &context);
+    assert_eq!(findings.iter().map(|finding| finding.lint).collect::<Vec<_>>(), [HISTORY_TOO_SHORT]);
 }
 
 #[test]
