@@ -2,16 +2,26 @@
 
 use crate::model::Labels;
 
-use super::ast::{Binary, BinaryOp, Expr};
+use super::ast::{Binary, BinaryOp, Expr, ValueType};
 use super::eval::{Evaluator, wrong_type};
 use super::eval_error::EvalError;
 use super::matching;
 use super::naming;
 use super::span::Span;
+use super::stream::{self, Passing};
 use super::value::{ABSENT, Evaluated, Steps, Track, is_absent};
 
 pub(super) fn binary(ev: &mut Evaluator<'_>, binary: &Binary, span: Span, steps: Steps) -> Result<Evaluated, EvalError> {
     let Binary { op, lhs, rhs, return_bool, matching } = binary;
+    // What a comparison leaves away is not made.
+    if rhs.value_type() == ValueType::Scalar && stream::is_passing(lhs, steps) {
+        let scalar = ev.scalar(rhs, steps)?;
+        return VectorAndScalar::new(binary, span, &scalar, |value, scalar| (value, scalar)).pass(ev, lhs, steps);
+    }
+    if lhs.value_type() == ValueType::Scalar && stream::is_passing(rhs, steps) {
+        let scalar = ev.scalar(lhs, steps)?;
+        return VectorAndScalar::new(binary, span, &scalar, |value, scalar| (scalar, value)).pass(ev, rhs, steps);
+    }
     let left = ev.eval(lhs, steps)?;
     let right = ev.eval(rhs, steps)?;
     match (left, right) {
@@ -21,12 +31,10 @@ pub(super) fn binary(ev: &mut Evaluator<'_>, binary: &Binary, span: Span, steps:
             Ok(Evaluated::Scalar(left.into_iter().zip(right).map(|(left, right)| scalars(*op, left, right)).collect()))
         }
         (Evaluated::Vector(tracks), Evaluated::Scalar(scalar)) => {
-            let mut one = VectorAndScalar { ev, op: *op, return_bool: *return_bool, span };
-            one.apply(tracks, &scalar, |value, scalar| (value, scalar)).map(Evaluated::Vector)
+            VectorAndScalar::new(binary, span, &scalar, |value, scalar| (value, scalar)).apply(ev, tracks)
         }
         (Evaluated::Scalar(scalar), Evaluated::Vector(tracks)) => {
-            let mut one = VectorAndScalar { ev, op: *op, return_bool: *return_bool, span };
-            one.apply(tracks, &scalar, |value, scalar| (scalar, value)).map(Evaluated::Vector)
+            VectorAndScalar::new(binary, span, &scalar, |value, scalar| (scalar, value)).apply(ev, tracks)
         }
         (Evaluated::Vector(left), Evaluated::Vector(right)) => {
             let matching = matching.clone().unwrap_or_default();
@@ -91,46 +99,77 @@ pub(super) const fn changes_meaning(op: BinaryOp) -> bool {
     !op.is_comparison() && !op.is_set() && !matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower)
 }
 
-struct VectorAndScalar<'a, 'b> {
-    ev: &'a mut Evaluator<'b>,
+struct VectorAndScalar<'a, F> {
     op: BinaryOp,
     return_bool: bool,
     span: Span,
+    scalar: &'a [f64],
+    /// Puts the two operands where they were written.
+    order: F,
+    incompatible: bool,
 }
 
-impl VectorAndScalar<'_, '_> {
-    /// `order` puts the two operands where they were written.
-    fn apply(&mut self, tracks: Vec<Track>, scalar: &[f64], order: impl Fn(f64, f64) -> (f64, f64)) -> Result<Vec<Track>, EvalError> {
-        let mut incompatible = false;
+impl<'a, F: Fn(f64, f64) -> (f64, f64)> VectorAndScalar<'a, F> {
+    fn new(binary: &Binary, span: Span, scalar: &'a [f64], order: F) -> Self {
+        Self { op: binary.op, return_bool: binary.return_bool, span, scalar, order, incompatible: false }
+    }
+
+    /// Series that are in memory.
+    fn apply(mut self, ev: &mut Evaluator<'_>, tracks: Vec<Track>) -> Result<Evaluated, EvalError> {
         let mut kept = Vec::with_capacity(tracks.len());
         for mut track in tracks {
-            (self.ev.interrupt)()?;
-            for (value, scalar) in track.values.iter_mut().zip(scalar).filter(|(value, _)| !is_absent(**value)) {
-                let (left, right) = order(*value, *scalar);
-                *value = match apply(self.op, left, right) {
-                    Outcome::Value(result) => result,
-                    Outcome::Keep(keep) if self.return_bool => f64::from(u8::from(keep)),
-                    // A comparison keeps the vector's value, on whichever side it stands.
-                    Outcome::Keep(true) => *value,
-                    Outcome::Keep(false) => ABSENT,
-                    Outcome::Incompatible => {
-                        incompatible = true;
-                        ABSENT
-                    }
-                };
-            }
+            (ev.interrupt)()?;
+            self.change(&mut track.values);
             if track.is_present() {
                 kept.push(track);
             }
         }
-        self.ev.release(scalar.len());
-        if incompatible {
-            self.ev.annotations.incompatible_floats(self.op.as_str(), self.span);
+        self.finish(ev, kept)
+    }
+
+    /// Series as they are read.
+    fn pass(mut self, ev: &mut Evaluator<'_>, vector: &Expr, steps: Steps) -> Result<Evaluated, EvalError> {
+        let (mut kept, mut values) = (Vec::new(), Vec::with_capacity(steps.count()));
+        stream::each_series(ev, vector, steps, &mut |ev, series| {
+            values.clear();
+            values.extend_from_slice(series.values);
+            self.change(&mut values);
+            if values.iter().all(|value| is_absent(*value)) {
+                return Ok(());
+            }
+            ev.hold(steps.count())?;
+            kept.push(Passing { values: &values, ..series }.to_track());
+            Ok(())
+        })?;
+        self.finish(ev, kept)
+    }
+
+    fn change(&mut self, values: &mut [f64]) {
+        for (value, scalar) in values.iter_mut().zip(self.scalar).filter(|(value, _)| !is_absent(**value)) {
+            let (left, right) = (self.order)(*value, *scalar);
+            *value = match apply(self.op, left, right) {
+                Outcome::Value(result) => result,
+                Outcome::Keep(keep) if self.return_bool => f64::from(u8::from(keep)),
+                // A comparison keeps the vector's value, on whichever side it stands.
+                Outcome::Keep(true) => *value,
+                Outcome::Keep(false) => ABSENT,
+                Outcome::Incompatible => {
+                    self.incompatible = true;
+                    ABSENT
+                }
+            };
+        }
+    }
+
+    fn finish(self, ev: &mut Evaluator<'_>, mut kept: Vec<Track>) -> Result<Evaluated, EvalError> {
+        ev.release(self.scalar.len());
+        if self.incompatible {
+            ev.annotations.incompatible_floats(self.op.as_str(), self.span);
         }
         if self.return_bool || changes_meaning(self.op) {
-            return naming::drop_names(kept, self.ev.config.delayed_name_removal);
+            kept = naming::drop_names(kept, ev.config.delayed_name_removal)?;
         }
-        Ok(kept)
+        Ok(Evaluated::Vector(kept))
     }
 }
 

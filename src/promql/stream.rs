@@ -51,15 +51,24 @@ impl<'a> Passing<'a> {
 /// Sees a series.
 pub(super) type See<'s> = &'s mut dyn FnMut(&mut Evaluator<'_>, Passing<'_>) -> Result<(), EvalError>;
 
-/// Hands on the series of an instant vector.
-pub(super) fn each_series(ev: &mut Evaluator<'_>, expr: &Expr, steps: Steps, see: See<'_>) -> Result<(), EvalError> {
+/// Whether the series of an instant vector are handed on as they are read, without being in memory together.
+pub(super) fn is_passing(expr: &Expr, steps: Steps) -> bool {
     let inner = expr.unwrap_parens();
     let is_once = steps.count() > 1 && is_step_invariant(inner);
     match &inner.kind {
-        ExprKind::VectorSelector(selector) if !is_once && selector.extension != Some(Extension::Smoothed) => {
+        ExprKind::VectorSelector(selector) => !is_once && selector.extension != Some(Extension::Smoothed),
+        ExprKind::Call(call) => !is_once && functions::over_ranges(call.function.name).is_some(),
+        _ => false,
+    }
+}
+
+/// Hands on the series of an instant vector.
+pub(super) fn each_series(ev: &mut Evaluator<'_>, expr: &Expr, steps: Steps, see: See<'_>) -> Result<(), EvalError> {
+    match &expr.unwrap_parens().kind {
+        ExprKind::VectorSelector(selector) if is_passing(expr, steps) => {
             return select::each_instant(ev, selector, steps, |sample| sample.value, see);
         }
-        ExprKind::Call(call) if !is_once => {
+        ExprKind::Call(call) if is_passing(expr, steps) => {
             if let Some(function) = functions::over_ranges(call.function.name) {
                 return functions::each_over_range(ev, call, steps, function, see);
             }
