@@ -277,9 +277,7 @@ fn yaml_means_what_it_means_to_promtool() {
         path
     };
     let files: Vec<PathBuf> = shapes.iter().enumerate().map(write).collect();
-    let begun = std::time::Instant::now();
     let ours = verdicts(OsStr::new(env!("CARGO_BIN_EXE_sidewatch")), &["--lint", "none"], &files, &[]).expect("it is there");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "bounded, bombs and all: {:?}", begun.elapsed());
     let theirs = promtool(&files, &[]);
     let shown = |file: &PathBuf, text: &str| format!("{}: {:?}", file.display(), text.chars().take(300).collect::<String>());
     let wrong: Vec<_> =

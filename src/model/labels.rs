@@ -9,6 +9,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use memchr::memchr3;
@@ -17,7 +18,7 @@ use memchr::memchr3;
 pub const METRIC_NAME: &str = "__name__";
 
 /// A sorted label set without duplicates and without empty values.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Labels(Arc<str>);
 
 impl Labels {
@@ -104,9 +105,15 @@ impl Labels {
     /// This set with one label set (or, by an empty value, removed).
     #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
-        let mut builder = self.to_builder();
-        builder.set(name, value);
-        builder.build()
+        self.overlaid(&[(name, value)])
+    }
+
+    /// This set with several labels set (or, by empty values, removed), which are in order of names, without repetitions.
+    #[must_use]
+    pub fn overlaid(&self, over: &[(&str, &str)]) -> Self {
+        let kept = self.iter().filter(|(name, _)| over.binary_search_by_key(name, |(name, _)| name).is_err());
+        let over = over.iter().copied().filter(|(_, value)| !value.is_empty());
+        pack(Merged { one: kept.peekable(), other: over.peekable() })
     }
 
     /// This set without one label.
@@ -125,12 +132,6 @@ impl Labels {
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
         pack(self.iter().filter(|(name, _)| keep(name)))
-    }
-}
-
-impl Default for Labels {
-    fn default() -> Self {
-        Self(Arc::from(""))
     }
 }
 
@@ -252,6 +253,24 @@ impl LabelsBuilder {
     }
 }
 
+/// Two that ascend, as one that does.
+#[derive(Clone)]
+struct Merged<'a, A: Iterator<Item = (&'a str, &'a str)>, B: Iterator<Item = (&'a str, &'a str)>> {
+    one: Peekable<A>,
+    other: Peekable<B>,
+}
+
+impl<'a, A: Iterator<Item = (&'a str, &'a str)>, B: Iterator<Item = (&'a str, &'a str)>> Iterator for Merged<'a, A, B> {
+    type Item = (&'a str, &'a str);
+    fn next(&mut self) -> Option<Self::Item> {
+        match (self.one.peek(), self.other.peek()) {
+            (Some(one), Some(other)) if other < one => self.other.next(),
+            (None, _) => self.other.next(),
+            _ => self.one.next(),
+        }
+    }
+}
+
 fn pack<'a>(sorted: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Labels {
     let (mut lengths, mut text, mut escape) = (0, 0, false);
     for (name, value) in sorted.clone() {
@@ -344,6 +363,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_laid_over_goes_before_what_is_under_it(
+            under in proptest::collection::btree_map("[a-d]", "[xy]", 0..4),
+            over in proptest::collection::btree_map("[a-d]", "[xy]?", 0..4),
+        ) {
+            let pairs: Vec<(&str, &str)> = over.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            prop_assert_eq!(Labels::from_pairs(&under).overlaid(&pairs), Labels::from_pairs(under.iter().chain(&over)));
+        }
+
         #[test]
         fn sets_order_as_their_pairs_do(
             a in proptest::collection::btree_map("[ab]{1,2}", "[ab\"\\\\]{1,2}", 0..4),

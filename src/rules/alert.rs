@@ -4,7 +4,7 @@
 //! It behaves as prometheus/prometheus `rules/alerting.go` (Eval) does, to the millisecond, so that a rule fires here
 //! when it would fire there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::model::{AlertSnapshot, AlertState, EndedAlert, Labels, Timestamp};
 
@@ -70,6 +70,8 @@ pub(super) struct Alert {
     pub(super) unseen: bool,
     /// The one with these labels that was over when this one began.
     pub(super) before: Option<Box<Alert>>,
+    /// What it is in history, in a state: made once, and not at every evaluation.
+    pub(super) series: Option<(AlertState, [Labels; 2])>,
 }
 
 /// What it means that a condition is not seen to hold.
@@ -96,6 +98,7 @@ impl Alert {
             resolved_value: None,
             unseen: false,
             before: None,
+            series: None,
         }
     }
 
@@ -173,15 +176,14 @@ impl Alerts {
         at: Timestamp,
         timing: Timing,
         limit: usize,
-        observed: Vec<Observed>,
+        mut observed: Vec<Observed>,
         absence: impl Fn(&Labels, &Alert) -> Absence,
     ) -> Result<(), AlertError> {
-        let mut present = BTreeSet::new();
-        for one in &observed {
-            if !present.insert(one.labels.clone()) {
-                return Err(AlertError::Duplicate(one.labels.clone()));
-            }
+        observed.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        if let Some([twice, _]) = observed.array_windows().find(|[one, next]| one.labels == next.labels) {
+            return Err(AlertError::Duplicate(twice.labels.clone()));
         }
+        let present: Vec<Labels> = observed.iter().map(|one| one.labels.clone()).collect();
         for one in observed {
             match self.0.get_mut(&one.labels) {
                 Some(alert) if alert.is_active() => {
@@ -196,10 +198,12 @@ impl Alerts {
                 None => drop(self.0.insert(one.labels.clone(), Alert::new(one, at))),
             }
         }
+        // Both ascend, and all that hold are among the alerts.
+        let mut present = present.iter().peekable();
         self.0.retain(|labels, alert| {
             alert.before.take_if(|before| !before.is_remembered(at));
             let absence = match alert.state {
-                _ if present.contains(labels) => Absence::Holds,
+                _ if present.next_if_eq(&labels).is_some() => Absence::Holds,
                 AlertState::Inactive => Absence::Over,
                 _ => absence(labels, alert),
             };

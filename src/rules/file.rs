@@ -18,7 +18,7 @@ use super::rule::{GroupSpec, Rule, RuleText};
 use super::scalar::position_in_scalar;
 use super::template::Template;
 use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml};
-use crate::model::{METRIC_NAME, is_label_name, is_metric_name, parse_millis};
+use crate::model::{Labels, METRIC_NAME, is_label_name, is_metric_name, parse_millis};
 use crate::promql::{self, Expr};
 
 /// Stands in every message about something that is missing.
@@ -143,7 +143,16 @@ impl Reader<'_> {
         let timing = record.is_empty().then_some(Timing { for_millis, keep_firing_for_millis });
         let name = if record.is_empty() { alert } else { record };
         let text = RuleText { name, timing, query, labels, annotations };
-        Some(Rule { text, expr: expr?, labels: templates.0, annotations: templates.1, overlay: Overlay::default(), resolve: None })
+        Some(Rule {
+            label_texts: Labels::from_pairs(&text.labels),
+            annotation_texts: Labels::from_pairs(&text.annotations),
+            text,
+            expr: expr?,
+            labels: templates.0,
+            annotations: templates.1,
+            overlay: Overlay::default(),
+            resolve: None,
+        })
     }
 
     fn expression(&mut self, query: &str, place: &Place) -> Option<Expr> {

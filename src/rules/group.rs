@@ -47,6 +47,18 @@ impl World {
         }
     }
 
+    /// Writes outputs and adds up what came of it. Most rules have none: whoever reads or writes history then does not wait for them.
+    fn append(&self, stamp: Timestamp, outputs: &[Output], sum: &mut Appended) {
+        if outputs.is_empty() {
+            return;
+        }
+        let appended = self.history.append(stamp, outputs);
+        sum.stored += appended.stored;
+        sum.out_of_order += appended.out_of_order;
+        sum.duplicate += appended.duplicate;
+        sum.over_limit += appended.over_limit;
+    }
+
     /// What a rule's expression gives, with its labels and texts, whose templates look at another time.
     fn observe(&self, rule: &Rule, samples: &[Output], at: Timestamp) -> Vec<Observed> {
         let asker = Asker::new(&self.engine, at);
@@ -134,7 +146,7 @@ impl Group {
         let stopped_for = now.as_millis().saturating_sub(past.alive.as_millis());
         for (state, alerts) in self.states.iter_mut().zip(past.alerts) {
             // What is not pending any more ends.
-            state.written.written_before(of_alerts(&Alerts::restored(alerts.clone(), true)));
+            state.written.written_before(of_alerts(&mut Alerts::restored(alerts.clone(), true)));
             state.alerts = Alerts::restored(alerts, stopped_for <= tolerance.outage_millis);
         }
         self.settles_at = Some(now.plus_millis(tolerance.settle_millis));
@@ -197,7 +209,7 @@ impl Group {
             }
             state.health = match result {
                 Ok(outputs) => {
-                    add(&mut round.appended, world.history.append(stamp, &outputs));
+                    world.append(stamp, &outputs, &mut round.appended);
                     RuleHealth::Ok
                 }
                 Err(message) => {
@@ -223,7 +235,7 @@ impl Group {
         for state in &self.states {
             self.orphans.without(&state.written);
         }
-        add(&mut round.appended, world.history.append(stamp, &self.orphans.end()));
+        world.append(stamp, &self.orphans.end(), &mut round.appended);
         round.restore_seconds = self.restore_seconds;
         self.last_evaluation = Some(at);
         self.seconds = started.elapsed().as_secs_f64();
@@ -301,7 +313,7 @@ impl RuleState {
                 };
                 self.alerts.step(at, timing, group.limit, observed, absence).map_err(|error| error.to_string())?;
                 self.measure_ended(rule, at, stamp, world);
-                if self.awaits.is_some() { Vec::new() } else { of_alerts(&self.alerts) }
+                if self.awaits.is_some() { Vec::new() } else { of_alerts(&mut self.alerts) }
             }
             None => rule.record(samples, group.limit).map_err(|error| error.to_string())?,
         };
@@ -361,8 +373,8 @@ impl RuleState {
         RuleSnapshot {
             name: rule.text.name.clone(),
             query: rule.text.query.clone(),
-            labels: Labels::from_pairs(&rule.text.labels),
-            annotations: Labels::from_pairs(&rule.text.annotations),
+            labels: rule.label_texts.clone(),
+            annotations: rule.annotation_texts.clone(),
             health: self.health.clone(),
             last_evaluation: self.last_evaluation,
             evaluation_seconds: self.seconds,
@@ -385,13 +397,6 @@ impl RuleState {
 /// Where in its interval a group's slots lie, in milliseconds: spread over the interval, and the same after a restart.
 pub(super) fn slot_offset(spec: &GroupSpec) -> u64 {
     hash([spec.key().as_str()]) % spec.interval_millis.unsigned_abs().max(1)
-}
-
-fn add(sum: &mut Appended, appended: Appended) {
-    sum.stored += appended.stored;
-    sum.out_of_order += appended.out_of_order;
-    sum.duplicate += appended.duplicate;
-    sum.over_limit += appended.over_limit;
 }
 
 #[cfg(test)]

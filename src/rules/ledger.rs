@@ -120,6 +120,7 @@ impl Entry {
             resolved_value: self.resolved_value.map(f64::from_bits),
             unseen: false,
             before: self.before.as_deref().map(|before| Box::new(before.alert())),
+            series: None,
         }
     }
 }
@@ -135,7 +136,8 @@ pub(super) struct Ledger {
 #[derive(Clone, Debug, Default)]
 struct Group {
     rules: Vec<RuleKey>,
-    alerts: BTreeMap<(usize, Labels), Kept>,
+    /// By the number of their rule, which has an entry once it has had alerts.
+    alerts: BTreeMap<usize, BTreeMap<Labels, Kept>>,
 }
 
 /// An alert as it was last written.
@@ -189,8 +191,10 @@ impl Ledger {
         for (key, group) in &self.groups {
             let at = self.alive.unwrap_or_default().as_millis();
             push(&mut file, &Record::Group { at, group: key.clone(), rules: group.rules.clone() });
-            for ((rule, labels), kept) in &group.alerts {
-                push(&mut file, &alert_record(kept.at, key, *rule, labels, Some(&kept.alert)));
+            for (rule, alerts) in &group.alerts {
+                for (labels, kept) in alerts {
+                    push(&mut file, &alert_record(kept.at, key, *rule, labels, Some(&kept.alert)));
+                }
             }
         }
         if let Some(alive) = self.alive {
@@ -206,7 +210,7 @@ impl Ledger {
 
     /// How many alerts it knows, those that are over too.
     pub(super) fn alert_count(&self) -> usize {
-        self.groups.values().map(|group| group.alerts.len()).sum()
+        self.groups.values().flat_map(|group| group.alerts.values()).map(BTreeMap::len).sum()
     }
 
     /// What it knows of a group's rules, each in its place; `None` where it does not know the group. A rule that was changed while nobody
@@ -232,8 +236,8 @@ impl Ledger {
             }
         }
         let alerts = |from: Option<usize>| {
-            let known = group.alerts.iter().filter(|((rule, _), _)| Some(*rule) == from);
-            known.map(|((_, labels), kept)| (labels.clone(), kept.alert.clone())).collect()
+            let known = from.and_then(|rule| group.alerts.get(&rule)).into_iter().flatten();
+            known.map(|(labels, kept)| (labels.clone(), kept.alert.clone())).collect()
         };
         Some(from.into_iter().map(alerts).collect())
     }
@@ -243,7 +247,7 @@ impl Ledger {
         self.note(Record::Group { at: at.as_millis(), group: key.to_owned(), rules })
     }
 
-    /// How a rule's alerts are now. What has to be written: nothing where nothing but a value has changed, and not long ago.
+    /// How a rule's alerts are now, by labels. What has to be written: nothing where nothing but a value has changed, and not long ago.
     pub(super) fn update<'a>(
         &mut self,
         at: Timestamp,
@@ -252,25 +256,36 @@ impl Ledger {
         now: impl Iterator<Item = (&'a Labels, &'a Alert)>,
     ) -> String {
         let mut lines = String::new();
+        let mut now = now.peekable();
         let Some(group) = self.groups.get_mut(key) else { return lines };
-        let first = (rule, Labels::empty());
-        let mut gone: Vec<Labels> =
-            group.alerts.range(&first..).take_while(|((of, _), _)| *of == rule).map(|((_, labels), _)| labels.clone()).collect();
+        if now.peek().is_none() && !group.alerts.contains_key(&rule) {
+            return lines;
+        }
+        let alerts = group.alerts.entry(rule).or_default();
+        // Both ascend, and mostly they have the same alerts, so they are gone through side by side and nothing is looked up.
+        let mut known = alerts.iter_mut().peekable();
+        let (mut gone, mut new) = (Vec::new(), Vec::new());
         for (labels, alert) in now {
-            if let Ok(place) = gone.binary_search(labels) {
-                gone.remove(place);
+            while let Some((labels, _)) = known.next_if(|(known, _)| *known < labels) {
+                gone.push(labels.clone());
             }
-            let place = (rule, labels.clone());
-            let written = group.alerts.get(&place).is_some_and(|kept| kept.stands_for(alert, at));
-            if !written {
-                push(&mut lines, &alert_record(at.as_millis(), key, rule, labels, Some(alert)));
-                group.alerts.insert(place, Kept { alert: alert.clone(), at: at.as_millis() });
+            let kept = known.next_if(|(known, _)| *known == labels).map(|(_, kept)| kept);
+            if kept.as_ref().is_some_and(|kept| kept.stands_for(alert, at)) {
+                continue;
+            }
+            push(&mut lines, &alert_record(at.as_millis(), key, rule, labels, Some(alert)));
+            let written = Kept { alert: alert.clone(), at: at.as_millis() };
+            match kept {
+                Some(kept) => *kept = written,
+                None => new.push((labels.clone(), written)),
             }
         }
+        gone.extend(known.map(|(labels, _)| labels.clone()));
         for labels in gone {
             push(&mut lines, &alert_record(at.as_millis(), key, rule, &labels, None));
-            group.alerts.remove(&(rule, labels));
+            alerts.remove(&labels);
         }
+        alerts.extend(new);
         if !lines.is_empty() {
             self.alive = self.alive.max(Some(at));
         }
@@ -307,10 +322,10 @@ impl Ledger {
             }
             Record::Alert { at, group, rule, labels, alert } => {
                 let alerts = &mut self.groups.entry(group).or_default().alerts;
-                let place = (rule, Labels::from_pairs(labels));
+                let (alerts, labels) = (alerts.entry(rule).or_default(), Labels::from_pairs(labels));
                 match alert {
-                    Some(alert) => drop(alerts.insert(place, Kept { alert: alert.alert(), at })),
-                    None => drop(alerts.remove(&place)),
+                    Some(alert) => drop(alerts.insert(labels, Kept { alert: alert.alert(), at })),
+                    None => drop(alerts.remove(&labels)),
                 }
                 at
             }

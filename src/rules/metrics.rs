@@ -149,12 +149,10 @@ impl Metrics {
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn alerts(&self, snapshot: &RulesSnapshot) {
         let mut counts: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
-        for rule in snapshot.groups.iter().flat_map(|group| &group.rules) {
-            if let RuleKind::Alerting { alerts, .. } = &rule.kind {
-                let [pending, firing] = counts.entry(&rule.name).or_default();
-                *pending += alerts.iter().filter(|alert| alert.state == AlertState::Pending).count();
-                *firing += alerts.iter().filter(|alert| alert.state == AlertState::Firing).count();
-            }
+        for (name, more) in snapshot.groups.iter().flat_map(|group| alert_counts(group)) {
+            let [pending, firing] = counts.entry(name).or_default();
+            *pending += more[0];
+            *firing += more[1];
         }
         for (name, [pending, firing]) in &counts {
             self.alerts.with_label_values(&[name, "pending"]).set(*pending as f64);
@@ -182,4 +180,13 @@ impl Metrics {
             self.reload_success_time.set(at.as_seconds());
         }
     }
+}
+
+/// How many alerts of each rule of a group are pending, and how many are firing.
+pub(super) fn alert_counts(group: &GroupSnapshot) -> impl Iterator<Item = (&str, [usize; 2])> {
+    group.rules.iter().filter_map(|rule| {
+        let RuleKind::Alerting { alerts, .. } = &rule.kind else { return None };
+        let count = |state: AlertState| alerts.iter().filter(|alert| alert.state == state).count();
+        Some((rule.name.as_str(), [AlertState::Pending, AlertState::Firing].map(count)))
+    })
 }

@@ -19,6 +19,7 @@ mod load;
 mod metrics;
 mod overlay;
 mod pack;
+mod probe;
 mod restore;
 mod roster;
 mod rule;
@@ -38,6 +39,7 @@ pub use lint::{Duplicate, Finding, Inventory, LINTS, LintContext, duplicates, li
 pub use load::{load, load_at, load_files, load_ignoring_unknown, load_only, matching, read_file};
 pub use overlay::{NoData, Overlay, Overlays};
 pub use pack::{PACKS, Pack};
+pub use probe::Probe;
 pub use rule::{Externals, GroupSpec, RuleView};
 pub use scratch::scratch;
 pub use set::RuleSet;

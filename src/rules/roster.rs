@@ -60,11 +60,9 @@ impl Roster {
         self.0.insert(spec.key(), Entry { spec: Arc::clone(spec), fate: Fate::Stay, snapshot });
     }
 
-    /// How a group looks after an evaluation.
-    pub(super) fn update(&mut self, key: &str, snapshot: Arc<GroupSnapshot>) {
-        if let Some(entry) = self.0.get_mut(key) {
-            entry.snapshot = snapshot;
-        }
+    /// How a group looks after an evaluation. What it looked like before.
+    pub(super) fn update(&mut self, key: &str, snapshot: Arc<GroupSnapshot>) -> Option<Arc<GroupSnapshot>> {
+        self.0.get_mut(key).map(|entry| std::mem::replace(&mut entry.snapshot, snapshot))
     }
 
     /// What is to become of a group.

@@ -1,6 +1,7 @@
 //! What rule files say, typed: groups and rules with their expressions and templates parsed; and what a rule makes of
 //! a result.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use super::alert::{Observed, Timing};
 use super::overlay::Overlay;
 use super::series::Output;
 use super::template::{Ask, Data, Template};
-use crate::model::{Labels, LabelsBuilder, METRIC_NAME, Timestamp};
+use crate::model::{Labels, METRIC_NAME, Timestamp};
 use crate::promql::{Binary, BinaryOp, Expr, ExprKind, ValueType};
 
 /// The label that carries an alert's name.
@@ -52,8 +53,8 @@ impl GroupSpec {
             query: &rule.text.query,
             timing: rule.text.timing.unwrap_or_default(),
             threshold: rule.threshold(),
-            labels: Labels::from_pairs(&rule.text.labels),
-            annotations: Labels::from_pairs(&rule.text.annotations),
+            labels: rule.label_texts.clone(),
+            annotations: rule.annotation_texts.clone(),
         })
     }
 
@@ -104,10 +105,13 @@ pub(super) struct Rule {
     pub(super) text: RuleText,
     /// Its expression.
     pub(super) expr: Expr,
-    /// The templates of an alert's labels.
+    /// The templates of an alert's labels, by name.
     pub(super) labels: Vec<(String, Template)>,
-    /// The templates of its annotations.
+    /// The templates of its annotations, by name.
     pub(super) annotations: Vec<(String, Template)>,
+    /// Its labels as written, and its annotations, for others to read.
+    pub(super) label_texts: Labels,
+    pub(super) annotation_texts: Labels,
     /// What the configuration says of it.
     pub(super) overlay: Overlay,
     /// The expression of that.
@@ -149,34 +153,43 @@ impl Rule {
     /// A result as alerts: the result's labels without its name, over them the rule's, and the alert's name.
     /// Its templates may `ask`; `at` is what they see as the time.
     pub(super) fn observe(&self, samples: &[Output], externals: &Externals, at: Timestamp, ask: Ask<'_>) -> Vec<Observed> {
+        // Most labels and many annotations are the same for all.
+        let plain: Option<Vec<_>> = self.labels.iter().map(|(name, template)| Some((name.as_str(), template.plain()?))).collect();
+        let plain = plain.map(|plain| self.over(plain.into_iter()));
+        let is_plain = self.annotations.iter().all(|(_, template)| template.plain().is_some());
         let observe = |(labels, value): &Output| {
             let data = Data { labels, external_labels: &externals.labels, external_url: &externals.url, value: *value, at, ask };
-            let expand = |template: &Template| {
-                // An alert with a broken text is worth more than no alert.
-                template.expand(&data).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
+            let alert = if let Some(over) = &plain {
+                labels.overlaid(over)
+            } else {
+                let texts = expand(&self.labels, &data);
+                labels.overlaid(&self.over(texts.iter().map(|(name, text)| (*name, &**text))))
             };
-            let mut alert = labels.to_builder();
-            alert.remove(METRIC_NAME);
-            for (name, template) in &self.labels {
-                alert.set(name, &expand(template));
-            }
-            alert.set(ALERT_NAME, &self.text.name);
-            let annotations = Labels::from_pairs(self.annotations.iter().map(|(name, template)| (name, expand(template))));
-            Observed { labels: alert.build(), annotations, value: *value }
+            let annotations = if is_plain {
+                self.annotation_texts.clone()
+            } else {
+                let texts = expand(&self.annotations, &data);
+                Labels::from_sorted(texts.iter().map(|(name, text)| (*name, &**text)).filter(|(_, text)| !text.is_empty()))
+            };
+            Observed { labels: alert, annotations, value: *value }
         };
         samples.iter().map(observe).collect()
     }
 
+    /// What is laid over a result's labels, in order of names.
+    fn over<'t>(&'t self, labels: impl Iterator<Item = (&'t str, &'t str)>) -> Vec<(&'t str, &'t str)> {
+        let own = [(METRIC_NAME, ""), (ALERT_NAME, self.text.name.as_str())];
+        let mut over: Vec<_> = own.into_iter().chain(labels.filter(|(name, _)| *name != ALERT_NAME)).collect();
+        over.sort_unstable();
+        over
+    }
+
     /// A result as recorded series: the result's labels with the rule's name, over them the rule's.
     pub(super) fn record(&self, samples: Vec<Output>, limit: usize) -> Result<Vec<Output>, RecordError> {
-        let record = |(labels, value): Output| {
-            let mut builder: LabelsBuilder = labels.to_builder();
-            builder.set(METRIC_NAME, &self.text.name);
-            for (name, value) in &self.text.labels {
-                builder.set(name, value);
-            }
-            (builder.build(), value)
-        };
+        let mut over = vec![(METRIC_NAME, self.text.name.as_str())];
+        over.extend(self.text.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        over.sort_unstable();
+        let record = |(labels, value): Output| (labels.overlaid(&over), value);
         let outputs: Vec<Output> = samples.into_iter().map(record).collect();
         let mut seen = HashSet::new();
         if let Some((twice, _)) = outputs.iter().find(|(labels, _)| !seen.insert(labels)) {
@@ -222,6 +235,15 @@ impl Rule {
             }
         }
     }
+}
+
+fn expand<'t>(templates: &'t [(String, Template)], data: &Data<'_>) -> Vec<(&'t str, Cow<'t, str>)> {
+    let expand = |(name, template): &'t (String, Template)| {
+        // An alert with a broken text is worth more than no alert.
+        let text = template.expand(data).unwrap_or_else(|error| Cow::Owned(format!("<error expanding template: {error}>")));
+        (name.as_str(), text)
+    };
+    templates.iter().map(expand).collect()
 }
 
 fn number(expr: &Expr) -> Option<f64> {

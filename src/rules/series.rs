@@ -12,23 +12,28 @@ pub(super) type Output = (Labels, f64);
 
 /// `ALERTS` and `ALERTS_FOR_STATE` of the alerts that are pending or firing. The latter's value is `active_at` in whole
 /// seconds since the epoch.
-pub(super) fn of_alerts(alerts: &Alerts) -> Vec<Output> {
+pub(super) fn of_alerts(alerts: &mut Alerts) -> Vec<Output> {
     let mut outputs = Vec::new();
-    for (labels, alert) in alerts.active() {
-        let mut builder = labels.to_builder();
-        builder.set(METRIC_NAME, FOR_STATE);
+    for (labels, alert) in alerts.iter_mut().filter(|(_, alert)| alert.is_active()) {
+        let state = alert.state;
+        let (_, [for_state, with_state]) = match alert.series.take().filter(|(of, _)| *of == state) {
+            Some(made) => alert.series.insert(made),
+            None => {
+                let with_state = labels.overlaid(&[(METRIC_NAME, "ALERTS"), ("alertstate", state.as_str())]);
+                alert.series.insert((state, [labels.with(METRIC_NAME, FOR_STATE), with_state]))
+            }
+        };
         #[allow(clippy::cast_precision_loss)]
         let since = alert.active_at.as_millis().div_euclid(1000) as f64;
-        outputs.push((builder.clone().build(), since));
-        builder.set(METRIC_NAME, "ALERTS").set("alertstate", alert.state.as_str());
-        outputs.push((builder.build(), 1.0));
+        outputs.push((for_state.clone(), since));
+        outputs.push((with_state.clone(), 1.0));
     }
     outputs
 }
 
-/// The series that a rule wrote last time.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Written(HashSet<Labels>);
+/// The series that a rule wrote last time, in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Written(Vec<Labels>);
 
 impl Written {
     /// Takes series for written that were before this process.
@@ -38,14 +43,19 @@ impl Written {
 
     /// Adds a stale marker for every series of last time that is not among `outputs`, and remembers those that are.
     pub(super) fn close(&mut self, outputs: &mut Vec<Output>) {
-        let now: HashSet<Labels> = outputs.iter().map(|(labels, _)| labels.clone()).collect();
-        outputs.extend(self.0.drain().filter(|labels| !now.contains(labels)).map(|labels| (labels, stale_marker())));
+        // Mostly they are the same.
+        if outputs.iter().map(|(labels, _)| labels).eq(&self.0) {
+            return;
+        }
+        let now: Vec<Labels> = outputs.iter().map(|(labels, _)| labels.clone()).collect();
+        let known: HashSet<&Labels> = now.iter().collect();
+        outputs.extend(self.0.drain(..).filter(|labels| !known.contains(labels)).map(|labels| (labels, stale_marker())));
         self.0 = now;
     }
 
     /// Stale markers for all of them: the rule is gone.
     pub(super) fn end(&mut self) -> Vec<Output> {
-        self.0.drain().map(|labels| (labels, stale_marker())).collect()
+        self.0.drain(..).map(|labels| (labels, stale_marker())).collect()
     }
 
     /// Takes in what another rule wrote.
@@ -55,7 +65,10 @@ impl Written {
 
     /// Without those that another rule writes now.
     pub(super) fn without(&mut self, other: &Self) {
-        self.0.retain(|labels| !other.0.contains(labels));
+        if !self.0.is_empty() {
+            let others: HashSet<&Labels> = other.0.iter().collect();
+            self.0.retain(|labels| !others.contains(labels));
+        }
     }
 }
 
@@ -85,7 +98,7 @@ mod tests {
             alerts
                 .step(Timestamp::from_millis(millis), timing, 0, if holds { vec![observed] } else { Vec::new() }, |_, _| Absence::Over)
                 .expect("one alert");
-            let mut outputs = of_alerts(&alerts);
+            let mut outputs = of_alerts(&mut alerts);
             written.close(&mut outputs);
             shown(&outputs)
         };

@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 use super::config::Config;
 use super::group::{Group, Round, World, slot_offset};
 use super::load::load;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, alert_counts};
 use super::restore::Tolerance;
 use super::roster::{Fate, Roster};
 use super::rule::{Externals, GroupSpec};
@@ -293,22 +293,24 @@ impl Running<'_> {
                 let key = group.spec().key();
                 let snapshot = group.snapshot();
                 self.state.metrics.evaluated(&key, slot.missed, &round, &snapshot);
-                self.roster.update(&key, snapshot);
-                match self.roster.fate(&key) {
+                let before = self.roster.update(&key, Arc::clone(&snapshot));
+                let fate = self.roster.fate(&key);
+                let is_counted = fate == Fate::Stay && before.is_some_and(|before| alert_counts(&before).eq(alert_counts(&snapshot)));
+                match fate {
                     Fate::Stay => self.wait(group, ticker),
                     _ => self.settle(*group),
                 }
-                self.publish();
+                self.publish(is_counted);
             }
             Event::EvaluationPanicked { spec, panicked } => {
                 tracing::error!(group = spec.key(), %panicked, "a rule group panicked and starts anew");
                 let group = self.resume(spec, false);
                 self.settle(group);
-                self.publish();
+                self.publish(false);
             }
             Event::Stopped(group) => {
                 self.settle(*group);
-                self.publish();
+                self.publish(false);
             }
             Event::Noted => {}
             Event::Ended { markers, at } => drop(self.state.world.history.append(at, &markers)),
@@ -349,7 +351,7 @@ impl Running<'_> {
                 store.retain(now, |key| set.groups.iter().any(|group| group.key() == key));
             }
         }
-        self.publish();
+        self.publish(false);
         if valid {
             tracing::info!(files = set.loaded, groups = set.groups.len(), rules = set.rule_count(), "rules loaded");
             Ok(Reloaded { files: set.loaded, groups: set.groups.len(), rules: set.rule_count() })
@@ -395,9 +397,12 @@ impl Running<'_> {
         }
     }
 
-    fn publish(&self) {
+    /// With `is_counted` there are as many alerts as before.
+    fn publish(&self, is_counted: bool) {
         let snapshot = Arc::new(self.roster.snapshot(self.state.load_errors.clone()));
-        self.state.metrics.alerts(&snapshot);
+        if !is_counted {
+            self.state.metrics.alerts(&snapshot);
+        }
         let (condition, detail) = condition(&snapshot, self.first);
         self.state.board.report(PART, condition, &detail, clock::now());
         self.state.snapshots.send_replace(snapshot);

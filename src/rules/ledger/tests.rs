@@ -29,12 +29,14 @@ fn alert(value: f64) -> Alert {
         resolved_value: Some(f64::NEG_INFINITY),
         unseen: false,
         before: None,
+        series: None,
     }
 }
 
 fn seen(ledger: &Ledger) -> Vec<String> {
     let alerts = |(key, group): (&String, &Group)| {
-        group.alerts.iter().map(|((rule, labels), kept)| format!("{key} {rule} {labels} {:?}", Entry::new(&kept.alert))).collect::<Vec<_>>()
+        let alerts = group.alerts.iter().flat_map(|(rule, alerts)| alerts.iter().map(move |(labels, kept)| (rule, labels, kept)));
+        alerts.map(|(rule, labels, kept)| format!("{key} {rule} {labels} {:?}", Entry::new(&kept.alert))).collect::<Vec<_>>()
     };
     ledger.groups.iter().flat_map(alerts).collect()
 }

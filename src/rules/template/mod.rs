@@ -22,6 +22,8 @@ mod time;
 mod value;
 mod verb;
 
+use std::borrow::Cow;
+
 use crate::model::{Labels, Timestamp};
 
 pub use functions::{TemplateFunction, template_functions};
@@ -74,6 +76,7 @@ pub(super) struct Template {
     /// What was parsed, [`PREFIX`] included.
     text: String,
     trees: parser::Trees,
+    is_plain: bool,
 }
 
 impl Template {
@@ -82,10 +85,11 @@ impl Template {
     /// # Errors
     /// When it is not a template; with the byte where.
     pub(super) fn parse(alert: &str, text: &str) -> Result<Self, TemplateError> {
+        let is_plain = !text.contains("{{");
         let text = format!("{PREFIX}{text}");
         let name = format!("__alert_{alert}");
         match parser::parse(&text) {
-            Ok(trees) => Ok(Self { name, text, trees }),
+            Ok(trees) => Ok(Self { name, text, trees, is_plain }),
             Err(TemplateError { at, message }) => {
                 let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
                 let message = format!("template: {name}:{line}: {message}");
@@ -94,12 +98,20 @@ impl Template {
         }
     }
 
+    /// The text, where there is no action in it and it is the same for all results.
+    pub(super) fn plain(&self) -> Option<&str> {
+        if self.is_plain { self.text.get(PREFIX.len()..) } else { None }
+    }
+
     /// The text for one result.
     ///
     /// # Errors
     /// When a function refuses its arguments, a field is taken of what has none, or a bound is reached.
-    pub(super) fn expand(&self, data: &Data<'_>) -> Result<String, String> {
-        eval::expand(self, data).map_err(|error| format!("error executing template {}: {error}", self.name))
+    pub(super) fn expand(&self, data: &Data<'_>) -> Result<Cow<'_, str>, String> {
+        if let Some(plain) = self.plain() {
+            return Ok(Cow::Borrowed(plain));
+        }
+        eval::expand(self, data).map(Cow::Owned).map_err(|error| format!("error executing template {}: {error}", self.name))
     }
 
     /// Line and column of a byte, as Go's messages count them: columns in bytes from 0.

@@ -2,6 +2,8 @@
 
 mod golden;
 
+use std::borrow::Cow;
+
 use super::{Data, Template};
 use crate::model::{Labels, Timestamp};
 
@@ -21,7 +23,7 @@ fn data(value: f64, run: impl FnOnce(&Data<'_>)) {
 fn expand(text: &str, value: f64) -> Result<String, String> {
     let template = Template::parse("T", text).map_err(|error| format!("parse: {error}"))?;
     let mut shown = Ok(String::new());
-    data(value, |data| shown = template.expand(data));
+    data(value, |data| shown = template.expand(data).map(Cow::into_owned));
     shown
 }
 
