@@ -401,4 +401,6 @@ fn remove(pending: &mut VecDeque<(Id, Phase)>, what: &[(Id, Phase)]) {
 }
 
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod tests;

@@ -403,3 +403,7 @@ pub(super) fn slot_offset(spec: &GroupSpec) -> u64 {
 mod kept;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trial;
+#[cfg(test)]
+pub(crate) use trial::Trial;

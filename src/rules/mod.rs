@@ -35,6 +35,8 @@ mod unit;
 pub use alert::Timing;
 pub use backtest::{Change, Difference, Episode, FailedRule, Replay, RuleNeed, Span, difference, needs, replay};
 pub use config::{Config, Packs};
+#[cfg(test)]
+pub(crate) use group::Trial;
 pub use lint::{Duplicate, Finding, Inventory, LINTS, LintContext, duplicates, lint};
 pub use load::{load, load_at, load_files, load_ignoring_unknown, load_only, matching, read_file};
 pub use overlay::{NoData, Overlay, Overlays};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::stage::{Agent, Setup, Tmpfs, until, until_within};
+use crate::stage::{Agent, Receiver, Setup, Tmpfs, until, until_within};
 
 fn order(agent: &Agent) {
     agent.send("{\"kind\":\"count\",\"name\":\"orders\",\"value\":1}\nwait:30|ms\ndepth:7|g\nnonsense\n");
@@ -99,15 +99,16 @@ fn alerts(agent: &Agent) -> Vec<serde_json::Value> {
 
 #[test]
 fn alerts_that_are_pending_firing_and_kept_firing_survive_a_kill_and_go_on() {
+    let receiver = Receiver::start();
     let mut setup = Setup::new();
-    setup.more = "history: {resolution: 1s}\n".to_owned();
+    setup.more = format!("history: {{resolution: 1s}}\nnotify: {{webhooks: [{{name: hook, url: 'http://{}'}}]}}\n", receiver.address);
     let rules = "groups:
 - name: g
   interval: 1s
   rules:
-  - {alert: Fires, expr: depth > 5}
-  - {alert: Kept, expr: 'depth > 5 and on () wide > 0', keep_firing_for: 1h}
-  - {alert: Pends, expr: depth > 5, for: 1h}
+  - {alert: Fires, expr: depth > 5, labels: {queue: fires}}
+  - {alert: Kept, expr: 'depth > 5 and on () wide > 0', keep_firing_for: 1h, labels: {queue: kept}}
+  - {alert: Pends, expr: depth > 5, for: 1h, labels: {queue: pends}}
 ";
     fs::write(setup.path("rules/g.yml"), rules).unwrap();
     let mut agent = setup.start();
@@ -118,6 +119,9 @@ fn alerts_that_are_pending_firing_and_kept_firing_survive_a_kill_and_go_on() {
     let before = alerts(&agent);
     let states: Vec<_> = before.iter().map(|alert| alert["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["firing", "firing", "pending"]);
+    let told = || ["fires", "kept", "pends"].map(|queue| receiver.told(queue).iter().map(|told| told.firing).collect::<Vec<_>>());
+    let begun = [vec![true], vec![true], vec![]];
+    until("what fires to be told", || (told() == begun).then_some(()));
 
     for signal in [Signal::KILL, Signal::TERM, Signal::KILL] {
         agent.restart(signal);
@@ -127,6 +131,7 @@ fn alerts_that_are_pending_firing_and_kept_firing_survive_a_kill_and_go_on() {
             (!evaluated.starts_with("0001")).then_some(())
         });
         assert_eq!(alerts(&agent), before, "after {signal:?}: {}", agent.log());
+        assert_eq!(told(), begun, "nothing begins or ends because of {signal:?}");
     }
     // They end as any other: what was saved of them does not hold them.
     agent.send("depth:1|g\n");
@@ -134,4 +139,7 @@ fn alerts_that_are_pending_firing_and_kept_firing_survive_a_kill_and_go_on() {
         let names: Vec<_> = alerts(&agent).iter().map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned()).collect();
         (names == ["Kept"]).then_some(())
     });
+    until("the end to be told", || (told() == [vec![true, false], vec![true], vec![]]).then_some(()));
+    let [begin, end] = <[_; 2]>::try_from(receiver.told("fires")).unwrap();
+    assert_eq!((end.starts, &end.alert["annotations"]["resolved_value"]), (begin.starts, &"1".into()));
 }

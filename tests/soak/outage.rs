@@ -30,6 +30,7 @@ groups:
 /// An agent with one rule that tells these targets.
 fn agent(notify: &str) -> Agent {
     let mut setup = Setup::new();
+    setup.rules = "  overlay: {queues: {Deep: {owner: platform}}}\n".to_owned();
     writeln!(setup.more, "history: {{resolution: 1s}}\nnotify:\n  external_url: http://agent.example/\n{notify}").unwrap();
     std::fs::write(setup.path("rules/queues.yml"), RULES).unwrap();
     setup.start()
@@ -80,7 +81,8 @@ fn alertmanagers_and_a_webhook_are_told_of_what_fires_and_what_resolves() {
         let labels_told = alert["labels"].as_object().unwrap();
         assert!(labels.as_object().unwrap().iter().all(|(name, value)| labels_told.get(name) == Some(value)), "{alert}");
         assert_eq!(alert["startsAt"].as_str().unwrap().parse::<Timestamp>().unwrap(), since);
-        assert_eq!((&alert["annotations"]["summary"], &alert["status"]["state"]), (&"a is deep".into(), &"active".into()));
+        let annotations = serde_json::json!({"summary": "a is deep", "owner": "platform"});
+        assert_eq!((&alert["annotations"], &alert["status"]["state"]), (&annotations, &"active".into()));
         assert_eq!(alert["generatorURL"], "http://agent.example/graph?g0.expr=depth+%3E+5&g0.tab=1");
         // Told again: it would be over by now.
         let ends = |alert: &serde_json::Value| alert["endsAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
@@ -96,6 +98,8 @@ fn alertmanagers_and_a_webhook_are_told_of_what_fires_and_what_resolves() {
     let (through, at_once) = (await_told(&behind, "a", false), await_told(&direct, "a", false));
     assert_eq!((through.starts, at_once.starts), (since, since));
     assert_eq!(through.ends, at_once.ends, "both have the same end");
+    let annotations = serde_json::json!({"summary": "a is deep", "owner": "platform", "resolved_value": "1"});
+    assert_eq!((&through.alert["annotations"], &at_once.alert["annotations"]), (&annotations, &annotations));
     assert!(through.ends >= low && through.ends <= at_once.came, "{low} {through:?}");
     assert_eq!(direct.told("a").len(), 2, "a webhook is told once: {:?}", direct.told("a"));
     let metrics = agent.metrics();
@@ -127,6 +131,9 @@ fn what_fired_while_alertmanager_and_the_agent_were_down_arrives_afterwards() {
     let since_short = fire(&agent, "short");
     resolve(&agent, "short");
     let since_long = fire(&agent, "long");
+    let since_flaps = fire(&agent, "flaps");
+    resolve(&agent, "flaps");
+    let since_again = fire(&agent, "flaps");
     resolve(&agent, "before");
     let part = format!("notify:http://{}", alertmanager.address);
     until("the board to say so", || {
@@ -146,13 +153,18 @@ fn what_fired_while_alertmanager_and_the_agent_were_down_arrives_afterwards() {
     let long = await_told(&behind, "long", true);
     assert_eq!(long.starts, since_long, "the true beginning, although the agent was killed since");
     // Killed, it does not remember that it has notified of this one; but it is told of its end.
-    until("Alertmanager to be told of both ends", || (alertmanager.received("resolved") >= 2.0).then_some(()));
+    until("Alertmanager to be told of all ends", || (alertmanager.received("resolved") >= 3.0).then_some(()));
+    // What is told last of an alert counts for it: that one fires.
+    let starts = |alert: &serde_json::Value| alert["startsAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    until("it to be told that one fires again", || alertmanager.alert("flaps").filter(|alert| starts(alert) == since_again));
     // The webhook was there all the time.
     for (queue, firing) in [("before", true), ("before", false), ("short", true), ("short", false), ("long", true)] {
         let told: Vec<_> = direct.told(queue).into_iter().filter(|told| told.firing == firing).collect();
         assert_eq!(told.len(), 1, "{queue} (firing: {firing}): {told:?}");
         assert!(told[0].came < back);
     }
+    let flaps: Vec<_> = direct.told("flaps").into_iter().map(|told| (told.firing, told.starts)).collect();
+    assert_eq!(flaps, [(true, since_flaps), (false, since_flaps), (true, since_again)]);
     println!("an outage of {OUTAGE:?}: all of it arrived within {:.1} s", (Timestamp::now().duration_since(back)).as_secs_f64());
 }
 

@@ -4,11 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{AlertSnapshot, AlertState, EndedAlert, GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, RulesSnapshot};
+use crate::notify::store::Store;
 use std::sync::Arc;
 
 const RESEND: Option<Duration> = Some(Duration::from_mins(1));
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
 }
 
@@ -467,4 +468,33 @@ fn of_what_is_held_back_nobody_is_told_that_it_begins() {
     // Held back no longer: the one that still fires is told of, with its true beginning.
     assert_eq!(ledger.batch("a", at(91), RESEND, |_, _| false), [(1, Phase::Firing), (0, Phase::Resolved)]);
     assert_eq!(ledger.life(1).map(|life| life.starts_at), Some(at(20)));
+}
+
+#[test]
+fn a_thousand_alerts_that_come_and_go_leave_a_ledger_and_a_file_of_their_size() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(folder.path()).expect("a folder");
+    let (mut ledger, _, to) = ledger(&["a", "cut off"]);
+    let names: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+    store.replace(&ledger.records()).expect("room");
+    let (mut lives, mut bytes) = (0, 0);
+    for round in 1..=40 {
+        let now = round * 15;
+        let fires = round % 2 == 1;
+        let alerts: Vec<_> = names.iter().filter(|_| fires).map(|name| (name.as_str(), now)).collect();
+        let gone = names.iter().filter(|_| !fires).map(|name| over(name, now - 15, now)).collect();
+        let mut steps = ledger.observe(&ended(now, &alerts, gone), &to, at(now));
+        while ledger.waiting("a") > 0 {
+            let batch = phases(&ledger, "a", now + 1);
+            steps.extend(ledger.told("a", &batch, at(now)));
+        }
+        steps.extend(ledger.bound("cut off", 1500));
+        ledger.prune(at(now));
+        if store.is_due() { store.replace(&ledger.records()) } else { store.append(&steps) }.expect("room");
+        lives = lives.max(ledger.records().iter().filter(|record| matches!(record, Record::Fired { .. })).count());
+        bytes = bytes.max(std::fs::metadata(folder.path().join("notify/ledger")).expect("a file").len());
+    }
+    assert_eq!(ledger.waiting("cut off"), 1500);
+    assert!(lives <= 3_500, "what waits, and the last life of each: {lives}");
+    assert!(bytes < 4 << 20, "{bytes}");
 }

@@ -12,7 +12,7 @@ use crate::telemetry::Telemetry;
 const RULE: &str = "groups: [{name: g, interval: 15s, rules: [{alert: A, expr: up < 1, for: 30s, keep_firing_for: 45s}]}]";
 
 /// An agent that starts at a time: its rule goes on with what the file says, or with what history says.
-fn start(bench: &mut Bench, folder: &Path, rule: &str, seconds: i64) -> Group {
+pub(super) fn start(bench: &mut Bench, folder: &Path, rule: &str, seconds: i64) -> Group {
     let store = Arc::new(Store::open(Ok(folder.to_owned()), Metrics::new(&Telemetry::new()), &Board::new(), at(seconds)));
     let mut group = Group::new(spec(rule));
     match store.past(&group.spec().key(), &group.keys()) {

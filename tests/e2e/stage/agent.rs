@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) instance: String,
     /// Further keys of the configuration, as YAML.
     pub(crate) more: String,
+    /// Further keys of its section `rules`, as lines of YAML.
+    pub(crate) rules: String,
     /// Further keys of its section `ingest`, as lines of YAML.
     pub(crate) ingest: String,
     /// Further keys of the stream socket, each behind a comma.
@@ -38,8 +40,8 @@ impl Setup {
         let folder = tempfile::Builder::new().prefix("sidewatch-e2e-").tempdir().unwrap();
         fs::create_dir(folder.path().join("rules")).unwrap();
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let (more, ingest, stream) = (String::new(), String::new(), String::new());
-        Self { folder, http, wrapper: None, environment: Vec::new(), instance: "e2e".to_owned(), more, ingest, stream }
+        let [more, rules, ingest, stream] = [const { String::new() }; 4];
+        Self { folder, http, wrapper: None, environment: Vec::new(), instance: "e2e".to_owned(), more, rules, ingest, stream }
     }
 
     /// A path in the agent's folder.
@@ -50,11 +52,11 @@ impl Setup {
     /// The configuration as this setup stands now.
     pub(crate) fn configuration(&self) -> String {
         let folder = self.folder.path().display();
-        let Self { http, instance, more, ingest, stream, .. } = self;
+        let Self { http, instance, more, rules, ingest, stream, .. } = self;
         format!(
             "instance: {instance}\nstate: {folder}/state\n\
              ingest:\n  stream: {{path: {folder}/events.sock{stream}}}\n  datagram: {{path: {folder}/events.dgram.sock}}\n{ingest}\
-             rules:\n  folder: {folder}/rules\n\
+             rules:\n  folder: {folder}/rules\n{rules}\
              http:\n  listen: [\"{http}\"]\n{more}"
         )
     }
