@@ -52,6 +52,7 @@ pub(super) struct Agent {
     pub(super) health_config: watch::Sender<Arc<health::Config>>,
     pub(super) agent_check_task: TaskHandle,
     pub(super) notify_config: watch::Sender<Arc<notify::Config>>,
+    pub(super) heartbeat_config: watch::Sender<Arc<notify::Heartbeat>>,
     pub(super) about: watch::Sender<Arc<http::About>>,
     /// The sockets that systemd passed, kept so that the part which serves them can be built anew.
     pub(super) passed: Passed,
@@ -142,6 +143,17 @@ impl Agent {
 
         let (notify_config, notify_configs) = watch::channel(Arc::new(config.notify.clone()));
         let silences = notify::Silences::open(notify_folder.as_deref().ok(), notify_configs.clone());
+        let (heartbeat_config, heartbeat_configs) = watch::channel(Arc::new(config.heartbeat.clone()));
+        let heartbeats = notify::Heartbeats::new(notify::HeartbeatNeeds {
+            config: heartbeat_configs,
+            notify: notify_configs.clone(),
+            rules: rules.snapshots(),
+            board: board.clone(),
+            supervisor: supervisor.clone(),
+            telemetry: Arc::clone(&telemetry),
+        });
+        let heartbeat_task =
+            supervisor.spawn("heartbeat", Policy::RESTART, move |context| notify::run_heartbeats(heartbeats.clone(), context));
         let notifications = notify::new(notify::Needs {
             config: notify_configs,
             rules: rules.snapshots(),
@@ -198,6 +210,7 @@ impl Agent {
             health_config,
             agent_check_task,
             notify_config,
+            heartbeat_config,
             about,
             passed,
             ingest: Some(ingest),
@@ -205,7 +218,7 @@ impl Agent {
             recorder_task,
             bound,
             http_task,
-            draining: vec![collect_task, rules_task, notify_task],
+            draining: vec![collect_task, rules_task, notify_task, heartbeat_task],
             reloads,
             asked,
             ready: false,

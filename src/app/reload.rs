@@ -122,6 +122,13 @@ impl Agent {
         self.collect_config.send_replace(new.config.collect.clone());
         self.health_config.send_replace(Arc::new(new.config.health.clone()));
         self.notify_config.send_replace(Arc::new(new.config.notify.clone()));
+        self.heartbeat_config.send_if_modified(|running| {
+            let changed = **running != new.config.heartbeat;
+            if changed {
+                *running = Arc::new(new.config.heartbeat.clone());
+            }
+            changed
+        });
         if let Some(folder) = &new.config.rules.folder {
             self.files.watch(folder, &new.config.rules.files);
         }

@@ -121,6 +121,9 @@ fn faults(config: &Config) -> Vec<(String, String)> {
     for (key, message) in config.notify.check() {
         fault(&format!("notify.{key}"), message);
     }
+    for (key, message) in config.heartbeat.check() {
+        fault(&format!("heartbeat.{key}"), message);
+    }
     for (key, message) in config.health.check() {
         fault(&format!("health.{key}"), message);
     }

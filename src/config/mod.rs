@@ -50,6 +50,8 @@ pub struct Config {
     pub rules: rules::Config,
     /// Telling others of alerts.
     pub notify: notify::Config,
+    /// Telling others that this agent watches.
+    pub heartbeat: notify::Heartbeat,
     /// The score.
     pub health: health::Config,
     /// The HTTP interface.

@@ -288,9 +288,11 @@ fn url_fault(url: &str) -> Option<String> {
     }
 }
 
-fn http_faults(path: &str, url: &str, basic: Option<&BasicAuth>, token: Option<&Authorization>, tls: &Tls) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = url_fault(url).map(|fault| (format!("{path}.url"), fault)).into_iter().collect();
-    let mut fault = |key: &str, text: &str| faults.push((format!("{path}.{key}"), text.to_owned()));
+/// What is wrong with what is known of a server; `path` is where it stands, empty for the section itself.
+pub(super) fn http_faults(path: &str, url: &str, basic: Option<&BasicAuth>, token: Option<&Authorization>, tls: &Tls) -> Vec<Fault> {
+    let place = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    let mut faults: Vec<Fault> = url_fault(url).map(|fault| (place("url"), fault)).into_iter().collect();
+    let mut fault = |key: &str, text: &str| faults.push((place(key), text.to_owned()));
     if basic.is_some() && token.is_some() {
         fault("authorization", "there is basic_auth as well; only one of them can be sent");
     }

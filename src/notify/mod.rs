@@ -2,12 +2,14 @@
 //!
 //! `sight` is what is seen of the rules; `ledger` knows every alert that was told of or is still to be, and is rebuilt from
 //! the records that `store` keeps; `payload` writes what receivers read; `target` is one receiver with its patience;
-//! `post`, `process` and `journald` deliver; `silence` knows whose beginnings are held back; `task` runs all of it.
+//! `post`, `process` and `journald` deliver; `silence` knows whose beginnings are held back; `heartbeat` says
+//! that somebody watches; `task` runs all of it.
 
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 mod backoff;
 mod config;
+mod heartbeat;
 mod index;
 mod journald;
 mod ledger;
@@ -26,6 +28,7 @@ mod task;
 mod tls;
 
 pub use config::{Alertmanager, Authorization, BasicAuth, Command, Config, Journal, Tls, Webhook};
+pub use heartbeat::{Heartbeat, HeartbeatMethod, HeartbeatNeeds, Heartbeats, run_heartbeats};
 pub use secret::Secret;
 pub use silence::{Draft, DraftError, MatcherError, Refusal, Silence, SilenceState, Silences, Written};
 pub use silence::{parse_matcher, parse_matchers, print_matcher, read_draft};

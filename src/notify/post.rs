@@ -1,4 +1,4 @@
-//! One `POST` over a connection of its own: notifications are few, and a fresh connection has no stale one's doubts about
+//! One request over a connection of its own: notifications are few, and a fresh connection has no stale one's doubts about
 //! whether a request arrived.
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
-use hyper::{Request, Uri};
+use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -28,7 +28,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// No more of it is shown.
 const SHOWN_CHARS_MAX: usize = 300;
 
-/// Where to post, and how.
+/// Where to send to, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Endpoint {
     /// The whole URL.
@@ -46,19 +46,24 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// Posts JSON.
     pub(super) async fn post(self, body: Vec<u8>) -> Verdict {
+        self.send(Method::POST, body).await
+    }
+
+    /// Sends a request; a body is JSON.
+    pub(super) async fn send(self, method: Method, body: Vec<u8>) -> Verdict {
         let timeout = self.timeout;
-        match tokio::time::timeout(timeout, self.exchange(body)).await {
+        match tokio::time::timeout(timeout, self.exchange(method, body)).await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(error)) => Verdict::failed(error),
             Err(_) => Verdict::failed(format!("no answer within {} s", timeout.as_secs_f64())),
         }
     }
 
-    async fn exchange(self, body: Vec<u8>) -> Result<Verdict, String> {
+    async fn exchange(self, method: Method, body: Vec<u8>) -> Result<Verdict, String> {
         let host = self.url.host().unwrap_or_default().to_owned();
         let secure = self.url.scheme_str() == Some("https");
         let port = self.url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let request = self.request(body).await?;
+        let request = self.request(method, body).await?;
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let stream =
             TcpStream::connect((bare.as_str(), port)).await.map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
@@ -74,14 +79,18 @@ impl Endpoint {
         converse(stream, request).await
     }
 
-    async fn request(&self, body: Vec<u8>) -> Result<Request<Full<Bytes>>, String> {
+    async fn request(&self, method: Method, body: Vec<u8>) -> Result<Request<Full<Bytes>>, String> {
         let path = self.url.path_and_query().map_or("/", |path| path.as_str());
         let authority = self.url.authority().map_or("", |authority| authority.as_str());
-        let mut request = Request::post(path)
+        let mut request = Request::builder()
+            .method(&method)
+            .uri(path)
             .header(HOST, authority)
-            .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, concat!("sidewatch/", env!("CARGO_PKG_VERSION")))
             .header(CONNECTION, "close");
+        if method != Method::GET {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
         if let Some(credentials) = self.credentials().await? {
             let mut value = HeaderValue::try_from(credentials).map_err(|_| "the credentials cannot stand in a header".to_owned())?;
             value.set_sensitive(true);

@@ -151,6 +151,11 @@ pub(super) const LIMITS: &[(&str, &str, &str)] = &[
     ("notify.commands[].timeout", "`sidewatch_notify_errors_total`", "the command is killed, and started again later"),
     ("notify.commands[].per_minute_max", "`sidewatch_notify_queue_length`", "nothing is refused: alerts wait, and go together"),
     (
+        "heartbeat.timeout",
+        r#"`sidewatch_heartbeat_sent_total{outcome="failed"}`"#,
+        "`/readyz?verbose`: no answer within 10 s; the next one is sent in its time",
+    ),
+    (
         "promql.samples_max",
         r#"`sidewatch_http_requests_total{code="422"}`"#,
         "query processing would load too many samples into memory in query execution",

@@ -25,6 +25,7 @@ mod exactness;
 mod grafana;
 mod haproxy;
 mod health;
+mod heartbeat;
 #[path = "../soak/hostile.rs"]
 mod hostile;
 #[path = "../soak/kill.rs"]
