@@ -327,12 +327,13 @@ impl Ledger {
         steps
     }
 
-    /// A target will not be told of what has begun and ended while it was held back.
-    pub(super) fn pass_over(&mut self, target: &str, mut held: impl FnMut(Id, &Life) -> bool) -> Vec<Record> {
+    /// A target will not be told of what has begun and ended while it was held back, unless that is `under_way` to it: then it
+    /// may know in a moment that it has begun.
+    pub(super) fn pass_over(&mut self, target: &str, under_way: &[Id], mut held: impl FnMut(Id, &Life) -> bool) -> Vec<Record> {
         let Some(queue) = self.queues.get(target) else { return Vec::new() };
         let untold = queue.pending.iter().filter(|(_, phase)| *phase == Phase::Firing).map(|(id, _)| *id);
         let over = untold.filter(|id| self.lives.get(id).is_some_and(|life| life.ends_at.is_some() && held(*id, life)));
-        let over: BTreeSet<Id> = over.collect();
+        let over: BTreeSet<Id> = over.filter(|id| !under_way.contains(id)).collect();
         if over.is_empty() {
             return Vec::new();
         }

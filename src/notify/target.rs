@@ -8,6 +8,7 @@ use hyper::Uri;
 use super::backoff::pause;
 use super::config::Config;
 use super::post::Endpoint;
+use super::record::Id;
 use crate::model::Timestamp;
 
 /// The journal's name among the targets.
@@ -71,6 +72,8 @@ pub(super) struct Target {
     pub(super) spec: Spec,
     /// A message is under way: one at a time.
     pub(super) busy: bool,
+    /// The alerts that it is about, or that the last one was.
+    under_way: Vec<Id>,
     failures: u32,
     /// The last attempt, and how long to wait after it.
     waits: Option<(Timestamp, Duration)>,
@@ -83,12 +86,12 @@ pub(super) struct Target {
 impl Target {
     /// One that nothing is known of.
     pub(super) fn new(spec: Spec) -> Self {
-        Self { spec, busy: false, failures: 0, waits: None, failing: None, recent: VecDeque::new() }
+        Self { spec, busy: false, under_way: Vec::new(), failures: 0, waits: None, failing: None, recent: VecDeque::new() }
     }
 
     /// The same one, configured anew: it may be tried at once.
     pub(super) fn replaced(self, spec: Spec) -> Self {
-        Self { busy: self.busy, recent: self.recent, ..Self::new(spec) }
+        Self { busy: self.busy, under_way: self.under_way, recent: self.recent, ..Self::new(spec) }
     }
 
     /// Whether it is an Alertmanager.
@@ -107,9 +110,14 @@ impl Target {
         !self.busy && allowed && self.waits.is_none_or(|(since, pause)| over(since, pause))
     }
 
-    /// A message goes out.
-    pub(super) fn begin(&mut self, at: Timestamp) {
-        self.busy = true;
+    /// The alerts that it is being told of just now.
+    pub(super) fn under_way(&self) -> &[Id] {
+        if self.busy { &self.under_way } else { &[] }
+    }
+
+    /// A message about some alerts goes out.
+    pub(super) fn begin(&mut self, about: Vec<Id>, at: Timestamp) {
+        (self.busy, self.under_way) = (true, about);
         if self.spec.per_minute_max.is_some() {
             self.recent.push_back(at);
         }
@@ -149,9 +157,11 @@ mod tests {
         let How::Alertmanager(endpoint) = &target.spec.how else { panic!("an Alertmanager") };
         assert_eq!(endpoint.url.to_string(), "http://a:9093/am/api/v2/alerts");
         assert!(target.may_try(at(0)));
-        target.begin(at(0));
+        target.begin(vec![7], at(0));
         assert!(!target.may_try(at(0)), "one at a time");
+        assert_eq!(target.under_way(), [7]);
         target.failed(at(0), "no".into(), None);
+        assert!(target.under_way().is_empty());
         target.failed(at(1), "no".into(), None);
         assert_eq!([at(2), at(3)].map(|at| target.may_try(at)), [false, true]);
         assert!(target.may_try(at(-9)), "the clock was set back");
@@ -165,7 +175,7 @@ mod tests {
         let mut target = target("webhooks: [{name: w, url: 'http://a/', per_minute_max: 2}]");
         for second in [0, 30] {
             assert!(target.may_try(at(second)));
-            target.begin(at(second));
+            target.begin(Vec::new(), at(second));
             target.answered();
         }
         assert_eq!([59, 60].map(|second| target.may_try(at(second))), [false, true]);

@@ -282,13 +282,12 @@ impl State {
         self.remember(given_up);
     }
 
-    /// Looks at the silences: nobody is told of what has begun and ended under one. A target that is being told of it just now
-    /// may know it in a moment.
+    /// Looks at the silences: nobody is told of what has begun and ended under one.
     fn hold_back(&mut self, at: Timestamp) {
         self.held.renew(&self.silences.book(), at);
         let Self { ledger, held, manner, targets, .. } = self;
-        let free = targets.iter().filter(|target| !target.busy).map(|target| target.spec.name.as_str());
-        let steps: Vec<_> = free.flat_map(|target| ledger.pass_over(target, |id, life| held.holds(id, life, manner))).collect();
+        let pass_over = |target: &Target| ledger.pass_over(&target.spec.name, target.under_way(), |id, life| held.holds(id, life, manner));
+        let steps: Vec<_> = targets.iter().flat_map(pass_over).collect();
         self.remember(steps);
     }
 
@@ -331,7 +330,7 @@ impl State {
             let tellings: Vec<_> =
                 what.iter().filter_map(|(id, phase)| Some(Telling { life: self.ledger.life(*id)?, phase: *phase })).collect();
             let told = deliver(&target.spec, &self.manner, &tellings, at);
-            target.begin(at);
+            target.begin(what.iter().map(|(id, _)| *id).collect(), at);
             let (name, started) = (target.spec.name.clone(), clock::monotonic());
             let answered = told.map(move |verdict| Event::Answered {
                 target: name,

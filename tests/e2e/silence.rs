@@ -190,10 +190,13 @@ fn forward(socket: PathBuf) -> SocketAddr {
 #[test]
 fn who_asks_is_told_what_is_wrong() {
     let agent = agent("  silences_max: 1");
+    let long = "x".repeat(70_000);
     for (arguments, told) in [
         (&["silence", "add", "a~b", "--duration", "1h"][..], "1:2: one of = != =~ !~ is expected after the label's name\na~b\n ^"),
         (&["silence", "add", "a=~.*", "--duration", "1h"], "at least one matcher must not match the empty value"),
         (&["silence", "add", "a=b", "--duration", "1h", "--start", "0"], "it would be over already"),
+        (&["silence", "add", "a=b", "--duration", "1h", "--comment", &long[..2000]], "have at most 1024 bytes each, not 2000"),
+        (&["silence", "add", "a=b", "--duration", "1h", "--comment", &long], "(413): the body is larger than 65536 bytes"),
         (&["silence", "expire", "none"], "there is no silence none"),
     ] {
         let output = sidewatch(&agent, arguments);
