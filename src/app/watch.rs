@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,19 +23,24 @@ const DEBOUNCE: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_mins(1);
 /// More of a file is not compared: no file that is loaded is larger.
 const BYTES_MAX: u64 = 4 << 20;
+/// Of a pattern no more folders are watched; in others it takes the minute.
+const FOLDERS_MAX: usize = 100;
 
-/// Watches one configuration file and one folder of rules.
+/// A folder with what the system knows it by: another one may have taken its name.
+type Folder = (PathBuf, u64, u64);
+
+/// Watches one configuration file, one folder of rules, and those of patterns.
 pub(super) struct Files {
     config: PathBuf,
     rules: PathBuf,
-    /// Patterns of further rule files: their folders are not watched.
+    /// Patterns of further rule files.
     patterns: Vec<String>,
     seen: u64,
     /// When the contents are compared next.
     due: Instant,
     events: mpsc::Receiver<()>,
     wake: mpsc::Sender<()>,
-    watched: BTreeSet<PathBuf>,
+    watched: BTreeSet<Folder>,
     /// Dropped to end the watch; `None` where the system gives none, and the poll alone has to do.
     watcher: Option<RecommendedWatcher>,
 }
@@ -94,12 +100,17 @@ impl Files {
         }
     }
 
-    /// Watches the folders that are there: anew where others are there now, or `always`.
+    /// Watches the folders that are there: anew where others are there now, if only by their names, or `always`.
     fn watch_folders(&mut self, always: bool) {
         // In place of a folder that does not exist the nearest one above it, in which it would be made.
-        let nearest = |folder: &Path| folder.ancestors().find(|folder| folder.is_dir()).map(Path::to_owned);
+        let nearest = |folder: &Path| {
+            let found = folder.ancestors().find(|folder| folder.is_dir())?;
+            fs::metadata(found).ok().map(|now| (found.to_owned(), now.dev(), now.ino()))
+        };
         let folders = [self.config.parent(), Some(self.rules.as_path()), self.rules.parent()];
-        let folders: BTreeSet<PathBuf> = folders.into_iter().flatten().filter_map(nearest).collect();
+        let of_patterns: Vec<PathBuf> = self.patterns.iter().flat_map(|pattern| rules::matching_folders(pattern, FOLDERS_MAX)).collect();
+        let folders: BTreeSet<Folder> =
+            folders.into_iter().flatten().chain(of_patterns.iter().map(PathBuf::as_path)).filter_map(nearest).collect();
         if always || folders != self.watched {
             self.watcher =
                 self.watcher(&folders).inspect_err(|error| tracing::warn!(%error, "cannot watch for changes; looking every minute")).ok();
@@ -107,7 +118,7 @@ impl Files {
         }
     }
 
-    fn watcher(&self, folders: &BTreeSet<PathBuf>) -> notify::Result<RecommendedWatcher> {
+    fn watcher(&self, folders: &BTreeSet<Folder>) -> notify::Result<RecommendedWatcher> {
         let wake = self.wake.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Looking at a file is an event as well, and this agent looks.
@@ -116,7 +127,7 @@ impl Files {
                 let _full = wake.try_send(());
             }
         })?;
-        for folder in folders {
+        for (folder, ..) in folders {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }
         Ok(watcher)
@@ -176,6 +187,57 @@ mod tests {
         let before = now();
         fs::write(folder.path().join("a.rules"), "a").expect("written");
         assert_ne!(now(), before);
+    }
+
+    /// Waits for a change in what `conf.d/*/rules/*.rules` matches, and then for another one.
+    async fn notices_behind_a_pattern(prepare: impl FnOnce(&Path), change: impl FnOnce(&Path), more: impl FnOnce(&Path)) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        prepare(root);
+        let pattern = [root.join("conf.d/*/rules/*.rules").display().to_string()];
+        let mut files = Files::new(&root.join("config/sidewatch.yml"), &root.join("config/rules"), &pattern);
+        change(root);
+        tokio::time::timeout(POLL / 3, files.changed()).await.expect("noticed");
+        more(root);
+        tokio::time::timeout(POLL / 3, files.changed()).await.expect("noticed the second time");
+    }
+
+    fn put(folder: &Path, name: &str, text: &str) {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+
+    #[tokio::test]
+    async fn a_new_file_is_noticed_in_a_folder_that_a_pattern_matches() {
+        let made = |root: &Path| fs::create_dir_all(root.join("conf.d/a/rules")).expect("made");
+        let new = |root: &Path| put(root, "conf.d/a/rules/new.rules", "a");
+        let saved = |root: &Path| {
+            put(root, "conf.d/a/rules/.new.rules.swp", "b");
+            fs::rename(root.join("conf.d/a/rules/.new.rules.swp"), root.join("conf.d/a/rules/new.rules")).expect("renamed");
+        };
+        notices_behind_a_pattern(made, new, saved).await;
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_comes_to_match_is_watched() {
+        let new = |root: &Path| put(root, "conf.d/b/rules/b.rules", "a");
+        let gone = |root: &Path| fs::remove_dir_all(root.join("conf.d/b")).expect("removed");
+        notices_behind_a_pattern(|_| (), new, gone).await;
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_takes_anothers_name_is_watched() {
+        let link = |root: &Path, to: &str| {
+            put(root, &format!("{to}/rules/a.rules"), to);
+            std::os::unix::fs::symlink(root.join(to), root.join("conf.d/..a")).expect("linked");
+            fs::rename(root.join("conf.d/..a"), root.join("conf.d/a")).expect("swapped");
+        };
+        let first = |root: &Path| {
+            fs::create_dir_all(root.join("conf.d")).expect("made");
+            link(root, "v1");
+        };
+        notices_behind_a_pattern(first, |root| link(root, "v2"), |root| put(root, "v2/rules/a.rules", "edited")).await;
     }
 
     #[tokio::test]

@@ -43,9 +43,28 @@ pub fn load(config: &Config) -> RuleSet {
 /// The files that a pattern of `rules.files` matches, in order of their names.
 #[must_use]
 pub fn matching(pattern: &str) -> Vec<PathBuf> {
+    matched(pattern).filter(|path| !path.is_dir()).collect()
+}
+
+/// Whatever is there that a pattern matches.
+fn matched(pattern: &str) -> impl Iterator<Item = PathBuf> + use<> {
     // As in Prometheus `*` does not reach over `/`, and what cannot be listed holds no files.
     let options = glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
-    glob::glob_with(pattern, options).into_iter().flatten().flatten().filter(|path| !path.is_dir()).collect()
+    glob::glob_with(pattern, options).into_iter().flatten().flatten()
+}
+
+/// The folders in which something has to change before a pattern matches other files, at most `max`. Of those that the pattern names without
+/// wildcards the last one is among them, also where it is not there, and the one above it.
+#[must_use]
+pub fn matching_folders(pattern: &str, max: usize) -> Vec<PathBuf> {
+    let Some(parent) = Path::new(pattern).parent() else { return Vec::new() };
+    let is_literal = |folder: &Path| !folder.to_string_lossy().contains(['*', '?', '[']);
+    let above: Vec<&Path> = parent.ancestors().filter(|folder| !folder.as_os_str().is_empty()).collect();
+    let named = above.iter().filter(|folder| is_literal(folder)).take(2).map(|folder| folder.to_path_buf());
+    // From above, so that the deepest ones are left out where there are too many.
+    let wild = above.iter().rev().filter(|folder| !is_literal(folder));
+    let found = wild.flat_map(|folder| matched(&folder.to_string_lossy())).filter(|path| path.is_dir());
+    named.chain(found).take(max).collect()
 }
 
 /// Reads these files instead of those in the rules folder, and the packs.

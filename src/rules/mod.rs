@@ -38,7 +38,7 @@ pub use config::{Config, Packs};
 #[cfg(test)]
 pub(crate) use group::Trial;
 pub use lint::{Duplicate, Finding, Inventory, LINTS, LintContext, duplicates, lint};
-pub use load::{load, load_at, load_files, load_ignoring_unknown, load_only, matching, read_file};
+pub use load::{load, load_at, load_files, load_ignoring_unknown, load_only, matching, matching_folders, read_file};
 pub use overlay::{NoData, Overlay, Overlays};
 pub use pack::{PACKS, Pack};
 pub use probe::Probe;
