@@ -59,7 +59,12 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
         return verdict("", 0, &rules::load_only(&arguments.files));
     }
     let (config, problems) = match load(source) {
-        Ok(loaded) => (loaded.config, Vec::new()),
+        Ok(loaded) => {
+            for warning in config::warnings(&loaded.config, &source.path().display().to_string(), &loaded.text) {
+                note(&format!("warning: {warning}"));
+            }
+            (loaded.config, Vec::new())
+        }
         Err(problems) => (Config::default().at(&source.places, &source.host_name), problems),
     };
     print_problems(&problems);

@@ -2,11 +2,19 @@
 
 use super::{Config, Jobs};
 use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml};
-use crate::model::PromDuration;
+use crate::model::{PromDuration, format_millis};
 
 /// Finds everything that is wrong with a configuration that could be read.
 pub(super) fn check(config: &Config, file: &str, text: &str) -> Vec<Diagnostic> {
     faults(config).into_iter().map(|(path, message)| diagnostic(file, text, &path, message)).collect()
+}
+
+/// What is valid, and probably a mistake: a signal of the score that looks back further than history is kept.
+pub fn warnings(config: &Config, file: &str, text: &str) -> Vec<Diagnostic> {
+    let kept = config.history.retention.as_millis().max(config.history.thinned_retention.as_millis());
+    let short = config.health.reaches(&config.promql).into_iter().filter(|(_, reach)| *reach > kept);
+    let message = |reach| format!("looks back {}, and history is kept for {}", format_millis(reach), format_millis(kept));
+    short.map(|(key, reach)| diagnostic(file, text, &format!("health.{key}"), message(reach))).collect()
 }
 
 fn diagnostic(file: &str, text: &str, path: &str, message: String) -> Diagnostic {
@@ -139,6 +147,28 @@ fn faults(config: &Config) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signal_that_looks_back_further_than_history_goes_is_told() {
+        let told = |text: &str| {
+            let config: Config = serde_yaml::from_str(text).expect("readable");
+            warnings(&config, "a.yml", text).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let signal = |expr: &str, count: &str| {
+            format!(
+                "history: {{retention: 1h, thinned_retention: 2h}}\nhealth:\n  signals:\n    slow:\n      expr: {expr}\n      good: 0\n      bad: 1\n      weight: 9\n      count: {count}\n"
+            )
+        };
+        assert_eq!(told("{}"), Vec::<String>::new());
+        assert_eq!(told(&signal("rate(a_total[1h55m])", "increase(b_total[5m])")), Vec::<String>::new());
+        assert_eq!(
+            told(&signal("rate(a_total[3h])", "increase(b_total[1h] offset 2h)")),
+            [
+                "a.yml:5:13: health.signals.slow.expr: looks back 3h, and history is kept for 2h",
+                "a.yml:9:14: health.signals.slow.count: looks back 3h, and history is kept for 2h",
+            ]
+        );
+    }
 
     fn faults_of(text: &str) -> Vec<String> {
         let config = serde_yaml::from_str(text).expect("readable");

@@ -19,6 +19,7 @@ use crate::registry;
 use crate::rules;
 use crate::telemetry;
 
+pub use check::warnings;
 pub use places::Places;
 pub use render::{json_schema, options_table};
 pub use source::{Loaded, Source, load};

@@ -8,6 +8,8 @@ use super::HealthState;
 use super::agent_check::AgentCheck;
 use super::signal::{Signal, built_in};
 use crate::model::PromDuration;
+use crate::promql;
+use crate::promql::EngineConfig;
 
 /// The `health` section of the configuration.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
@@ -140,6 +142,17 @@ impl Config {
     /// The signals that are on, by name.
     pub(super) fn signals(&self) -> impl Iterator<Item = (&str, &Signal)> {
         self.signals.iter().filter_map(|(name, signal)| Some((name.as_str(), signal.as_ref()?)))
+    }
+
+    /// How far back each expression of the signals looks, in milliseconds, behind its key.
+    #[must_use]
+    pub fn reaches(&self, engine: &EngineConfig) -> Vec<(String, i64)> {
+        let of_signal = |(name, signal): (&str, &Signal)| {
+            let texts = [("expr", Some(signal.expr.clone())), ("count", signal.count.clone())];
+            let reach = |text: &str| promql::parse(text).ok().map(|expr| promql::reach_millis(&expr, engine));
+            texts.map(|(key, text)| Some((format!("signals.{name}.{key}"), reach(&text?)?)))
+        };
+        self.signals().flat_map(of_signal).flatten().collect()
     }
 
     /// What is wrong with the values, each behind its key; nothing if they fit together.
