@@ -47,6 +47,8 @@ const IMPURE: &[&str] = &[
     "ingest/peer/",
     "ingest/session.rs",
     "main.rs",
+    "notify/client.rs",
+    "notify/connect.rs",
     "notify/journald.rs",
     "notify/post.rs",
     "notify/process.rs",

@@ -11,6 +11,7 @@ use super::fetch;
 use super::output::{is_styled, note, print};
 use super::past;
 use super::query::time;
+use super::remote::Remote;
 use super::table::harmless;
 use crate::clock;
 use crate::config::{Config, Source};
@@ -26,7 +27,8 @@ use crate::telemetry::Telemetry;
 Examples:
   sidewatch backtest --rules new.yml --since 6h
   sidewatch backtest --rules new.yml --against old.yml --since 1d --history /var/lib/sidewatch
-  sidewatch backtest --rules new.yml --since 6h --url http://prometheus:9090")]
+  sidewatch backtest --rules new.yml --since 6h --url http://prometheus:9090
+  sidewatch backtest --rules new.yml --since 6h --url https://prometheus --http.config.file auth.yml")]
 pub(super) struct Arguments {
     /// A rule file; may be given several times
     #[arg(long, value_name = "FILE", required = true)]
@@ -44,9 +46,12 @@ pub(super) struct Arguments {
     /// the service]
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     history: Option<PathBuf>,
-    /// Over what this agent or Prometheus server holds: http://HOST:PORT or http://HOST:PORT/PREFIX, or unix:/PATH
+    /// Over what this agent or Prometheus server holds: http://HOST:PORT, https://HOST or either with a /PREFIX, or unix:/PATH
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// How the server is to be reached, as for promtool: basic_auth, authorization and tls_config, see docs/rules.md
+    #[arg(long = "http.config.file", value_name = "FILE", requires = "url")]
+    http_config_file: Option<PathBuf>,
     /// How often a group is evaluated that names no interval [default: rules.interval]
     #[arg(long, value_name = "DURATION")]
     interval: Option<PromDuration>,
@@ -68,7 +73,8 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     let (past, end): (Arc<dyn Query>, Timestamp) = match &arguments.url {
         Some(url) => {
             let end = arguments.until.unwrap_or_else(clock::now);
-            (Arc::new(fetch::fetch(url, &[&new, &old], &config.promql, span(end, arguments.since))?), end)
+            let server = Remote::new(url, arguments.http_config_file.as_deref())?;
+            (Arc::new(fetch::fetch(&server, &[&new, &old], &config.promql, span(end, arguments.since))?), end)
         }
         None => saved(source, &config, arguments)?,
     };

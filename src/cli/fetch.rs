@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::client::{get, percent_encode, server};
+use super::client::percent_encode;
+use super::remote::Remote;
 use crate::history::{Append, History};
 use crate::model::{Labels, Timestamp};
 use crate::promql::{EngineConfig, Expr};
@@ -16,8 +17,7 @@ use crate::rules::{RuleSet, Span};
 const PIECE_MILLIS: i64 = 3_600_000;
 
 /// Fetches all samples that the rules can see in the time.
-pub(super) fn fetch(url: &str, sets: &[&RuleSet], config: &EngineConfig, span: Span) -> anyhow::Result<History> {
-    let (address, prefix) = server(url).map_err(|error| anyhow!(error))?;
+pub(super) fn fetch(server: &Remote, sets: &[&RuleSet], config: &EngineConfig, span: Span) -> anyhow::Result<History> {
     let mut samples: BTreeMap<i64, Vec<(Labels, f64)>> = BTreeMap::new();
     let mut wanted: BTreeMap<String, (Expr, i64)> = BTreeMap::new();
     for need in sets.iter().flat_map(|set| rules::needs(set, config)) {
@@ -31,10 +31,11 @@ pub(super) fn fetch(url: &str, sets: &[&RuleSet], config: &EngineConfig, span: S
             let to = from.saturating_add(PIECE_MILLIS).min(span.end.as_millis());
             let query = rules::RuleNeed { selector: selector.clone(), before_millis: 0 }.samples(to - from).to_string();
             let at = Timestamp::from_millis(to).as_seconds();
-            let path = format!("{prefix}/api/v1/query?query={}&time={at}", percent_encode(&query));
-            let answer = get(&address, &path).with_context(|| format!("cannot ask {address} for {query}"))?;
-            let body: Value =
-                serde_json::from_slice(&answer.body).map_err(|_| anyhow!("what answered is not the query API: {}", answer.status))?;
+            let path = format!("/api/v1/query?query={}&time={at}", percent_encode(&query));
+            let (status, body) = server.get(&path).with_context(|| format!("cannot ask {server} for {query}"))?;
+            let Ok(body) = serde_json::from_slice::<Value>(&body) else {
+                bail!("{server} answers {status}, and not as the query API does")
+            };
             take(&body, &mut |labels, at, value| {
                 // Selectors overlap, and so do pieces where a server counts both ends of a range.
                 if seen.insert((labels.clone(), at)) {

@@ -14,6 +14,7 @@ mod output;
 mod past;
 mod query;
 mod reload;
+mod remote;
 mod run;
 mod send;
 mod silence;

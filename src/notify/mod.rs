@@ -2,13 +2,15 @@
 //!
 //! `sight` is what is seen of the rules; `ledger` knows every alert that was told of or is still to be, and is rebuilt from
 //! the records that `store` keeps; `payload` writes what receivers read; `target` is one receiver with its patience;
-//! `post`, `process` and `journald` deliver; `silence` knows whose beginnings are held back; `heartbeat` says
-//! that somebody watches; `task` runs all of it.
+//! `post`, `process` and `journald` deliver, the first by what `connect` connects to; `silence` knows whose beginnings are held back;
+//! `heartbeat` says that somebody watches; `task` runs all of it. `client` is for others who ask servers of the same kinds.
 
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 mod backoff;
+mod client;
 mod config;
+mod connect;
 mod heartbeat;
 mod index;
 mod journald;
@@ -27,6 +29,7 @@ mod target;
 mod task;
 mod tls;
 
+pub use client::{Client, Reply};
 pub use config::{Alertmanager, Authorization, BasicAuth, Command, Config, Journal, Tls, Webhook};
 pub use heartbeat::{Heartbeat, HeartbeatMethod, HeartbeatNeeds, Heartbeats, run_heartbeats};
 pub use secret::Secret;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use crate::stage::{Prometheus, Setup, get, node_exporter, promtool, until};
+use crate::stage::{Agent, Prometheus, Setup, get, node_exporter, promtool, until};
 
 /// What promtool says about names that node_exporter has too, and that sidewatch keeps for that reason: the fields of
 /// /proc/meminfo are spelled as the kernel spells them.
@@ -86,6 +87,32 @@ fn what_prometheuss_mixins_ask_about_rules_has_an_answer() {
         let answer = agent.query("prometheus_rule_evaluation_duration_seconds{job=\"sidewatch\",quantile=\"0.5\"}");
         (answer.as_array().map(Vec::len) == Some(1)).then_some(())
     });
+}
+
+#[test]
+fn the_past_of_a_guarded_prometheus_is_rehearsed_over() {
+    let agent = Setup::new().start();
+    let prometheus = Prometheus::guarded(agent.setup.http);
+    let folder = agent.path("backtest");
+    fs::create_dir(&folder).unwrap();
+    let tls = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
+    fs::copy(tls.join("ca.pem"), folder.join("ca.pem")).unwrap();
+    fs::write(folder.join("rules.yml"), "groups: [{name: g, interval: 1s, rules: [{alert: Scraped, expr: up == 1}]}]\n").unwrap();
+    let backtest = |password: &str| {
+        let http = format!("basic_auth: {{username: a, password: {password}}}\ntls_config: {{ca_file: ca.pem}}\n");
+        fs::write(folder.join("http.yml"), http).unwrap();
+        let url = format!("https://localhost:{}", prometheus.address.port());
+        let mut command = Command::new(Agent::program());
+        command.arg("backtest").arg("--rules").arg(folder.join("rules.yml")).args(["--since", "10s", "--json", "--url", &url]);
+        let output = command.arg("--http.config.file").arg(folder.join("http.yml")).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    };
+    let (_, told) = until("an alert over what Prometheus has scraped", || {
+        Some(backtest("t0p")).filter(|(done, told)| *done && told.contains("Scraped"))
+    });
+    assert!(told.contains("\"firedAt\"") && !told.contains("\"firedAt\": null"), "{told}");
+    let (done, told) = backtest("wrong");
+    assert!(!done && told.contains("answers 401"), "{told}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::*;
 
-fn fixture(name: &str) -> PathBuf {
+pub(in crate::notify) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
 }
 
@@ -35,8 +35,17 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, answer: &str) 
     String::from_utf8(request).expect("text")
 }
 
+/// The head of a request without a body.
+pub(in crate::notify) async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.expect("the rest of the request"));
+    }
+    String::from_utf8(head).expect("text")
+}
+
 /// A server that asks for a client's certificate.
-fn acceptor() -> TlsAcceptor {
+pub(in crate::notify) fn acceptor() -> TlsAcceptor {
     let certificates = |name| CertificateDer::pem_file_iter(fixture(name)).expect("there").map(|one| one.expect("a certificate"));
     let mut roots = RootCertStore::empty();
     certificates("ca.pem").for_each(|one| roots.add(one).expect("added"));

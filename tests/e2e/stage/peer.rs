@@ -91,10 +91,7 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// One that scrapes an address every second.
     pub(crate) fn scraping(target: SocketAddr) -> Self {
-        Self::start(&format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
-             scrape_configs:\n  - job_name: sidewatch\n    static_configs: [{{targets: [\"{target}\"]}}]\n"
-        ))
+        Self::start(&every_second(target))
     }
 
     /// One that scrapes nothing and takes what is written to it.
@@ -102,23 +99,43 @@ impl Prometheus {
         Self::start("global: {scrape_interval: 1m, evaluation_interval: 1m}\n")
     }
 
+    /// One that scrapes an address every second, and talks TLS, with the certificates of `tests/fixtures/tls`, to the user `a` with the password `t0p`
+    /// alone. Whether it is ready others have to find out.
+    pub(crate) fn guarded(target: SocketAddr) -> Self {
+        let tls = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
+        let tls = tls.display();
+        let web = format!(
+            "tls_server_config: {{cert_file: {tls}/server.pem, key_file: {tls}/server.key}}\n\
+             basic_auth_users: {{a: $2b$04$2/AVeuatRLYfRwJaYGfNrucTeWHHbO4YEx1nIIIH0OEI4dgliLNae}}\n"
+        );
+        Self::launch(&every_second(target), Some(&web))
+    }
+
     /// Starts it and waits until it answers.
     fn start(configuration: &str) -> Self {
+        let prometheus = Self::launch(configuration, None);
+        until("Prometheus to be ready", || get(prometheus.address, "/-/ready", "").ok().filter(|answer| answer.status == 200));
+        prometheus
+    }
+
+    /// `web` is how it is to be reached; by default by everybody.
+    fn launch(configuration: &str, web: Option<&str>) -> Self {
         let folder = tempfile::Builder::new().prefix("sidewatch-prometheus-").tempdir().unwrap();
         let file = folder.path().join("prometheus.yml");
         fs::write(&file, configuration).unwrap();
+        let web_file = folder.path().join("web.yml");
+        fs::write(&web_file, web.unwrap_or_default()).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let child = Command::new(program("SIDEWATCH_PROMETHEUS", "prometheus"))
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
             .args(["--enable-feature=exemplar-storage", "--web.enable-remote-write-receiver", "--log.level=error"])
+            .args(web.map(|_| format!("--web.config.file={}", web_file.display())))
             .stdin(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("prometheus: {error} (tests/prepare.sh gets it)"));
-        let peer = Peer(child);
-        until("Prometheus to be ready", || get(address, "/-/ready", "").ok().filter(|answer| answer.status == 200));
-        Self { address, _folder: folder, _peer: peer }
+        Self { address, _folder: folder, _peer: Peer(child) }
     }
 
     /// The value of an expression that answers one sample, or `None` while there is none.
@@ -152,6 +169,14 @@ impl Prometheus {
         let trace = |exemplar: &Value| exemplar["labels"]["trace_id"].as_str().unwrap().to_owned();
         exemplars.map(|exemplar| (trace(exemplar), exemplar["value"].as_str().unwrap().parse().unwrap())).collect()
     }
+}
+
+/// A configuration that has an address scraped every second.
+fn every_second(target: SocketAddr) -> String {
+    format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+         scrape_configs:\n  - job_name: sidewatch\n    static_configs: [{{targets: [\"{target}\"]}}]\n"
+    )
 }
 
 /// A real HAProxy, ended when it is dropped.

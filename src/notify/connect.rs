@@ -1,0 +1,67 @@
+//! A connection to where a URL points, encrypted where it says so, and who this agent says that it is.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hyper::Uri;
+use hyper::header::HeaderValue;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::config::{Authorization, BasicAuth, Tls};
+use super::secret::Secret;
+use super::tls;
+use crate::runtime::blocking;
+use crate::telemetry::chain;
+
+/// Bytes to and from a server.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Connects.
+pub(super) async fn connect(url: &Uri, tls: &Tls) -> Result<Box<dyn Stream>, String> {
+    let host = url.host().unwrap_or_default();
+    let secure = url.scheme_str() == Some("https");
+    let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((bare, port)).await.map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
+    if !secure {
+        return Ok(Box::new(stream));
+    }
+    let name = tls.server_name.clone().unwrap_or_else(|| bare.to_owned());
+    let server = ServerName::try_from(name).map_err(|error| chain(&error))?;
+    // It reads files.
+    let tls = tls.clone();
+    let connector = blocking(move || tls::connector(&tls)).await.map_err(|error| chain(&error))?;
+    let connector = connector.map_err(|error| chain(&error))?;
+    let stream = connector.connect(server, stream).await.map_err(|error| format!("TLS with {host}:{port}: {error}"))?;
+    Ok(Box::new(stream))
+}
+
+/// The value of the header `authorization`, if there is to be one.
+pub(super) async fn credentials(basic: Option<&BasicAuth>, token: Option<&Authorization>) -> Result<Option<HeaderValue>, String> {
+    let text = if let Some(basic) = basic {
+        let password = secret(basic.password.as_ref(), basic.password_file.as_deref()).await?;
+        format!("Basic {}", BASE64_STANDARD.encode(format!("{}:{password}", basic.username)))
+    } else if let Some(token) = token {
+        let credentials = secret(token.credentials.as_ref(), token.credentials_file.as_deref()).await?;
+        format!("{} {credentials}", token.scheme)
+    } else {
+        return Ok(None);
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| "the credentials cannot stand in a header".to_owned())?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// A secret, or what its file holds now.
+async fn secret(given: Option<&Secret>, file: Option<&Path>) -> Result<String, String> {
+    let Some(file) = file else { return Ok(given.map(|secret| secret.reveal().to_owned()).unwrap_or_default()) };
+    let path = file.to_owned();
+    let read = blocking(move || std::fs::read_to_string(path)).await.map_err(|error| chain(&error))?;
+    // A file ends in a line end as a rule, a secret does not.
+    read.map(|text| text.trim_end().to_owned()).map_err(|error| format!("cannot read {}: {error}", file.display()))
+}
