@@ -4,6 +4,7 @@ mod budget;
 mod collapse;
 mod counts;
 mod expiry;
+mod promise;
 mod restored;
 
 pub(super) use collapse::News;

@@ -4,6 +4,7 @@ use super::field::{Layout, Takes, fields};
 use super::{Fields, Group, Instrument, Kind};
 use crate::ingest::Refusal;
 use crate::ingest::writer::Writer;
+use crate::model::{HEARTBEAT_INTERVAL, HEARTBEAT_TIMESTAMP};
 
 pub(super) static KIND: Kind = Kind {
     name: "heartbeat",
@@ -12,8 +13,12 @@ pub(super) static KIND: Kind = Kind {
         labels: &["heartbeat"],
         tagged: true,
         instruments: &[
-            Instrument::gauge("app_heartbeat_timestamp_seconds", "kind", "When the last heartbeat arrived, in Unix seconds."),
-            Instrument::gauge("app_heartbeat_interval_seconds", "every_s", "The time within which the next heartbeat is to come."),
+            Instrument::gauge(HEARTBEAT_TIMESTAMP, "kind", "When the last heartbeat arrived, in Unix seconds."),
+            Instrument::gauge(
+                HEARTBEAT_INTERVAL,
+                "every_s",
+                "The time within which the next heartbeat is to come; 0 when none is to come any more.",
+            ),
         ],
     }],
     layout: Layout::new(false, FIELDS),
@@ -24,7 +29,7 @@ const HEARTBEAT: usize = 0;
 
 fields! {
     NAME "name" Takes::Text, "what it is that lives; required";
-    EVERY "every_s" Takes::Number, "the time within which the next one is to come, in seconds";
+    EVERY "every_s" Takes::Number, "the time within which the next one is to come, in seconds; 0 says that none is to come any more";
 }
 
 fn read(fields: &Fields<'_>, writer: &mut Writer<'_>) -> Result<(), Refusal> {

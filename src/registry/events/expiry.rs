@@ -2,6 +2,7 @@
 //! but they are kept, and go on from where they stopped when they come back. Later they are gone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::budget::enough;
 use super::{Events, News};
@@ -76,21 +77,15 @@ impl Events {
     pub(super) fn resume_sweeps(&mut self, config: &Config, newest: Option<Timestamp>, at: Timestamp) {
         let last = self.swept.max(newest).unwrap_or(at);
         let skip = Skip::between(last, at);
-        let (mut retiring, mut going) = (Vec::new(), Vec::new());
-        for (index, live) in self.slab.iter_mut() {
-            let too_late = live.is_over(at, config);
-            if let Some(skip) = skip {
-                skip.take_out(live);
-            }
-            if self.families.get(live.family as usize).and_then(Option::as_ref).is_none_or(|family| family.origin != Origin::Events) {
-                continue;
-            }
-            if too_late {
-                going.push(index);
-            } else if matches!(live.verdict(at, config), Verdict::Retires) {
-                retiring.push((live.changed, index));
-            }
+        let of_events = self.families.iter().flatten().filter(|family| family.origin == Origin::Events);
+        let members: Vec<u32> = of_events.flat_map(|family| family.members.iter().copied()).collect();
+        let (going, staying): (Vec<u32>, Vec<u32>) = members.into_iter().partition(|index| self.is_over(*index, at, config));
+        if let Some(skip) = skip {
+            self.slab.iter_mut().for_each(|(_, live)| skip.take_out(live));
         }
+        let idle = |index: &u32| matches!(self.verdict(*index, at, config), Verdict::Retires);
+        let changed = |index: u32| self.slab.get(index).map(|live| (live.changed, index));
+        let mut retiring: Vec<_> = staying.into_iter().filter(idle).filter_map(changed).collect();
         going.into_iter().for_each(|index| self.remove(index));
         retiring.sort_unstable();
         retiring.into_iter().for_each(|(_, index)| self.retire(index));
@@ -132,24 +127,43 @@ impl Events {
     /// Looks at the members of a family up to one; how many are gone.
     fn sweep_members(&mut self, sweep: &Sweep, until: usize, config: &Config) -> usize {
         let (mut retiring, mut going) = (Vec::new(), Vec::new());
-        let Some(Some(family)) = self.families.get_mut(sweep.family) else { return 0 };
+        let Some(Some(family)) = self.families.get(sweep.family) else { return 0 };
         let Some(members) = family.members.get(sweep.member..until) else { return 0 };
         for index in members {
-            match self.slab.get(*index).map(|live| live.verdict(sweep.at, config)) {
-                Some(Verdict::Retires) => retiring.push(*index),
-                Some(Verdict::Goes) => going.push(*index),
-                Some(Verdict::Stays) | None => {}
+            match self.verdict(*index, sweep.at, config) {
+                Verdict::Retires => retiring.push(*index),
+                Verdict::Goes => going.push(*index),
+                Verdict::Stays => {}
             }
         }
         if !going.is_empty() {
             // Both are in the order of members.
             let mut next = going.iter().peekable();
             let stay: Vec<u32> = members.iter().copied().filter(|index| next.next_if_eq(&index).is_none()).collect();
-            family.members.splice(sweep.member..until, stay);
+            if let Some(Some(family)) = self.families.get_mut(sweep.family) {
+                family.members.splice(sweep.member..until, stay);
+            }
         }
         retiring.into_iter().for_each(|index| self.retire(index));
         going.iter().for_each(|index| self.take_out(*index));
         going.len()
+    }
+
+    /// Few series are idle for as long as the configuration allows, and only of those it is asked what they have promised.
+    fn verdict(&self, index: u32, at: Timestamp, config: &Config) -> Verdict {
+        let Some(live) = self.slab.get(index) else { return Verdict::Stays };
+        let (expiry, kept) = (config.expiry.get(), config.kept.get());
+        match live.verdict(at, expiry, kept) {
+            Verdict::Stays => Verdict::Stays,
+            Verdict::Retires | Verdict::Goes => live.verdict(at, expiry.max(self.promised(live)), kept),
+        }
+    }
+
+    /// Whether a series would not be kept any more, had it retired in time.
+    fn is_over(&self, index: u32, at: Timestamp, config: &Config) -> bool {
+        let (expiry, kept) = (config.expiry.get(), config.kept.get());
+        let over = |live: &Live, expiry: Duration| !expiry.is_zero() && at.since(live.changed) >= expiry.saturating_add(kept);
+        self.slab.get(index).is_some_and(|live| over(live, expiry) && over(live, expiry.max(self.promised(live))))
     }
 
     fn retire(&mut self, index: u32) {
@@ -185,18 +199,11 @@ impl Events {
 }
 
 impl Live {
-    fn verdict(&self, at: Timestamp, config: &Config) -> Verdict {
-        let expiry = config.expiry.get();
+    fn verdict(&self, at: Timestamp, expiry: Duration, kept: Duration) -> Verdict {
         if self.retired {
-            return if at.since(self.changed) >= expiry.saturating_add(config.kept.get()) { Verdict::Goes } else { Verdict::Stays };
+            return if at.since(self.changed) >= expiry.saturating_add(kept) { Verdict::Goes } else { Verdict::Stays };
         }
         if expiry.is_zero() || at.since(self.changed) < expiry || self.instrument.is_held() { Verdict::Stays } else { Verdict::Retires }
-    }
-
-    /// Whether it would not be kept any more, had it retired in time.
-    fn is_over(&self, at: Timestamp, config: &Config) -> bool {
-        let expiry = config.expiry.get();
-        !expiry.is_zero() && at.since(self.changed) >= expiry.saturating_add(config.kept.get())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::crowds::{numbers, pending_of, told};
 use super::*;
+use crate::model::{HEARTBEAT_INTERVAL, HEARTBEAT_TIMESTAMP};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
@@ -118,6 +119,43 @@ fn what_a_live_process_has_said_of_its_state_holds() {
     assert_eq!(shown(&registry), ["held"]);
     registry.forget(1);
     assert_eq!(shown(&registry), Vec::<String>::new());
+}
+
+#[test]
+fn a_heartbeat_is_shown_for_as_long_as_it_can_be_missed() {
+    const TWO: [&str; 2] = [HEARTBEAT_INTERVAL, HEARTBEAT_TIMESTAMP];
+    for (interval, days) in [(60.0, 7), (86_400.0, 7), (7.0 * 86_400.0, 21), (1e300, 100)] {
+        let registry = registry(&Config::default());
+        for (name, value) in [(HEARTBEAT_TIMESTAMP, 0.0), (HEARTBEAT_INTERVAL, interval), ("other", 1.0)] {
+            apply(&registry, &mut set(name, value, GaugeOp::Set, GaugeMerge::Last), 0);
+        }
+        pass(&registry, 0, days * DAY - 60_000);
+        assert_eq!(shown(&registry), TWO, "{interval}");
+        pass(&registry, days * DAY, days * DAY + 60_000);
+        assert_eq!(sizes(&registry), (0, 2), "{interval}");
+        pass(&registry, days * DAY, (days + 1) * DAY + 60_000);
+        assert_eq!(registry.state().events.len(), 0, "{interval}");
+    }
+}
+
+#[test]
+fn a_heartbeat_that_promises_nothing_is_as_idle_as_others() {
+    let registry = registry(&Config::default());
+    for (name, value) in [(HEARTBEAT_TIMESTAMP, 0.0), (HEARTBEAT_INTERVAL, 0.0)] {
+        apply(&registry, &mut set(name, value, GaugeOp::Set, GaugeMerge::Last), 0);
+    }
+    apply(
+        &registry,
+        &mut pending_of(
+            HEARTBEAT_TIMESTAMP,
+            MetricType::Gauge,
+            &[("heartbeat", "free")],
+            Change::Gauge { value: 1.0, op: GaugeOp::Set, merge: GaugeMerge::Last },
+        ),
+        0,
+    );
+    pass(&registry, 0, HOUR);
+    assert_eq!(sizes(&registry), (0, 3));
 }
 
 #[test]

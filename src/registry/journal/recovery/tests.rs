@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{Change, Family, GaugeMerge, GaugeOp, Histogram, Labels, MetricType, SeriesKey, Timestamp};
+use crate::model::{HEARTBEAT_INTERVAL, HEARTBEAT_TIMESTAMP};
 use crate::registry::events::{Events, Owner};
 use crate::registry::journal::snapshot::Copying;
 use crate::registry::walk::{Copies, Cursor};
@@ -355,6 +356,22 @@ fn what_is_not_kept_any_more_is_not_restored() {
     let mut events = desk.recover().replay.events;
     events.settle_in(&desk.config, at(desk.time), Timestamp::from_millis(desk.time + 100 * HOUR));
     assert_eq!(events.series(), desk.events.series(), "without an expiry all are");
+}
+
+#[test]
+fn a_heartbeat_is_restored_for_as_long_as_it_can_be_missed() {
+    let mut desk = Desk::new();
+    let set = |value| Change::Gauge { value, op: GaugeOp::Set, merge: GaugeMerge::Last };
+    desk.change(HEARTBEAT_TIMESTAMP, MetricType::Gauge, "daily", set(1.0));
+    desk.change(HEARTBEAT_INTERVAL, MetricType::Gauge, "daily", set(86_400.0));
+    desk.change(HEARTBEAT_TIMESTAMP, MetricType::Gauge, "free", set(1.0));
+    desk.write();
+    let newest = Timestamp::from_millis(desk.time);
+    for (absence, series) in [(26 * HOUR, 2), (7 * 24 * HOUR, 2), (8 * 24 * HOUR, 0)] {
+        let mut events = desk.recover().replay.events;
+        events.settle_in(&desk.config, Some(newest), newest.plus_millis(absence));
+        assert_eq!(events.series(), series, "{absence}");
+    }
 }
 
 #[test]
