@@ -109,7 +109,8 @@ fn every_alert_leads_to_a_section_of_a_runbook_and_every_section_to_an_alert() {
 fn every_metric_of_a_pack_is_documented() {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")).expect("readable");
     let named = page.split('`').filter(|word| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
-    let known: BTreeSet<&str> = named.collect();
+    // What rules write themselves is in history alone, and on another page.
+    let known: BTreeSet<&str> = named.chain(["ALERTS"]).collect();
     for pack in PACKS {
         let text: serde_yaml::Value = serde_yaml::from_str(pack.text).expect("YAML");
         for rule in text["groups"][0]["rules"].as_sequence().expect("rules") {
