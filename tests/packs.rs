@@ -2,11 +2,16 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // a test may fail
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
+use sidewatch::health::{Config as HealthConfig, Memory, Readings, Report, judge};
+use sidewatch::model::{AlertSnapshot, AlertState, GroupSnapshot, Labels, PromDuration, RuleHealth, RuleKind, RuleSnapshot};
+use sidewatch::model::{RulesSnapshot, Timestamp};
 use sidewatch::promql::{Expr, ExprKind, MatrixSelector, parse};
 use sidewatch::rules::{Config, PACKS, RuleSet, load};
 
@@ -61,27 +66,130 @@ fn every_alert_has_a_severity_a_summary_and_a_description() {
     }
 }
 
-/// A test that names an alert without expected alerts shows its silence; one with them shows that it fires.
+/// A case without expected alerts shows silence, one with them that the alert fires. Silence alone shows little, least of all before there
+/// is data: within one test an alert has to be silent, then to fire, and then to be silent again.
 #[test]
-fn every_alert_is_seen_silent_and_firing_in_a_test() {
+fn every_alert_is_seen_silent_then_firing_then_silent_in_one_test() {
     for (pack, tests) in packs().groups.iter().zip(tests()) {
         let text = std::fs::read_to_string(&tests).expect("readable");
         let cases: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
-        let (mut silent, mut firing) = (BTreeSet::new(), BTreeSet::new());
+        let (mut begins, mut ends) = (BTreeSet::new(), BTreeSet::new());
         for test in cases["tests"].as_sequence().expect("tests") {
+            let mut fired = BTreeMap::<String, BTreeSet<Duration>>::new();
+            let mut silent = Vec::new();
             for case in test["alert_rule_test"].as_sequence().into_iter().flatten() {
                 let name = case["alertname"].as_str().expect("a name").to_owned();
+                let time: PromDuration = case["eval_time"].as_str().expect("a time").parse().expect("a duration");
                 if case["exp_alerts"].is_null() {
-                    silent.insert(name)
+                    silent.push((name, time.get()));
                 } else {
-                    firing.insert(name)
-                };
+                    fired.entry(name).or_default().insert(time.get());
+                }
+            }
+            for (name, at) in silent {
+                let times = fired.get(&name);
+                if times.and_then(BTreeSet::first).is_some_and(|first| at < *first) {
+                    begins.insert(name);
+                } else if times.and_then(BTreeSet::last).is_some_and(|last| *last < at) {
+                    ends.insert(name);
+                }
             }
         }
         let alerts: BTreeSet<_> = pack.rules().filter(|rule| rule.alerting).map(|rule| rule.name.to_owned()).collect();
-        assert_eq!(silent, alerts, "{} shows the silence of every alert", tests.display());
-        assert_eq!(firing, alerts, "{} shows every alert firing", tests.display());
+        assert_eq!(begins, alerts, "{} shows how every alert begins", tests.display());
+        assert_eq!(ends, alerts, "{} shows how every alert ends", tests.display());
     }
+}
+
+/// What a load or a defect raises together: of each of these only the most expensive one is to cost points.
+const ONE_CAUSE: &[&[&str]] = &[
+    &["HostCpuHigh", "HostCpuCritical", "HostCpuPressure"],
+    &["HostMemoryHigh", "HostMemoryCritical", "HostMemoryPressure", "HostMemoryStalled"],
+    &["HostIoPressure", "HostDiskBusy", "HostDiskReadSlow", "HostDiskWriteSlow"],
+    &["HostFilesystemSpaceLow", "HostFilesystemSpaceCritical", "HostFilesystemFillingUp"],
+    &["RequestLatencyHigh", "RequestLatencyCritical"],
+    &["RequestErrorsHigh", "ServiceErrorsHigh"],
+    &["QueryLatencyHigh", "QueryLatencyCritical"],
+    &["PoolUseHigh", "PoolRequestsWaiting"],
+    &["CacheHitRateLow", "CacheHitRateCritical"],
+    &["TaskFailuresHigh", "TaskFailuresCritical"],
+    &["OperationFailuresHigh", "OperationFailuresCritical"],
+    &["ServiceCheckWarning", "ServiceCheckCritical"],
+    &["SidewatchEventsLost", "SidewatchEventsLostCritical", "SidewatchMetricsRefused"],
+];
+
+#[test]
+fn alerts_of_one_cause_cost_once() {
+    for names in ONE_CAUSE {
+        let report = judged(names);
+        let (counting, covered): (Vec<_>, Vec<_>) = report.deductions.iter().partition(|reason| reason.counts());
+        assert_eq!((counting.len(), covered.len()), (1, names.len() - 1), "{names:?}: {}", report.line());
+        assert!(covered.iter().all(|reason| reason.points <= counting[0].points), "{names:?}");
+    }
+    let line = judged(ONE_CAUSE[0]).line();
+    assert_eq!(line, "degraded 60: -40 alert:HostCpuCritical", "a full CPU alone");
+}
+
+#[test]
+fn no_two_other_alerts_are_of_one_cause() {
+    let set = packs();
+    let all: Vec<&str> = set.groups.iter().flat_map(|group| group.rules()).map(|rule| rule.name).collect();
+    let report = judged(&all);
+    let counting = report.deductions.iter().filter(|reason| reason.counts()).count();
+    let shared: usize = ONE_CAUSE.iter().map(|names| names.len() - 1).sum();
+    assert_eq!(counting, all.len() - shared);
+}
+
+/// The verdict while alerts of these names fire, one of each, and nothing else is wrong.
+fn judged(names: &[&str]) -> Report {
+    let set = packs();
+    let now = Timestamp::from_millis(60_000);
+    let rules = set.groups.iter().flat_map(|group| group.rules()).filter(|rule| names.contains(&rule.name)).map(|rule| {
+        let labels = rule.labels.iter().chain([("alertname", rule.name)]);
+        let alert = AlertSnapshot {
+            state: AlertState::Firing,
+            labels: Labels::from_pairs(labels),
+            annotations: rule.annotations.clone(),
+            value: 1.0,
+            active_at: now,
+            fired_at: Some(now),
+            keep_firing_since: None,
+        };
+        let (for_millis, keep_firing_for_millis) = (0, 0);
+        RuleSnapshot {
+            name: rule.name.into(),
+            query: rule.query.into(),
+            labels: rule.labels.clone(),
+            annotations: rule.annotations.clone(),
+            health: RuleHealth::Ok,
+            last_evaluation: None,
+            evaluation_seconds: 0.0,
+            kind: RuleKind::Alerting {
+                for_millis,
+                keep_firing_for_millis,
+                threshold: rule.threshold,
+                weight: None,
+                owner: None,
+                alerts: vec![alert],
+                ended: Vec::new(),
+            },
+        }
+    });
+    let rules: Vec<_> = rules.collect();
+    assert_eq!(rules.len(), names.len(), "{names:?}");
+    let group = GroupSnapshot {
+        name: "all".into(),
+        file: "packs".into(),
+        interval_millis: 5_000,
+        limit: 0,
+        last_evaluation: None,
+        evaluation_seconds: 0.0,
+        settling: false,
+        rules,
+    };
+    let rules = RulesSnapshot { groups: vec![Arc::new(group)], load_errors: Vec::new() };
+    let readings = Readings { at: Some(now), ..Readings::default() };
+    judge(&HealthConfig::default(), &rules, &readings, Vec::new(), &mut Memory::default(), now)
 }
 
 /// The page lies where the package installs it, and in `docs/` before that.
