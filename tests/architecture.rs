@@ -60,6 +60,7 @@ const IMPURE: &[&str] = &[
     "registry/journal/progress.rs",
     "registry/journal/writer.rs",
     "rules/load.rs",
+    "rules/pen.rs",
     "rules/store.rs",
     "runtime/",
     "telemetry/",

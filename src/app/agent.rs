@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::sync::{mpsc, watch};
-use tokio::time::MissedTickBehavior;
 
 use super::about;
+use super::attendant::{Attendant, Outcome};
 use super::reload::Reloads;
 use super::signals::{Request, Signals};
 use super::state::{self, StateFolder};
@@ -31,8 +30,6 @@ use crate::rules;
 use crate::runtime::{Board, Policy, Stage, Supervisor, TaskHandle, blocking};
 use crate::telemetry::{Telemetry, chain};
 
-/// A task that is silent for longer than this keeps the watchdog from being fed.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// So many may wait for a reload by the control socket; one suffices for all of them, but each is told.
 const RELOADS_MAX: usize = 4;
 
@@ -230,52 +227,45 @@ impl Agent {
 
     /// Lives until a signal or a task that has failed for good ends it; the latter is the answer.
     pub(super) async fn live(mut self, mut signals: Signals) -> anyhow::Result<Option<String>> {
-        let mut second = tokio::time::interval(systemd::watchdog_period().unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(1)));
-        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (supervisor, board) = (self.supervisor.clone(), self.board.clone());
+        let mut attendant = Attendant::new(supervisor.clone(), self.health.clone());
         let failed = supervisor.failed();
         tokio::pin!(failed);
-        let mut status = String::new();
+        // Another reload was asked for during the last one.
+        let mut again = false;
         let failure = loop {
-            tokio::select! {
-                request = signals.next() => match request {
-                    // Whatever became of it is in the log and on the board.
-                    Request::Reload => drop(self.reload("SIGHUP").await),
+            let mut asked = None;
+            let because = tokio::select! {
+                request = signals.next(), if !again => match request {
+                    Request::Reload => "SIGHUP",
                     Request::Stop => break None,
                 },
-                () = self.files.changed() => drop(self.reload("a changed file").await),
-                Some(asked) = self.asked.recv() => {
-                    let outcome = self.reload("the control socket").await;
-                    // Who has asked may have gone.
-                    let _gone = asked.send(outcome);
+                () = std::future::ready(()), if again => "SIGHUP",
+                () = self.files.changed() => "a changed file",
+                Some(reply) = self.asked.recv() => {
+                    asked = Some(reply);
+                    "the control socket"
                 }
                 failure = &mut failed => break Some(failure),
                 () = board.ready(), if !self.ready => {
                     self.ready = true;
                     systemd::tell(&[NotifyState::Ready]);
                     tracing::info!("ready");
+                    continue;
                 }
-                _ = second.tick() => self.tell_systemd(&mut status),
+                () = attendant.tick() => continue,
+            };
+            match attendant.accompany(self.reload(because), async || signals.next().await, failed.as_mut()).await {
+                Outcome::Done { outcome, again: requested } => {
+                    again = requested;
+                    // Whatever became of it is in the log and on the board too, and who has asked may have gone.
+                    let _gone = asked.map(|asked| asked.send(outcome));
+                }
+                Outcome::Ended(failure) => break failure,
             }
         };
         self.stop(failure.as_deref()).await;
         Ok(failure)
-    }
-
-    /// Feeds the watchdog while every task answers, and shows the verdict in `systemctl status`.
-    fn tell_systemd(&self, status: &mut String) {
-        let silent = self.supervisor.silent(SILENCE_MAX);
-        if silent.is_empty() {
-            systemd::tell(&[NotifyState::Watchdog]);
-        } else {
-            tracing::error!(tasks = silent.join(", "), "tasks do not answer; the watchdog is not fed");
-        }
-        let report = self.health.borrow();
-        let now = report.line();
-        if now != *status {
-            systemd::tell(&[NotifyState::Status(&now)]);
-            *status = now;
-        }
     }
 
     /// Producers first, HTTP last.

@@ -2,6 +2,7 @@
 
 mod about;
 mod agent;
+mod attendant;
 mod reload;
 mod signals;
 mod state;

@@ -236,6 +236,9 @@ impl Group {
             self.orphans.without(&state.written);
         }
         world.append(stamp, &self.orphans.end(), &mut round.appended);
+        if let Some(store) = &world.store {
+            store.settle();
+        }
         round.restore_seconds = self.restore_seconds;
         self.last_evaluation = Some(at);
         self.seconds = started.elapsed().as_secs_f64();

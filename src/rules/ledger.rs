@@ -45,8 +45,15 @@ pub(super) fn hash<'t>(texts: impl IntoIterator<Item = &'t str>) -> u64 {
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Record {
-    /// A group begins anew, with these rules and without an alert.
-    Group { at: i64, group: String, rules: Vec<RuleKey> },
+    /// A group begins anew, with these rules and these alerts: in one line, so that a file that is cut off has either the ones before or
+    /// these.
+    Group {
+        at: i64,
+        group: String,
+        rules: Vec<RuleKey>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        alerts: Vec<(usize, BTreeMap<String, String>, Entry)>,
+    },
     /// An alert of the rule of that number as it is now, or that it is forgotten.
     Alert { at: i64, group: String, rule: usize, labels: BTreeMap<String, String>, alert: Option<Entry> },
     /// A group is no more.
@@ -92,7 +99,7 @@ impl Entry {
                 AlertState::Pending => State::Pending,
                 AlertState::Firing => State::Firing,
             },
-            annotations: alert.annotations.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            annotations: pairs(&alert.annotations),
             value: alert.value.to_bits(),
             active_at: alert.active_at.as_millis(),
             fired_at: millis(alert.fired_at),
@@ -190,7 +197,7 @@ impl Ledger {
         let mut file = format!("{FORMAT}\n");
         for (key, group) in &self.groups {
             let at = self.alive.unwrap_or_default().as_millis();
-            push(&mut file, &Record::Group { at, group: key.clone(), rules: group.rules.clone() });
+            push(&mut file, &Record::Group { at, group: key.clone(), rules: group.rules.clone(), alerts: Vec::new() });
             for (rule, alerts) in &group.alerts {
                 for (labels, kept) in alerts {
                     push(&mut file, &alert_record(kept.at, key, *rule, labels, Some(&kept.alert)));
@@ -242,9 +249,16 @@ impl Ledger {
         Some(from.into_iter().map(alerts).collect())
     }
 
-    /// A group begins, with these rules. What has to be written.
-    pub(super) fn begin(&mut self, at: Timestamp, key: &str, rules: Vec<RuleKey>) -> String {
-        self.note(Record::Group { at: at.as_millis(), group: key.to_owned(), rules })
+    /// A group begins, with these rules and the alerts of each. What has to be written.
+    pub(super) fn begin<'a>(
+        &mut self,
+        at: Timestamp,
+        key: &str,
+        rules: Vec<RuleKey>,
+        alerts: impl Iterator<Item = (usize, &'a Labels, &'a Alert)>,
+    ) -> String {
+        let alerts = alerts.map(|(rule, labels, alert)| (rule, pairs(labels), Entry::new(alert))).collect();
+        self.note(Record::Group { at: at.as_millis(), group: key.to_owned(), rules, alerts })
     }
 
     /// How a rule's alerts are now, by labels. What has to be written: nothing where nothing but a value has changed, and not long ago.
@@ -316,8 +330,13 @@ impl Ledger {
 
     fn apply(&mut self, record: Record) {
         let at = match record {
-            Record::Group { at, group, rules } => {
-                self.groups.insert(group, Group { rules, alerts: BTreeMap::new() });
+            Record::Group { at, group, rules, alerts } => {
+                let mut group_of = Group { rules, alerts: BTreeMap::new() };
+                for (rule, labels, entry) in alerts {
+                    let kept = Kept { alert: entry.alert(), at };
+                    group_of.alerts.entry(rule).or_default().insert(Labels::from_pairs(labels), kept);
+                }
+                self.groups.insert(group, group_of);
                 at
             }
             Record::Alert { at, group, rule, labels, alert } => {
@@ -353,8 +372,11 @@ impl Kept {
 }
 
 fn alert_record(at: i64, group: &str, rule: usize, labels: &Labels, alert: Option<&Alert>) -> Record {
-    let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    Record::Alert { at, group: group.to_owned(), rule, labels, alert: alert.map(Entry::new) }
+    Record::Alert { at, group: group.to_owned(), rule, labels: pairs(labels), alert: alert.map(Entry::new) }
+}
+
+fn pairs(labels: &Labels) -> BTreeMap<String, String> {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn push(lines: &mut String, record: &Record) {

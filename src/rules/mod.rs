@@ -19,6 +19,7 @@ mod load;
 mod metrics;
 mod overlay;
 mod pack;
+mod pen;
 mod probe;
 mod restore;
 mod roster;

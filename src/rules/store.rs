@@ -1,35 +1,34 @@
-//! Where the state of alerts is kept: a file in the state folder to which every change is added when it happens, and which is
-//! written anew when it has grown to several times what it says.
+//! Where the state of alerts is kept: in memory, and as lines in a file of the state folder. Nobody who evaluates waits for a disk: a thread
+//! writes the lines, and an evaluation waits until the kernel has its own, which a kill does not undo, but not for long.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use prometheus::{IntCounter, IntGauge};
 
 use super::alert::{Alert, Alerts};
-use super::ledger::{Found, Ledger, RuleKey};
+use super::ledger::{Ledger, RuleKey};
+use super::pen::{Disk, Pen, Real};
+use crate::clock;
 use crate::model::{Condition, Labels, Timestamp};
-use crate::runtime::Board;
+use crate::runtime::{Board, thread};
 use crate::telemetry::Telemetry;
 
 /// The part on the board.
 const PART: &str = "rules.state";
-/// The file, its name while it is not whole, and the names of what is of no use.
-const FILE: &str = "alerts";
-const UNFINISHED: &str = "alerts.new";
-const DAMAGED: &str = "alerts.damaged";
-const OTHER: &str = "alerts.other";
 
-/// The file is written anew when it is so many times as long as it was then, and not shorter than this.
-const GROWTH: u64 = 4;
-const BYTES_MIN: u64 = 64 << 10;
+/// An evaluation does not wait longer for its lines to be written.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// After a failure the file is tried again so much later, in milliseconds.
-const RETRY_MILLIS: i64 = 10_000;
+/// More lines than that do not wait to be written: then the file is written anew, as a whole.
+const QUEUE_BYTES_MAX: usize = 4 << 20;
+
+/// How often it is noted that the agent lives, and how often the disk has to have everything, in milliseconds.
+const LIFE_MILLIS: i64 = 10_000;
+const SYNC_MILLIS: i64 = 60_000;
 
 /// What alerts were before this process.
 #[derive(Debug)]
@@ -42,10 +41,17 @@ pub(super) struct Past {
 
 /// The state of alerts, on disk where it can be.
 #[derive(Debug)]
-pub(super) struct Store {
-    /// `None`: in memory alone.
-    folder: Option<PathBuf>,
+pub(super) struct Store(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     desk: Mutex<Desk>,
+    /// There is something to write, or there will be nothing any more.
+    work: Condvar,
+    /// Something has been written.
+    written: Condvar,
+    /// `None`: in memory alone.
+    pen: Option<Pen>,
     board: Board,
     metrics: Metrics,
 }
@@ -79,6 +85,7 @@ impl Metrics {
     }
 }
 
+/// Held for moments: nothing is read or written meanwhile.
 #[derive(Debug, Default)]
 struct Desk {
     ledger: Ledger,
@@ -86,41 +93,63 @@ struct Desk {
     alive_before: Option<Timestamp>,
     /// The groups that have begun in this one.
     begun: BTreeSet<String>,
-    file: Option<File>,
-    bytes: u64,
-    bytes_first: u64,
-    /// Not before then the file is tried again.
-    retry_at: Option<Timestamp>,
+    /// Lines that are to be written.
+    queue: String,
+    /// There were too many.
+    overflowed: bool,
+    /// How often lines were noted, and up to which time they are written.
+    noted: u64,
+    written: u64,
+    /// Nobody waits: the disk takes too long.
+    late: bool,
+    /// It could not be written the last time.
+    failing: bool,
+    /// There will be nothing to write any more.
+    ended: bool,
+    /// When it was last noted that the agent lives, and when the disk last had everything.
+    lived_at: Option<Timestamp>,
+    synced_at: Option<Timestamp>,
 }
 
 impl Store {
     /// Reads what was kept. `folder` is the agent's own, or why it has none.
     pub(super) fn open(folder: Result<PathBuf, String>, metrics: Metrics, board: &Board, at: Timestamp) -> Self {
-        let mut desk = Desk::default();
-        let folder = match folder {
-            Ok(folder) => Some(folder),
-            Err(reason) => {
-                board.report(PART, Condition::Degraded, &format!("in memory alone: {reason}"), at);
-                None
-            }
-        };
-        if let Some(folder) = &folder {
-            desk.ledger = read(folder, &metrics.damages);
-            desk.alive_before = desk.ledger.alive();
-            metrics.restored.set(i64::try_from(desk.ledger.alert_count()).unwrap_or(i64::MAX));
-        }
-        let store = Self { folder, desk: Mutex::new(desk), board: board.clone(), metrics };
-        store.write(&mut store.desk(), at, "");
-        store
+        Self::open_on(Box::new(Real), folder, metrics, board, at)
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open_on(disk: Box<dyn Disk>, folder: Result<PathBuf, String>, metrics: Metrics, board: &Board, at: Timestamp) -> Self {
+        let mut desk = Desk { synced_at: Some(at), ..Desk::default() };
+        let opened = folder.map(|folder| Pen::open(folder, disk, || metrics.damages.inc()));
+        let (pen, bytes) = match opened {
+            Ok((pen, ledger, bytes)) => {
+                desk.ledger = ledger;
+                (Some(pen), bytes)
+            }
+            Err(reason) => {
+                board.report(PART, Condition::Degraded, &format!("in memory alone: {reason}"), at);
+                (None, Ok(0))
+            }
+        };
+        desk.alive_before = desk.ledger.alive();
+        metrics.restored.set(i64::try_from(desk.ledger.alert_count()).unwrap_or(i64::MAX));
+        let is_kept = pen.is_some();
+        let (work, written, board) = (Condvar::new(), Condvar::new(), board.clone());
+        let shared = Arc::new(Shared { desk: Mutex::new(desk), work, written, pen, board, metrics });
+        if is_kept {
+            let writer = Arc::clone(&shared);
+            let started = thread("alerts", move || writer.write());
+            if started.is_err() {
+                // Nobody writes, and nobody is waited for.
+                shared.desk().late = true;
+            }
+            shared.told(started.and(bytes).map(Some), at);
+        }
+        Self(shared)
     }
 
     /// What is known of a group's rules from before; `None` where the group is not known.
     pub(super) fn past(&self, key: &str, rules: &[RuleKey]) -> Option<Past> {
-        let desk = self.desk();
+        let desk = self.0.desk();
         let alerts = desk.ledger.claim(key, rules)?;
         let before = desk.alive_before.filter(|_| !desk.begun.contains(key));
         Some(Past { alerts, alive: before.or(desk.ledger.alive())? })
@@ -128,145 +157,154 @@ impl Store {
 
     /// A group begins, or begins anew with other rules.
     pub(super) fn begin<'a>(&self, at: Timestamp, key: &str, rules: Vec<RuleKey>, alerts: impl Iterator<Item = &'a Alerts>) {
-        let mut desk = self.desk();
+        let mut desk = self.0.desk();
         desk.begun.insert(key.to_owned());
-        let mut lines = desk.ledger.begin(at, key, rules);
-        for (rule, alerts) in alerts.enumerate() {
-            lines += &desk.ledger.update(at, key, rule, alerts.iter());
-        }
-        self.write(&mut desk, at, &lines);
+        let alerts = alerts.enumerate().flat_map(|(rule, alerts)| alerts.iter().map(move |(labels, alert)| (rule, labels, alert)));
+        let line = desk.ledger.begin(at, key, rules, alerts);
+        self.0.note(&mut desk, &line);
     }
 
     /// How a rule's alerts are now.
     pub(super) fn update(&self, at: Timestamp, key: &str, rule: usize, alerts: &Alerts) {
-        let mut desk = self.desk();
+        let mut desk = self.0.desk();
         let lines = desk.ledger.update(at, key, rule, alerts.iter());
-        if !lines.is_empty() || desk.file.is_none() {
-            self.write(&mut desk, at, &lines);
+        self.0.note(&mut desk, &lines);
+    }
+
+    /// Waits until the kernel has what was noted before: an evaluation that is over is not undone by a kill.
+    pub(super) fn settle(&self) {
+        let desk = self.0.desk();
+        let noted = desk.noted;
+        let open = |desk: &mut Desk| desk.written < noted && !desk.late;
+        let (mut desk, _) = self.0.written.wait_timeout_while(desk, PATIENCE, open).unwrap_or_else(PoisonError::into_inner);
+        if open(&mut desk) {
+            desk.late = true;
+            drop(desk);
+            tracing::warn!("the disk takes too long for the state of alerts; evaluations go on without it");
+            self.0.board.report(PART, Condition::Degraded, "in memory alone: the disk takes too long", clock::now());
         }
     }
 
     /// These groups are all there are.
     pub(super) fn retain(&self, at: Timestamp, known: impl Fn(&str) -> bool) {
-        let mut desk = self.desk();
-        let mut lines = String::new();
+        let mut desk = self.0.desk();
         for key in desk.ledger.strangers(known) {
-            lines += &desk.ledger.end(at, &key);
+            let line = desk.ledger.end(at, &key);
             desk.begun.remove(&key);
-        }
-        if !lines.is_empty() {
-            self.write(&mut desk, at, &lines);
+            self.0.note(&mut desk, &line);
         }
     }
 
-    /// Notes that the agent lives, and has what was written stored so that a machine that goes down does not lose it.
-    pub(super) fn live(&self, at: Timestamp) {
-        let mut desk = self.desk();
-        let line = desk.ledger.live(at);
-        self.write(&mut desk, at, &line);
-        // A disk may take its time, and evaluations must not wait for it.
-        let file = desk.file.as_ref().map(File::try_clone);
+    /// To be called every second, from where it may take its time: notes that the agent lives, writes the file anew where that is due,
+    /// and has the disk take what was written, so that a machine that goes down does not lose it.
+    pub(super) fn tend(&self, at: Timestamp) {
+        let Some(pen) = &self.0.pen else { return };
+        let mut desk = self.0.desk();
+        let is_due =
+            |last: Option<Timestamp>, millis: i64| last.is_none_or(|last| at.as_millis().saturating_sub(last.as_millis()) >= millis);
+        if is_due(desk.lived_at, LIFE_MILLIS) {
+            self.0.live(&mut desk, at);
+        }
+        let syncs = is_due(desk.synced_at, SYNC_MILLIS);
+        if syncs {
+            desk.synced_at = Some(at);
+        }
         drop(desk);
-        if let Some(Err(error)) = file.map(|file| file.and_then(|file| file.sync_data())) {
-            self.failed(&mut self.desk(), at, &error);
+        self.0.told(pen.renew(at, || self.0.desk().ledger.file()), at);
+        if syncs {
+            self.0.told(pen.sync().map(|()| None), at);
         }
     }
 
-    /// Adds lines to the file, or writes it anew with everything in the ledger.
-    fn write(&self, desk: &mut Desk, at: Timestamp, lines: &str) {
-        let Some(folder) = &self.folder else { return };
-        if desk.retry_at.is_some_and(|retry| at < retry) {
+    /// The agent ends: notes that it lived, and returns when the disk has everything.
+    pub(super) fn close(&self, at: Timestamp) {
+        let Some(pen) = &self.0.pen else { return };
+        self.0.live(&mut self.0.desk(), at);
+        self.settle();
+        self.0.told(pen.sync().map(|()| None), at);
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.0.desk().ended = true;
+        self.0.work.notify_all();
+    }
+}
+
+impl Shared {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live(&self, desk: &mut Desk, at: Timestamp) {
+        desk.lived_at = Some(at);
+        let line = desk.ledger.live(at);
+        self.note(desk, &line);
+    }
+
+    /// Has lines written.
+    fn note(&self, desk: &mut Desk, lines: &str) {
+        if self.pen.is_none() || lines.is_empty() {
             return;
         }
-        let small = desk.bytes + lines.len() as u64 <= BYTES_MIN.max(desk.bytes_first * GROWTH);
-        let written = match &mut desk.file {
-            Some(file) if small => file.write_all(lines.as_bytes()).map(|()| desk.bytes += lines.len() as u64),
-            _ => {
-                let text = desk.ledger.file();
-                desk.file = None;
-                replace(folder, &text).map(|file| {
-                    desk.file = Some(file);
-                    desk.bytes = text.len() as u64;
-                    desk.bytes_first = desk.bytes;
-                })
+        if desk.queue.len() + lines.len() > QUEUE_BYTES_MAX {
+            desk.queue.clear();
+            desk.overflowed = true;
+        } else {
+            desk.queue += lines;
+        }
+        desk.noted += 1;
+        self.work.notify_one();
+    }
+
+    /// Writes until there will be nothing any more.
+    fn write(&self) {
+        let Some(pen) = &self.pen else { return };
+        loop {
+            let idle = |desk: &mut Desk| desk.queue.is_empty() && !desk.overflowed && !desk.ended;
+            let mut desk = self.work.wait_while(self.desk(), idle).unwrap_or_else(PoisonError::into_inner);
+            if desk.queue.is_empty() && !desk.overflowed {
+                return;
             }
-        };
-        match written {
-            Ok(()) => {
-                desk.retry_at = None;
-                self.metrics.bytes.set(i64::try_from(desk.bytes).unwrap_or(i64::MAX));
+            let (lines, noted) = (std::mem::take(&mut desk.queue), desk.noted);
+            let overflowed = std::mem::take(&mut desk.overflowed);
+            drop(desk);
+            let outcome = if overflowed {
+                pen.give_up();
+                Err(io::Error::other("it cannot be written as fast as it changes"))
+            } else {
+                pen.append(lines.as_bytes())
+            };
+            self.told(outcome, clock::now());
+            let mut desk = self.desk();
+            desk.written = noted;
+            desk.late &= !desk.queue.is_empty();
+            drop(desk);
+            self.written.notify_all();
+        }
+    }
+
+    /// Says what came of writing: how long the file is, where it is there.
+    fn told(&self, outcome: io::Result<Option<u64>>, at: Timestamp) {
+        match outcome {
+            Ok(None) => {}
+            Ok(Some(bytes)) => {
+                self.desk().failing = false;
+                self.metrics.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
                 self.board.report(PART, Condition::Ok, "", at);
             }
-            Err(error) => self.failed(desk, at, &error),
+            Err(error) => {
+                if !std::mem::replace(&mut self.desk().failing, true) {
+                    tracing::error!(%error, "the state of alerts is not saved");
+                }
+                self.metrics.errors.inc();
+                let folder = self.pen.as_ref().map_or_else(String::new, |pen| pen.folder().display().to_string());
+                let detail = format!("in memory alone: cannot write the state of alerts into {folder}: {error}");
+                self.board.report(PART, Condition::Degraded, &detail, at);
+            }
         }
     }
-
-    /// Goes on in memory. Something of the last lines may be there, but not all of it, so the file is written anew.
-    fn failed(&self, desk: &mut Desk, at: Timestamp, error: &io::Error) {
-        desk.file = None;
-        if desk.retry_at.is_none() {
-            tracing::error!(%error, "the state of alerts is not saved");
-        }
-        desk.retry_at = Some(at.plus_millis(RETRY_MILLIS));
-        self.metrics.errors.inc();
-        let folder = self.folder.as_deref().unwrap_or(Path::new("")).display();
-        self.board.report(
-            PART,
-            Condition::Degraded,
-            &format!("in memory alone: cannot write the state of alerts into {folder}: {error}"),
-            at,
-        );
-    }
-}
-
-/// What the file says, as far as it can be read.
-fn read(folder: &Path, damages: &IntCounter) -> Ledger {
-    let path = folder.join(FILE);
-    let file = match fs::read(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ledger::default(),
-        Err(error) => {
-            tracing::error!(file = %path.display(), %error, "cannot read the state of alerts; the file is set aside");
-            set_aside(&path, &folder.join(DAMAGED));
-            damages.inc();
-            return Ledger::default();
-        }
-    };
-    let (ledger, found) = Ledger::read(&file);
-    match found {
-        Found::Whole => {}
-        Found::Torn => tracing::warn!("the last line of the state of alerts was not written to its end, and is left out"),
-        Found::Damaged(lines) => {
-            tracing::error!(lines, "the state of alerts is damaged; the file is set aside, and what of it is whole is used");
-            set_aside(&path, &folder.join(DAMAGED));
-            damages.inc();
-        }
-        Found::Other => {
-            tracing::warn!(
-                to = OTHER,
-                "the state of alerts is of another version; it is set aside, and history tells since when alerts are pending"
-            );
-            set_aside(&path, &folder.join(OTHER));
-        }
-    }
-    ledger
-}
-
-fn set_aside(path: &Path, to: &Path) {
-    if let Err(error) = fs::rename(path, to) {
-        tracing::error!(file = %path.display(), %error, "cannot set a file aside");
-    }
-}
-
-/// Puts a new file in the place of the old one, once it is on the disk as a whole.
-fn replace(folder: &Path, text: &str) -> io::Result<File> {
-    let unfinished = folder.join(UNFINISHED);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&unfinished)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(unfinished, folder.join(FILE))?;
-    File::open(folder)?.sync_all()?;
-    Ok(file)
 }
 
 #[cfg(test)]

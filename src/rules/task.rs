@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
@@ -35,9 +35,6 @@ const PART: &str = "rules";
 
 /// How many groups are evaluated at a time; more wait. Slow ones must not take the threads that sampling and queries need.
 const EVALUATIONS_MAX: usize = 8;
-
-/// How often it is noted that the agent lives.
-const LIFE_NOTED: Duration = Duration::from_secs(60);
 
 /// What the rules stand on.
 pub struct Needs {
@@ -171,9 +168,9 @@ pub async fn run(service: Service, context: TaskContext) -> TaskResult {
     }
     let turns = Arc::new(Semaphore::new(EVALUATIONS_MAX));
     let (roster, stops, work) = (Roster::default(), HashMap::new(), FuturesUnordered::new());
-    Running { state: &mut state, roster, stops, work, turns, loading: false, first: true, lived: clock::monotonic() }.run(context).await;
+    Running { state: &mut state, roster, stops, work, turns, loading: false, first: true, tending: false }.run(context).await;
     if let Some(store) = state.world.store.clone() {
-        blocking(move || store.live(clock::now())).await?;
+        blocking(move || store.close(clock::now())).await?;
     }
     Ok(())
 }
@@ -199,8 +196,8 @@ enum Event {
         panicked: Panicked,
     },
     Stopped(Box<Group>),
-    /// It has been noted that the agent lives.
-    Noted,
+    /// The state of alerts has been looked after.
+    Tended,
     /// A removed group's series may end now, at the time when it was removed.
     Ended {
         markers: Vec<Output>,
@@ -220,8 +217,8 @@ struct Running<'s> {
     loading: bool,
     /// No rule files have been loaded yet.
     first: bool,
-    /// When it was last noted that the agent lives.
-    lived: Instant,
+    /// The state of alerts is being looked after.
+    tending: bool,
 }
 
 impl Running<'_> {
@@ -233,7 +230,7 @@ impl Running<'_> {
                 () = context.shutdown.reached(Stage::Draining) => return,
                 _ = beat.tick() => {
                     context.pulse.beat();
-                    self.note_life();
+                    self.tend();
                 }
                 Some(reload) = self.state.reloads.recv(), if !self.loading => {
                     self.load(reload.config.unwrap_or_else(|| self.state.config.clone()), Some(reload.reply));
@@ -243,14 +240,12 @@ impl Running<'_> {
         }
     }
 
-    /// Has noted that the agent lives: by that the next one knows how long there was none.
-    fn note_life(&mut self) {
-        let Some(store) = self.state.world.store.clone() else { return };
-        if clock::monotonic().saturating_duration_since(self.lived) >= LIFE_NOTED {
-            self.lived = clock::monotonic();
-            let noting = blocking(move || store.live(clock::now()));
-            self.work.push(noting.map(|_| Event::Noted).boxed());
-        }
+    /// Has the state of alerts looked after, where a disk may take its time.
+    fn tend(&mut self) {
+        let Some(store) = self.state.world.store.clone().filter(|_| !self.tending) else { return };
+        self.tending = true;
+        let tending = blocking(move || store.tend(clock::now()));
+        self.work.push(tending.map(|_| Event::Tended).boxed());
     }
 
     /// A group with what is known of its alerts from before.
@@ -312,7 +307,7 @@ impl Running<'_> {
                 self.settle(*group);
                 self.publish(false);
             }
-            Event::Noted => {}
+            Event::Tended => self.tending = false,
             Event::Ended { markers, at } => drop(self.state.world.history.append(at, &markers)),
         }
     }

@@ -45,8 +45,8 @@ fn seen(ledger: &Ledger) -> Vec<String> {
 fn written() -> (String, Ledger) {
     let mut ledger = Ledger::default();
     let mut file = format!("{FORMAT}\n");
-    file += &ledger.begin(at(1), "f;g", vec![key("A", "up"), key("B", "up")]);
-    file += &ledger.begin(at(1), "f;h", vec![key("A", "up")]);
+    file += &ledger.begin(at(1), "f;g", vec![key("A", "up"), key("B", "up")], std::iter::empty());
+    file += &ledger.begin(at(1), "f;h", vec![key("A", "up")], std::iter::empty());
     file += &ledger.update(at(2), "f;g", 1, [(&labels("1"), &alert(f64::NAN)), (&labels("2"), &alert(2.0))].into_iter());
     file += &ledger.update(at(2), "f;h", 0, [(&labels("1"), &alert(3.0))].into_iter());
     file += &ledger.update(at(3), "f;g", 1, [(&labels("1"), &alert(f64::NAN))].into_iter());
@@ -76,6 +76,25 @@ fn a_file_that_ends_early_is_read_up_to_there() {
 }
 
 #[test]
+fn a_group_that_begins_anew_loses_no_alert_wherever_the_file_is_cut() {
+    let mut ledger = Ledger::default();
+    let mut file = format!("{FORMAT}\n");
+    let (one, two) = (labels("1"), labels("2"));
+    file += &ledger.begin(at(1), "f;g", vec![key("A", "up")], std::iter::empty());
+    file += &ledger.update(at(2), "f;g", 0, [(&one, &alert(1.0)), (&two, &alert(2.0))].into_iter());
+    let (first, before) = (file.len(), seen(&ledger));
+    let alerts = [(1, &one, &alert(1.0)), (1, &two, &alert(3.0))];
+    file += &ledger.begin(at(3), "f;g", vec![key("B", "up"), key("A", "up")], alerts.into_iter());
+    let after = seen(&ledger);
+    assert_eq!((before.len(), after.len()), (2, 2));
+    for length in first..=file.len() {
+        let (read, _) = Ledger::read(&file.as_bytes()[..length]);
+        let expected = if length + 1 < file.len() { &before } else { &after };
+        assert_eq!(&seen(&read), expected, "cut at {length} of {}", file.len());
+    }
+}
+
+#[test]
 fn a_line_that_is_not_as_written_is_left_out_and_told_of() {
     let (file, _) = written();
     for byte in FORMAT.len() + 1..file.len() - 1 {
@@ -91,7 +110,7 @@ fn a_line_that_is_not_as_written_is_left_out_and_told_of() {
 #[test]
 fn a_value_alone_is_written_once_a_minute() {
     let mut ledger = Ledger::default();
-    ledger.begin(at(0), "f;g", vec![key("A", "up")]);
+    ledger.begin(at(0), "f;g", vec![key("A", "up")], std::iter::empty());
     let mut lines =
         |seconds: i64, alert: Alert| ledger.update(at(seconds), "f;g", 0, std::iter::once((&labels("1"), &alert))).lines().count();
     assert_eq!(lines(0, alert(1.0)), 1);
@@ -105,7 +124,7 @@ fn a_value_alone_is_written_once_a_minute() {
 fn a_changed_rule_does_not_take_over_another_ones_alerts() {
     let mut ledger = Ledger::default();
     let known = [key("A", "1"), key("A", "2"), key("B", "3"), key("B", "4")];
-    ledger.begin(at(0), "f;g", known.to_vec());
+    ledger.begin(at(0), "f;g", known.to_vec(), std::iter::empty());
     for (rule, x) in [(0, "a1"), (1, "a2"), (2, "b3"), (3, "b4")] {
         ledger.update(at(0), "f;g", rule, std::iter::once((&labels(x), &alert(1.0))));
     }
@@ -163,7 +182,7 @@ proptest::proptest! {
         let timing = Timing { for_millis: hold * 15_000, keep_firing_for_millis: keep * 15_000 };
         let (mut without, mut with) = (Alerts::default(), Alerts::default());
         let mut ledger = Ledger::default();
-        let mut file = format!("{FORMAT}\n{}", ledger.begin(at(0), "f;g", vec![key("A", "up")]));
+        let mut file = format!("{FORMAT}\n{}", ledger.begin(at(0), "f;g", vec![key("A", "up")], std::iter::empty()));
         for (round, (holds, killed)) in (0..).zip::<Vec<Step>>(steps) {
             let now = at(round * 15);
             let observed = || -> Vec<Observed> {
