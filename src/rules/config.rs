@@ -16,7 +16,7 @@ pub struct Config {
     /// More rule files: paths in which `*`, `?` and `[…]` stand for any characters but `/`. Changes are noticed within a minute, or on
     /// SIGHUP.
     pub files: Vec<String>,
-    /// Which built-in packs are evaluated. A file of the same name in the folder (`host.yml`) replaces a pack.
+    /// Which built-in packs are evaluated. A valid file of the same name in the folder (`host.yml`) replaces a pack.
     pub packs: Packs,
     /// How often a group is evaluated that names no `interval` itself.
     pub interval: PromDuration,

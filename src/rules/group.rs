@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::alert::{Absence, Alert, Alerts, Observed};
+use super::complaint::Complaint;
 use super::instant::{Asker, samples};
 use super::ledger::{RuleKey, hash};
 use super::overlay::NoData;
@@ -14,8 +15,13 @@ use super::series::{Output, Written, of_alerts};
 use super::store::{Past, Store};
 use crate::clock;
 use crate::history::{Append, Appended, History, Query};
-use crate::model::{GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, Timestamp};
+use crate::model::{AlertState, GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, Timestamp, is_stale};
 use crate::promql::Engine;
+
+/// A stop that is not longer counts as none, in milliseconds: it is but a few evaluations that were missed.
+const BRIEF_MILLIS: i64 = 30_000;
+/// And neither does one of so many intervals.
+const BRIEF_INTERVALS: i64 = 4;
 
 /// What evaluation needs: where to ask, where to write, what templates may see.
 #[derive(Clone)]
@@ -75,6 +81,8 @@ pub(super) struct Round {
     pub(super) failures: u64,
     /// How long it took to restore the group's alerts.
     pub(super) restore_seconds: f64,
+    /// What the rules gave, which stale markers are not part of.
+    pub(super) results: usize,
     /// What history made of the outputs.
     pub(super) appended: Appended,
 }
@@ -92,6 +100,8 @@ pub(super) struct Group {
     restore_seconds: f64,
     /// The store knows of it as it is.
     noted: bool,
+    /// When it was last evaluated before a stop of the agent, until it is evaluated again.
+    stopped_after: Option<Timestamp>,
     /// Up to then what was active before does not end only because it is not seen.
     settles_at: Option<Timestamp>,
     /// How many evaluations are to come before history is asked since when alerts are pending.
@@ -106,14 +116,22 @@ struct RuleState {
     awaits: Option<HashMap<Labels, LastSeen>>,
     written: Written,
     health: RuleHealth,
+    complaint: Complaint,
     last_evaluation: Option<Timestamp>,
     seconds: f64,
 }
 
 impl Default for RuleState {
     fn default() -> Self {
-        let health = RuleHealth::Unknown;
-        Self { alerts: Alerts::default(), awaits: None, written: Written::default(), health, last_evaluation: None, seconds: 0.0 }
+        Self {
+            alerts: Alerts::default(),
+            awaits: None,
+            written: Written::default(),
+            health: RuleHealth::Unknown,
+            complaint: Complaint::default(),
+            last_evaluation: None,
+            seconds: 0.0,
+        }
     }
 }
 
@@ -130,6 +148,7 @@ impl Group {
             seconds: 0.0,
             restore_seconds: 0.0,
             noted: false,
+            stopped_after: None,
             settles_at: None,
             asks_history_in: None,
         }
@@ -149,8 +168,27 @@ impl Group {
             state.written.written_before(of_alerts(&mut Alerts::restored(alerts.clone(), true)));
             state.alerts = Alerts::restored(alerts, stopped_for <= tolerance.outage_millis);
         }
+        self.stopped_after = Some(self.last_slot(past.alive));
         self.settles_at = Some(now.plus_millis(tolerance.settle_millis));
         self.restore_seconds = started.elapsed().as_secs_f64();
+    }
+
+    /// When it was evaluated last, where it was at all of its slots up to `at`.
+    fn last_slot(&self, at: Timestamp) -> Timestamp {
+        let offset = i64::try_from(slot_offset(&self.spec)).unwrap_or(0);
+        at.plus_millis(-at.as_millis().saturating_sub(offset).rem_euclid(self.spec.interval_millis.max(1)))
+    }
+
+    /// Where the agent was away for long, the time between the evaluations before and after does not count for what is pending.
+    fn skip_stop(&mut self, at: Timestamp) {
+        let Some(before) = self.stopped_after.take() else { return };
+        let away = at.as_millis().saturating_sub(before.as_millis());
+        if away > BRIEF_MILLIS.max(self.spec.interval_millis.saturating_mul(BRIEF_INTERVALS)) {
+            let alerts = self.states.iter_mut().flat_map(|state| state.alerts.iter_mut());
+            for (_, alert) in alerts.filter(|(_, alert)| alert.state == AlertState::Pending) {
+                alert.active_at = alert.active_at.plus_millis(away);
+            }
+        }
     }
 
     /// Finds out from history since when alerts are pending, as Prometheus does: after the second evaluation.
@@ -187,6 +225,7 @@ impl Group {
         let stamp = at.plus_millis(-self.spec.query_offset_millis);
         let mut round = Round::default();
         let key = self.spec.key();
+        self.skip_stop(at);
         if self.asks_history_in == Some(2) {
             self.look_back(at, world);
         }
@@ -209,14 +248,17 @@ impl Group {
             }
             state.health = match result {
                 Ok(outputs) => {
+                    round.results += outputs.iter().filter(|(_, value)| !is_stale(*value)).count();
                     world.append(stamp, &outputs, &mut round.appended);
+                    if state.complaint.works() {
+                        tracing::info!(group = key, rule = rule.text.name, "a rule can be evaluated again");
+                    }
                     RuleHealth::Ok
                 }
                 Err(message) => {
                     round.failures += 1;
                     let health = RuleHealth::Err(message);
-                    // Once, not at every evaluation.
-                    if state.health != health {
+                    if state.complaint.fails(at) {
                         tracing::warn!(group = key, rule = rule.text.name, health = ?health, "a rule cannot be evaluated");
                     }
                     health

@@ -25,6 +25,7 @@ pub fn load(config: &Config) -> RuleSet {
             Err(error) => problems.push(Diagnostic::of_file(&folder.display().to_string(), format!("cannot be listed: {error}"))),
         }
     }
+    let local = files.len();
     let mut warnings = Vec::new();
     for pattern in &config.files {
         let found = matching(pattern);
@@ -35,7 +36,7 @@ pub fn load(config: &Config) -> RuleSet {
         let new: Vec<_> = found.into_iter().filter(|file| !files.contains(file)).collect();
         files.extend(new);
     }
-    let mut set = load_with(config, &files, problems, UnknownKeys::Refused);
+    let mut set = load_with(config, (&files, local), problems, UnknownKeys::Refused);
     set.warnings.extend(warnings);
     set
 }
@@ -70,15 +71,16 @@ pub fn matching_folders(pattern: &str, max: usize) -> Vec<PathBuf> {
 /// Reads these files instead of those in the rules folder, and the packs.
 #[must_use]
 pub fn load_files(config: &Config, files: &[PathBuf]) -> RuleSet {
-    load_with(config, files, Vec::new(), UnknownKeys::Refused)
+    load_with(config, (files, 0), Vec::new(), UnknownKeys::Refused)
 }
 
-fn load_with(config: &Config, files: &[PathBuf], mut problems: Vec<Diagnostic>, unknown: UnknownKeys) -> RuleSet {
+/// The first so many of the files are those of the rules folder.
+fn load_with(config: &Config, (files, local): (&[PathBuf], usize), mut problems: Vec<Diagnostic>, unknown: UnknownKeys) -> RuleSet {
     let mut sources = Vec::new();
-    for file in files {
+    for (index, file) in files.iter().enumerate() {
         let name = file.display().to_string();
         match read_file(file) {
-            Ok(text) => sources.push(Source { name, text }),
+            Ok(text) => sources.push(Source { name, text, is_local: index < local }),
             Err(error) => problems.push(Diagnostic::of_file(&name, format!("cannot be read: {error}"))),
         }
     }
@@ -95,7 +97,7 @@ pub fn load_only(files: &[PathBuf]) -> RuleSet {
 #[must_use]
 pub fn load_ignoring_unknown(files: &[PathBuf]) -> RuleSet {
     let config = Config { packs: Packs::all(false), ..Config::default() };
-    load_with(&config, files, Vec::new(), UnknownKeys::Ignored)
+    load_with(&config, (files, 0), Vec::new(), UnknownKeys::Ignored)
 }
 
 /// As [`load_only`], with the interval of groups that name none.

@@ -82,7 +82,7 @@ impl Metrics {
             last: telemetry.gauges("prometheus_rule_group_last_evaluation_timestamp_seconds", "When a group was last evaluated.", GROUP),
             samples: telemetry.gauges(
                 "prometheus_rule_group_last_evaluation_samples",
-                "Samples that a group's last evaluation made.",
+                "Samples that the rules of a group gave at its last evaluation.",
                 GROUP,
             ),
             rules: telemetry.gauges("prometheus_rule_group_rules", "Rules in a group.", GROUP),
@@ -136,7 +136,7 @@ impl Metrics {
         self.rules_duration.with_label_values(&key).set(rules);
         self.restore_duration.with_label_values(&key).set(round.restore_seconds);
         self.last.with_label_values(&key).set(snapshot.last_evaluation.map_or(0.0, Timestamp::as_seconds));
-        self.samples.with_label_values(&key).set(round.appended.stored as f64);
+        self.samples.with_label_values(&key).set(round.results as f64);
         let appended = &round.appended;
         for (reason, count) in
             [("out_of_order", appended.out_of_order), ("duplicate", appended.duplicate), ("over_limit", appended.over_limit)]

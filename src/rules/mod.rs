@@ -9,6 +9,7 @@
 
 mod alert;
 mod backtest;
+mod complaint;
 mod config;
 mod file;
 mod group;

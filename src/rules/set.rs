@@ -19,6 +19,8 @@ pub(super) struct Source {
     pub(super) name: String,
     /// What it says.
     pub(super) text: String,
+    /// It is in the rules folder, where a file takes the place of the pack that has its name.
+    pub(super) is_local: bool,
 }
 
 /// The groups of all rule files and packs, and what is wrong with the files that are not among them.
@@ -30,6 +32,8 @@ pub struct RuleSet {
     pub problems: Vec<Diagnostic>,
     /// What the authors of files should know.
     pub warnings: Vec<Diagnostic>,
+    /// The packs that files have taken the place of, each with its file.
+    pub(super) replaced: Vec<(&'static str, String)>,
     /// How many files and packs are in force.
     pub loaded: usize,
     /// How many are left out.
@@ -61,16 +65,20 @@ impl RuleSet {
 /// that nobody knows.
 pub(super) fn assemble(config: &Config, files: Vec<Source>, unread: Vec<Diagnostic>, unknown: UnknownKeys) -> RuleSet {
     let mut set = RuleSet { broken: unread.len(), problems: unread, ..RuleSet::default() };
+    let parse = |source: Source| (file::parse_with(&source.name, &source.text, config.interval.as_millis(), unknown), source);
+    let files: Vec<_> = files.into_iter().map(parse).collect();
     for pack in PACKS.iter().filter(|pack| pack.enabled(&config.packs)) {
-        let named = |name: &str| Path::new(name).file_stem().is_some_and(|stem| stem == pack.name);
-        let replaced = files.iter().any(|file| named(&file.name)) || set.problems.iter().any(|problem| named(&problem.file));
-        if !replaced {
-            let parsed = file::parse(&pack.file(), pack.text, config.interval.as_millis());
-            add(&mut set, parsed, Some(config.pack_interval.as_millis().max(1)));
+        let named = |source: &Source| source.is_local && Path::new(&source.name).file_stem().is_some_and(|stem| stem == pack.name);
+        // One that is broken has nothing to put in the pack's place.
+        match files.iter().find(|(parsed, source)| named(source) && parsed.problems.is_empty()) {
+            Some((_, source)) => set.replaced.push((pack.name, source.name.clone())),
+            None => {
+                let parsed = file::parse(&pack.file(), pack.text, config.interval.as_millis());
+                add(&mut set, parsed, Some(config.pack_interval.as_millis().max(1)));
+            }
         }
     }
-    for source in files {
-        let parsed = file::parse_with(&source.name, &source.text, config.interval.as_millis(), unknown);
+    for (parsed, _) in files {
         add(&mut set, parsed, None);
     }
     lay_over(&mut set, &config.overlay);
@@ -137,7 +145,7 @@ mod tests {
     }
 
     fn source(name: &str, text: &str) -> Source {
-        Source { name: name.into(), text: text.into() }
+        Source { name: name.into(), text: text.into(), is_local: name.starts_with("/etc/x/") }
     }
 
     fn files(set: &RuleSet) -> Vec<&str> {
@@ -156,12 +164,17 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_same_name_replaces_a_pack_even_when_it_is_broken() {
+    fn a_valid_file_of_the_same_name_in_the_folder_replaces_a_pack() {
         let config = Config { packs: Packs { errors: true, host: true, ..Packs::all(false) }, ..Config::default() };
         let good = assemble(&config, vec![source("/etc/x/host.yaml", "groups: [{name: mine}]")], Vec::new());
         assert_eq!(files(&good), ["pack:errors", "/etc/x/host.yaml"]);
+        assert_eq!(good.replaced, [("host", "/etc/x/host.yaml".to_owned())]);
+        let elsewhere = assemble(&config, vec![source("/srv/host.json", "groups: [{name: mine}]")], Vec::new());
+        assert_eq!((elsewhere.replaced.len(), elsewhere.loaded), (0, 3));
+        assert_eq!(elsewhere.groups.last().map(|group| group.file()), Some("/srv/host.json"));
         let broken = assemble(&config, vec![source("/etc/x/host.yml", "nonsense")], Vec::new());
-        assert_eq!((files(&broken), broken.broken), (vec!["pack:errors"], 1));
+        assert_eq!((broken.loaded, broken.broken, broken.replaced.len()), (2, 1, 0));
+        assert!(files(&broken).contains(&"pack:host"), "what works is better than nothing");
     }
 
     #[test]

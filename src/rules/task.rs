@@ -124,6 +124,8 @@ struct State {
     reloads: mpsc::Receiver<Reload>,
     snapshots: watch::Sender<Arc<RulesSnapshot>>,
     load_errors: Vec<String>,
+    /// Files that have taken the place of packs, as was said last.
+    replaced: Vec<(&'static str, String)>,
 }
 
 /// Makes the rules; nothing is read before they run.
@@ -150,6 +152,7 @@ pub fn new(config: Config, needs: Needs) -> (Service, Handle) {
         reloads,
         snapshots: publish,
         load_errors: Vec::new(),
+        replaced: Vec::new(),
     };
     (Service(Arc::new(Mutex::new(state))), Handle { reloads: send, snapshots })
 }
@@ -329,6 +332,12 @@ impl Running<'_> {
             self.state.config = config;
             let starting = self.first;
             self.first = !valid && set.loaded == 0;
+            if self.state.replaced != set.replaced {
+                for (pack, file) in &set.replaced {
+                    tracing::info!(pack, file, "a rule file takes the place of a built-in pack");
+                }
+                self.state.replaced.clone_from(&set.replaced);
+            }
             let world = &self.state.world;
             world.history.need(set.need(world.engine.config()));
             let change = self.roster.reconcile(&set.groups);
@@ -382,7 +391,9 @@ impl Running<'_> {
                 self.roster.remove(&key);
                 self.stops.remove(&key);
                 self.state.metrics.ended(&key);
-                let (at, interval) = (clock::now(), group.spec().interval_millis.unsigned_abs());
+                let interval = group.spec().interval_millis.unsigned_abs();
+                // As all that it wrote: a successor with the same offset goes on where it stopped.
+                let at = clock::now().plus_millis(-group.spec().query_offset_millis);
                 let markers = group.end();
                 // Two intervals later, so that a renamed group has taken its series over: history then refuses the
                 // older markers.

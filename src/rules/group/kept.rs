@@ -98,19 +98,54 @@ fn after_a_long_stop_what_was_pending_starts_anew_and_what_fired_goes_on() {
             bench.put(seconds, "up", &[], 0.0);
             group.evaluate(at(seconds), &bench.world);
         }
+        bench.world.store.as_ref().expect("kept").close(at(begin + 15));
         let restart = begin + 15 + after;
         bench.put(restart, "up", &[], 0.0);
         let mut group = start(&mut bench, folder.path(), &rule, restart);
         group.evaluate(at(restart), &bench.world);
+        let away = restart * 1_000 - group.last_slot(at(begin + 15)).as_millis();
         let expected = match (fires, after) {
             (true, _) => (AlertState::Firing, begin, Some(begin + 30)),
-            (false, 3_500) => (AlertState::Firing, begin, Some(restart)),
+            (false, 3_500) => (AlertState::Pending, (begin * 1_000 + away) / 1_000, None),
             _ => (AlertState::Pending, restart, None),
         };
         assert_eq!(seen(&group), Some(expected), "fires: {fires}, after {after} s");
         // Nothing is left of it for the next case.
         bench.put(restart + 15, "up", &[], 1.0);
         group.evaluate(at(restart + 15), &bench.world);
+    }
+}
+
+#[test]
+fn the_time_of_a_stop_does_not_count_unless_it_is_brief() {
+    let rules = "rules: [{alert: A, expr: up < 1, for: 10m}, {alert: B, expr: up < 1}]";
+    for (interval, slots, counts) in
+        [(15, 1, true), (15, 4, true), (15, 5, false), (5, 6, true), (5, 7, false), (60, 4, true), (60, 5, false)]
+    {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut bench = Bench::new();
+        let rule = format!("groups: [{{name: g, interval: {interval}s, {rules}}}]");
+        let mut group = start(&mut bench, folder.path(), &rule, 0);
+        let offset = i64::try_from(slot_offset(group.spec())).expect("small");
+        let slot = |number: i64| Timestamp::from_millis(number * interval * 1_000 + offset);
+        let evaluate = |group: &mut Group, bench: &Bench, number: i64| {
+            bench.put(slot(number).as_millis() / 1_000, "up", &[], 0.0);
+            group.evaluate(slot(number), &bench.world);
+        };
+        evaluate(&mut group, &bench, 10);
+        evaluate(&mut group, &bench, 11);
+        bench.world.store.as_ref().expect("kept").tend(slot(11).plus_millis(2_000));
+        bench.world.store.as_ref().expect("kept").settle();
+        let restart = slot(11 + slots);
+        let mut group = start(&mut bench, folder.path(), &rule, restart.as_millis() / 1_000 - 1);
+        evaluate(&mut group, &bench, 11 + slots);
+        let snapshot = group.snapshot();
+        let since = |rule: usize| match &snapshot.rules[rule].kind {
+            RuleKind::Alerting { alerts, .. } => alerts[0].active_at,
+            RuleKind::Recording => panic!("an alert"),
+        };
+        let expected = if counts { slot(10) } else { slot(10 + slots) };
+        assert_eq!((since(0), since(1)), (expected, slot(10)), "{slots} slots of {interval} s");
     }
 }
 

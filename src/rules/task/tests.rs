@@ -206,3 +206,35 @@ async fn of_two_reloads_the_later_one_is_in_force() {
     assert_eq!(names(&agent.handle.snapshots().borrow()), ["quick"]);
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn a_renamed_group_goes_on_with_its_series_with_and_without_an_offset() {
+    for offset in ["0s", "60s"] {
+        let agent = Agent::start(&[]);
+        agent.history.append(clock::now().plus_millis(-90_000), &[(Labels::from_pairs([("__name__", "up")]), 0.0)]);
+        let rules = "rules: [{record: stays, expr: '1'}";
+        let group = |name: &str, more: &str| format!("groups: [{{name: {name}, interval: 20ms, query_offset: {offset}, {rules}{more}]}}]");
+        write(agent.folder.path(), "a.yml", &group("old", ", {record: goes, expr: '2'}"));
+        agent.handle.reload(None).await.expect("valid");
+        agent.until(|snapshot| snapshot.groups.first().is_some_and(|group| group.last_evaluation.is_some())).await;
+        write(agent.folder.path(), "a.yml", &group("new", ""));
+        agent.handle.reload(None).await.expect("valid");
+        let last = |name: &str| {
+            let matcher = crate::model::Matcher::new("__name__", crate::model::MatchOp::Equal, name).expect("valid");
+            let now = clock::now();
+            let found = history::Query::select(&agent.history, &[matcher], now.plus_millis(-300_000), now).expect("found");
+            found.first().and_then(|window| window.samples.last().copied()).expect("a sample")
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(10), async {
+            while !crate::model::is_stale(last("goes").value) {
+                tokio::task::yield_now().await;
+            }
+        });
+        ended.await.expect("what is gone ends");
+        let at = clock::now();
+        agent.until(|snapshot| snapshot.groups.iter().any(|group| group.last_evaluation > Some(at))).await;
+        assert!(!crate::model::is_stale(last("stays").value), "offset {offset}: the successor writes it");
+        assert_eq!(agent.metric("sidewatch_rules_samples_refused_total", "out_of_order"), Some(0.0), "offset {offset}");
+        agent.stop().await;
+    }
+}
