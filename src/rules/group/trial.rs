@@ -42,9 +42,13 @@ impl Trial {
         self.bench.put(seconds, name, &[("x", x)], value.unwrap_or(f64::from_bits(STALE_BITS)));
     }
 
-    /// One evaluation.
+    /// One evaluation, and what goes on beside it: the file is told that the agent lives.
     pub(crate) fn evaluate(&mut self, seconds: i64) {
         self.group.evaluate(at(seconds), &self.bench.world);
+        if let Some(store) = &self.bench.world.store {
+            store.tend(at(seconds));
+            store.settle();
+        }
     }
 
     /// What everyone else sees.
