@@ -11,7 +11,9 @@ mod json;
 mod outcome;
 mod pattern;
 mod promql;
+mod rules;
 mod statsd;
+mod template;
 
 pub(crate) use chunk::chunk;
 pub(crate) use frame::frame;
@@ -20,6 +22,8 @@ pub(crate) use journal::journal;
 pub(crate) use json::json;
 pub(crate) use pattern::pattern;
 pub(crate) use promql::promql;
+pub(crate) use rules::rules;
 pub(crate) use statsd::statsd;
+pub(crate) use template::template;
 
 use outcome::Outcome;

@@ -32,6 +32,7 @@ mod set;
 mod store;
 mod task;
 mod template;
+mod trial;
 mod unit;
 
 pub use alert::Timing;
@@ -49,4 +50,5 @@ pub use scratch::scratch;
 pub use set::RuleSet;
 pub use task::{Handle, Needs, ReloadError, Reloaded, Service, new, run};
 pub use template::{TemplateFunction, template_functions, template_methods};
+pub use trial::{check_text, expand_template};
 pub use unit::{Coverage, Failure, RuleCoverage, TestFile, TestResult};
