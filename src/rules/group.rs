@@ -1,6 +1,6 @@
 //! A group that runs: its rules in order at one time, each rule's output in history before the next one looks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -385,7 +385,8 @@ impl RuleState {
         }
         let samples = samples(&world.engine, measured, stamp)?;
         let nothing = samples.is_empty();
-        let data = world.observe(rule, &samples, at).into_iter().map(|one| one.labels).collect();
+        let asker = Asker::new(&world.engine, at);
+        let data = rule.identify(&samples, &world.externals, at, &|query| asker.ask(query)).map(|(labels, _)| labels).collect();
         if nothing && policy == NoData::Fire && observed.is_empty() {
             let bare = world.observe(rule, &[(Labels::empty(), f64::NAN)], at);
             if self.alerts.active().all(|(labels, _)| bare.iter().any(|one| one.labels == *labels)) {
@@ -404,13 +405,19 @@ impl RuleState {
 
     /// What is measured now of the alerts that have just ended: their own value is the last one for which the condition held.
     fn measure_ended(&mut self, rule: &Rule, at: Timestamp, stamp: Timestamp, world: &World) {
-        let mut ended = self.alerts.iter_mut().filter(|(_, alert)| alert.resolved_at == Some(at)).peekable();
-        let (Some(measured), Some(_)) = (rule.measured(), ended.peek()) else { return };
+        let mut ended: BTreeMap<&Labels, &mut Alert> = self.alerts.iter_mut().filter(|(_, alert)| alert.resolved_at == Some(at)).collect();
+        let Some(measured) = rule.measured().filter(|_| !ended.is_empty()) else { return };
         // Nobody is told less because of an expression that cannot be evaluated.
         let samples = samples(&world.engine, measured, stamp).unwrap_or_default();
-        let values: HashMap<_, _> = world.observe(rule, &samples, at).into_iter().map(|now| (now.labels, now.value)).collect();
-        for (labels, alert) in ended {
-            alert.resolved_value = values.get(labels).copied();
+        let asker = Asker::new(&world.engine, at);
+        let ask = |query: &str| asker.ask(query);
+        let mut measured = rule.identify(&samples, &world.externals, at, &ask);
+        while !ended.is_empty()
+            && let Some((labels, value)) = measured.next()
+        {
+            if let Some(alert) = ended.remove(&labels) {
+                alert.resolved_value = Some(value);
+            }
         }
     }
 

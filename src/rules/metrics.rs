@@ -145,6 +145,14 @@ impl Metrics {
         }
     }
 
+    /// A group has missed so many more slots.
+    pub(super) fn missed(&self, key: &str, slots: u64) {
+        if slots > 0 {
+            self.iterations.with_label_values(&[key]).inc_by(slots);
+            self.missed.with_label_values(&[key]).inc_by(slots);
+        }
+    }
+
     /// The alerts as they stand. A rule's alerts show as 0 while there are none.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn alerts(&self, snapshot: &RulesSnapshot) {

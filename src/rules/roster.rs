@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::rule::GroupSpec;
-use crate::model::{GroupSnapshot, RulesSnapshot};
+use crate::model::{GroupSnapshot, RulesSnapshot, Timestamp};
+
+/// A group is overdue that was not evaluated for so many of its intervals, and for so long, in milliseconds.
+const OVERDUE_INTERVALS: i64 = 6;
+const OVERDUE_MILLIS: i64 = 30_000;
 
 /// What becomes of a running group when it next comes to rest.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +27,7 @@ struct Entry {
     spec: Arc<GroupSpec>,
     fate: Fate,
     snapshot: Arc<GroupSnapshot>,
+    started: Timestamp,
 }
 
 /// The running groups by key.
@@ -56,8 +61,17 @@ impl Roster {
     }
 
     /// Notes that a group runs, with how it looks now.
-    pub(super) fn put(&mut self, spec: &Arc<GroupSpec>, snapshot: Arc<GroupSnapshot>) {
-        self.0.insert(spec.key(), Entry { spec: Arc::clone(spec), fate: Fate::Stay, snapshot });
+    pub(super) fn put(&mut self, spec: &Arc<GroupSpec>, snapshot: Arc<GroupSnapshot>, started: Timestamp) {
+        self.0.insert(spec.key(), Entry { spec: Arc::clone(spec), fate: Fate::Stay, snapshot, started });
+    }
+
+    /// A group that should have been evaluated long ago, and after how many milliseconds that counts as long.
+    pub(super) fn overdue(&self, now: Timestamp) -> Option<(&str, i64)> {
+        self.0.iter().find_map(|(key, entry)| {
+            let limit = entry.spec.interval_millis.saturating_mul(OVERDUE_INTERVALS).max(OVERDUE_MILLIS);
+            let last = entry.snapshot.last_evaluation.map_or(entry.started, |last| last.max(entry.started));
+            (now.as_millis().saturating_sub(last.as_millis()) > limit).then_some((key.as_str(), limit))
+        })
     }
 
     /// How a group looks after an evaluation. What it looked like before.
@@ -98,7 +112,7 @@ mod tests {
     fn running(text: &str) -> Roster {
         let mut roster = Roster::default();
         for spec in groups(text) {
-            roster.put(&spec, Group::new(Arc::clone(&spec)).snapshot());
+            roster.put(&spec, Group::new(Arc::clone(&spec)).snapshot(), Timestamp::from_millis(0));
         }
         roster
     }
@@ -110,6 +124,13 @@ mod tests {
         assert_eq!((names(&change.start), change.stop), (vec!["new"], vec!["f;changed".to_owned(), "f;gone".to_owned()]));
         assert_eq!((roster.fate("f;same"), roster.fate("f;gone")), (Fate::Stay, Fate::Remove));
         assert!(matches!(roster.fate("f;changed"), Fate::Replace(spec) if spec.limit == 1));
+    }
+
+    #[test]
+    fn a_group_that_is_not_evaluated_for_long_is_overdue() {
+        let roster = running("groups: [{name: slow, interval: 1m}, {name: swift, interval: 1s}]");
+        let overdue = |seconds: i64| roster.overdue(Timestamp::from_millis(seconds * 1_000 + 1)).map(|(key, _)| key.to_owned());
+        assert_eq!([29, 30, 361].map(overdue), [None, Some("f;swift".to_owned()), Some("f;slow".to_owned())]);
     }
 
     #[test]

@@ -153,18 +153,10 @@ impl Rule {
     /// A result as alerts: the result's labels without its name, over them the rule's, and the alert's name.
     /// Its templates may `ask`; `at` is what they see as the time.
     pub(super) fn observe(&self, samples: &[Output], externals: &Externals, at: Timestamp, ask: Ask<'_>) -> Vec<Observed> {
-        // Most labels and many annotations are the same for all.
-        let plain: Option<Vec<_>> = self.labels.iter().map(|(name, template)| Some((name.as_str(), template.plain()?))).collect();
-        let plain = plain.map(|plain| self.over(plain.into_iter()));
+        // Many annotations are the same for all.
         let is_plain = self.annotations.iter().all(|(_, template)| template.plain().is_some());
-        let observe = |(labels, value): &Output| {
+        let observe = |((labels, value), (alert, _)): (&Output, (Labels, f64))| {
             let data = Data { labels, external_labels: &externals.labels, external_url: &externals.url, value: *value, at, ask };
-            let alert = if let Some(over) = &plain {
-                labels.overlaid(over)
-            } else {
-                let texts = expand(&self.labels, &data);
-                labels.overlaid(&self.over(texts.iter().map(|(name, text)| (*name, &**text))))
-            };
             let annotations = if is_plain {
                 self.annotation_texts.clone()
             } else {
@@ -173,7 +165,30 @@ impl Rule {
             };
             Observed { labels: alert, annotations, value: *value }
         };
-        samples.iter().map(observe).collect()
+        samples.iter().zip(self.identify(samples, externals, at, ask)).map(observe).collect()
+    }
+
+    /// The labels that a result's alerts have, each with its value. What is not asked for is not made.
+    pub(super) fn identify<'s>(
+        &'s self,
+        samples: &'s [Output],
+        externals: &'s Externals,
+        at: Timestamp,
+        ask: Ask<'s>,
+    ) -> impl Iterator<Item = (Labels, f64)> + 's {
+        // Most labels are the same for all.
+        let plain: Option<Vec<_>> = self.labels.iter().map(|(name, template)| Some((name.as_str(), template.plain()?))).collect();
+        let plain = plain.map(|plain| self.over(plain.into_iter()));
+        samples.iter().map(move |(labels, value)| {
+            let alert = if let Some(over) = &plain {
+                labels.overlaid(over)
+            } else {
+                let data = Data { labels, external_labels: &externals.labels, external_url: &externals.url, value: *value, at, ask };
+                let texts = expand(&self.labels, &data);
+                labels.overlaid(&self.over(texts.iter().map(|(name, text)| (*name, &**text))))
+            };
+            (alert, *value)
+        })
     }
 
     /// What is laid over a result's labels, in order of names.

@@ -1,10 +1,11 @@
 //! The loop that runs the groups: each at its own slots, on a thread where it may take its time, so that a slow group
-//! delays nobody else. It owns all rule state, and publishes a snapshot after every evaluation.
+//! delays nobody else. It owns all rule state, and publishes a snapshot after evaluations, a few times a second at most.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
@@ -35,6 +36,9 @@ const PART: &str = "rules";
 
 /// How many groups are evaluated at a time; more wait. Slow ones must not take the threads that sampling and queries need.
 const EVALUATIONS_MAX: usize = 8;
+
+/// What the rules say is not shown more often: whoever is told looks through all of it.
+const PUBLISHED: Duration = Duration::from_millis(200);
 
 /// What the rules stand on.
 pub struct Needs {
@@ -92,7 +96,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// The rules and alerts as they stand, now and after every evaluation.
+    /// The rules and alerts as they stand, now and after evaluations, 200 ms later at most.
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Arc<RulesSnapshot>> {
         self.snapshots.clone()
@@ -171,7 +175,8 @@ pub async fn run(service: Service, context: TaskContext) -> TaskResult {
     }
     let turns = Arc::new(Semaphore::new(EVALUATIONS_MAX));
     let (roster, stops, work) = (Roster::default(), HashMap::new(), FuturesUnordered::new());
-    Running { state: &mut state, roster, stops, work, turns, loading: false, first: true, tending: false }.run(context).await;
+    let shown = Shown { at: None, is_due: false, is_counted: true };
+    Running { state: &mut state, roster, stops, work, turns, loading: false, first: true, tending: false, shown }.run(context).await;
     if let Some(store) = state.world.store.clone() {
         blocking(move || store.close(clock::now())).await?;
     }
@@ -211,8 +216,8 @@ enum Event {
 struct Running<'s> {
     state: &'s mut State,
     roster: Roster,
-    /// Asks a group to come to rest.
-    stops: HashMap<String, watch::Sender<bool>>,
+    /// The turns that groups are in.
+    stops: HashMap<String, Turn>,
     work: FuturesUnordered<Work>,
     /// Whose turn it is to be evaluated.
     turns: Arc<Semaphore>,
@@ -222,6 +227,46 @@ struct Running<'s> {
     first: bool,
     /// The state of alerts is being looked after.
     tending: bool,
+    shown: Shown,
+}
+
+/// What is known of a group's turn while it lasts.
+struct Turn {
+    /// Asks the group to come to rest.
+    stop: watch::Sender<bool>,
+    /// The slot that it is in; 0 while it waits for one.
+    slot: Arc<AtomicI64>,
+    interval_millis: i64,
+    /// How many slots were counted as missed while it lasts.
+    missed: u64,
+    /// How many of those that its slot comes after were counted before.
+    counted: u64,
+}
+
+impl Turn {
+    /// How many slots it has missed since it was last asked.
+    fn misses(&mut self, now: Timestamp) -> u64 {
+        let slot = self.slot.load(Ordering::Relaxed);
+        if slot == 0 {
+            return 0;
+        }
+        // The one after its own is missed when yet another one has begun: till then it may be late, as in Prometheus.
+        let passed = now.as_millis().saturating_sub(slot) / self.interval_millis.max(1);
+        let missed = u64::try_from(passed - 1).unwrap_or(0);
+        let more = missed.saturating_sub(self.missed);
+        self.missed += more;
+        more
+    }
+}
+
+/// What others were shown.
+struct Shown {
+    /// When that was; `None`: nothing yet, for no rule files have been read.
+    at: Option<Instant>,
+    /// Something has changed since.
+    is_due: bool,
+    /// There are as many alerts as there were then.
+    is_counted: bool,
 }
 
 impl Running<'_> {
@@ -229,17 +274,35 @@ impl Running<'_> {
         self.load(self.state.config.clone(), None);
         let mut beat = tokio::time::interval(Duration::from_secs(1));
         loop {
+            let due_at = tokio::time::Instant::from_std(self.shown.at.unwrap_or_else(clock::monotonic) + PUBLISHED);
             tokio::select! {
-                () = context.shutdown.reached(Stage::Draining) => return,
+                () = context.shutdown.reached(Stage::Draining) => break,
                 _ = beat.tick() => {
                     context.pulse.beat();
                     self.tend();
+                    self.look_at_clock();
                 }
+                () = tokio::time::sleep_until(due_at), if self.shown.is_due => self.publish(),
                 Some(reload) = self.state.reloads.recv(), if !self.loading => {
                     self.load(reload.config.unwrap_or_else(|| self.state.config.clone()), Some(reload.reply));
                 }
                 Some(event) = self.work.next() => self.handle(event),
             }
+        }
+        if self.shown.is_due {
+            self.publish();
+        }
+    }
+
+    /// Counts what groups miss while they are evaluated, and says where one has not been evaluated for long.
+    fn look_at_clock(&mut self) {
+        let now = clock::now();
+        for (key, turn) in &mut self.stops {
+            self.state.metrics.missed(key, turn.misses(now));
+        }
+        if self.shown.at.is_some() {
+            let snapshot = Arc::clone(&self.state.snapshots.borrow());
+            self.post(&snapshot);
         }
     }
 
@@ -290,7 +353,8 @@ impl Running<'_> {
             Event::Evaluated { group, ticker, slot, round } => {
                 let key = group.spec().key();
                 let snapshot = group.snapshot();
-                self.state.metrics.evaluated(&key, slot.missed, &round, &snapshot);
+                let counted = self.stops.get(&key).map_or(0, |turn| turn.counted);
+                self.state.metrics.evaluated(&key, slot.missed.saturating_sub(counted), &round, &snapshot);
                 let before = self.roster.update(&key, Arc::clone(&snapshot));
                 let fate = self.roster.fate(&key);
                 let is_counted = fate == Fate::Stay && before.is_some_and(|before| alert_counts(&before).eq(alert_counts(&snapshot)));
@@ -298,17 +362,17 @@ impl Running<'_> {
                     Fate::Stay => self.wait(group, ticker),
                     _ => self.settle(*group),
                 }
-                self.publish(is_counted);
+                self.publish_soon(is_counted);
             }
             Event::EvaluationPanicked { spec, panicked } => {
                 tracing::error!(group = spec.key(), %panicked, "a rule group panicked and starts anew");
                 let group = self.resume(spec, false);
                 self.settle(group);
-                self.publish(false);
+                self.publish_soon(false);
             }
             Event::Stopped(group) => {
                 self.settle(*group);
-                self.publish(false);
+                self.publish_soon(false);
             }
             Event::Tended => self.tending = false,
             Event::Ended { markers, at } => drop(self.state.world.history.append(at, &markers)),
@@ -342,8 +406,8 @@ impl Running<'_> {
             world.history.need(set.need(world.engine.config()));
             let change = self.roster.reconcile(&set.groups);
             for key in change.stop {
-                if let Some(stop) = self.stops.get(&key) {
-                    stop.send_replace(true);
+                if let Some(turn) = self.stops.get(&key) {
+                    turn.stop.send_replace(true);
                 }
             }
             for spec in change.start {
@@ -355,7 +419,8 @@ impl Running<'_> {
                 store.retain(now, |key| set.groups.iter().any(|group| group.key() == key));
             }
         }
-        self.publish(false);
+        self.shown.is_counted = false;
+        self.publish();
         if valid {
             tracing::info!(files = set.loaded, groups = set.groups.len(), rules = set.rule_count(), "rules loaded");
             Ok(Reloaded { files: set.loaded, groups: set.groups.len(), rules: set.rule_count() })
@@ -370,15 +435,17 @@ impl Running<'_> {
         let period = Duration::from_millis(spec.interval_millis.unsigned_abs());
         let ticker = Ticker::new(period, Duration::from_millis(slot_offset(spec)));
         self.state.metrics.started(spec);
-        self.roster.put(spec, group.snapshot());
+        self.roster.put(spec, group.snapshot(), clock::now());
         self.wait(Box::new(group), ticker);
     }
 
     /// Waits for a group's next slot and evaluates it.
     fn wait(&mut self, group: Box<Group>, ticker: Ticker) {
         let (stop, stopped) = watch::channel(false);
-        self.stops.insert(group.spec().key(), stop);
-        self.work.push(turn(group, ticker, stopped, Arc::clone(&self.turns), Arc::clone(&self.state.world)).boxed());
+        let (key, slot, interval_millis) = (group.spec().key(), Arc::new(AtomicI64::new(0)), group.spec().interval_millis);
+        let counted = self.stops.get(&key).map_or(0, |turn| turn.missed);
+        self.stops.insert(key, Turn { stop, slot: Arc::clone(&slot), interval_millis, missed: 0, counted });
+        self.work.push(turn(group, (ticker, slot), stopped, Arc::clone(&self.turns), Arc::clone(&self.state.world)).boxed());
     }
 
     /// A group has come to rest: its successor starts, or its series end.
@@ -403,22 +470,39 @@ impl Running<'_> {
         }
     }
 
-    /// With `is_counted` there are as many alerts as before.
-    fn publish(&self, is_counted: bool) {
+    /// Publishes at once where the last time is a while ago, else when it is. With `is_counted` there are as many alerts as before.
+    fn publish_soon(&mut self, is_counted: bool) {
+        self.shown.is_due = true;
+        self.shown.is_counted &= is_counted;
+        if self.shown.at.is_none_or(|at| clock::monotonic().saturating_duration_since(at) >= PUBLISHED) {
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
         let snapshot = Arc::new(self.roster.snapshot(self.state.load_errors.clone()));
-        if !is_counted {
+        if !self.shown.is_counted {
             self.state.metrics.alerts(&snapshot);
         }
-        let (condition, detail) = condition(&snapshot, self.first);
-        self.state.board.report(PART, condition, &detail, clock::now());
+        self.shown = Shown { at: Some(clock::monotonic()), is_due: false, is_counted: true };
+        // First, for whoever is woken by the snapshot looks at the board.
+        self.post(&snapshot);
         self.state.snapshots.send_replace(snapshot);
+    }
+
+    /// Posts on the board how the rules are doing.
+    fn post(&self, snapshot: &RulesSnapshot) {
+        let now = clock::now();
+        let overdue = self.roster.overdue(now);
+        let (condition, detail) = condition(snapshot, self.first, overdue);
+        self.state.board.report(PART, condition, &detail, now);
     }
 }
 
 /// One turn of a group: its next slot and its evaluation, or being asked to rest before.
 async fn turn(
     group: Box<Group>,
-    mut ticker: Ticker,
+    (mut ticker, begun): (Ticker, Arc<AtomicI64>),
     mut stopped: watch::Receiver<bool>,
     turns: Arc<Semaphore>,
     world: Arc<World>,
@@ -428,6 +512,7 @@ async fn turn(
         _ = stopped.wait_for(|stopped| *stopped) => return Event::Stopped(group),
         slot = ticker.tick() => slot,
     };
+    begun.store(slot.at.as_millis(), Ordering::Relaxed);
     // Never closed, so there is always a turn to come. It ends with the evaluation, also when nobody waits for that any more.
     let turn = turns.acquire_owned().await;
     let spec = Arc::clone(group.spec());
@@ -452,7 +537,7 @@ fn tolerance(config: &Config) -> Tolerance {
 }
 
 /// How the rules are doing, for the board.
-fn condition(snapshot: &RulesSnapshot, none_loaded: bool) -> (Condition, String) {
+fn condition(snapshot: &RulesSnapshot, none_loaded: bool, overdue: Option<(&str, i64)>) -> (Condition, String) {
     if let Some(error) = snapshot.load_errors.first() {
         let more = match snapshot.load_errors.len() {
             1 => String::new(),
@@ -463,6 +548,9 @@ fn condition(snapshot: &RulesSnapshot, none_loaded: bool) -> (Condition, String)
         } else {
             (Condition::Degraded, format!("not all rule files are in force: {error}{more}"))
         };
+    }
+    if let Some((group, millis)) = overdue {
+        return (Condition::Degraded, format!("group {group:?} has not been evaluated for more than {} s", millis / 1000));
     }
     let rules = || snapshot.groups.iter().flat_map(|group| &group.rules);
     let failing = rules().find_map(|rule| match &rule.health {

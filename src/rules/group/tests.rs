@@ -308,3 +308,20 @@ fn what_is_measured_is_the_side_of_the_comparison_that_has_series() {
     assert_eq!(measured("up > bool 1"), None);
     assert_eq!(measured("absent(up)"), None);
 }
+
+#[test]
+fn to_find_an_alert_no_text_of_another_is_expanded() {
+    let spec = spec(
+        r#"groups: [{name: g, rules: [{alert: A, expr: up, annotations: {n: '{{ query "up" }}'}, labels: {l: '{{ query "up" | len }}'}}]}]"#,
+    );
+    let samples: Vec<Output> = (0..3).map(|x| (Labels::from_pairs([("x", x.to_string())]), 1.0)).collect();
+    let asked = std::cell::Cell::new(0);
+    let externals = Externals::default();
+    let ask = |_: &str| {
+        asked.set(asked.get() + 1);
+        Ok(Vec::new())
+    };
+    let mut found = spec.rules[0].identify(&samples, &externals, at(0), &ask);
+    let first = found.next().map(|(labels, _)| labels.to_string());
+    assert_eq!((first.as_deref(), asked.get()), (Some(r#"{alertname="A", l="0", x="0"}"#), 1));
+}

@@ -238,3 +238,30 @@ async fn a_renamed_group_goes_on_with_its_series_with_and_without_an_offset() {
         agent.stop().await;
     }
 }
+
+#[tokio::test]
+async fn what_changes_often_is_published_five_times_a_second() {
+    let agent = Agent::start(&[("a.yml", FIRING)]);
+    agent.until(firing).await;
+    let mut snapshots = agent.handle.snapshots();
+    let count = || agent.metric("prometheus_rule_group_iterations_total", ";g");
+    snapshots.mark_unchanged();
+    snapshots.changed().await.expect("runs");
+    let (started, before) = (clock::monotonic(), count());
+    for _ in 0..4 {
+        snapshots.changed().await.expect("runs");
+    }
+    assert!(started.elapsed() >= 3 * PUBLISHED, "{:?}", started.elapsed());
+    assert!(count() > before);
+    agent.stop().await;
+}
+
+#[test]
+fn slots_that_are_missed_count_while_an_evaluation_hangs() {
+    let (stop, _) = watch::channel(false);
+    let mut turn = Turn { stop, slot: Arc::new(AtomicI64::new(0)), interval_millis: 100, missed: 0, counted: 0 };
+    assert_eq!(turn.misses(Timestamp::from_millis(1_000_000)), 0, "it waits for its slot");
+    turn.slot.store(1_000, Ordering::Relaxed);
+    let misses = [900, 1_000, 1_199, 1_200, 1_250, 1_500].map(|millis| turn.misses(Timestamp::from_millis(millis)));
+    assert_eq!((misses, turn.missed), ([0, 0, 0, 1, 0, 3], 4));
+}
