@@ -28,10 +28,8 @@ pub(super) struct ControlSocket {
 impl ControlSocket {
     /// Sends a request and waits for the answer. Whoever may not ask is told what to do.
     pub(super) fn ask(&self, source: &Source, method: &Method, path: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
-        let socket = match self.socket.clone().or_else(|| super::configuration(source).control.path) {
-            Some(socket) => socket,
-            None => bail!("the configuration has no control.path: say where the agent's control socket is with --socket"),
-        };
+        let own = || super::configuration(source).control.path.unwrap_or_else(|| source.places.sockets.join("control.sock"));
+        let socket = self.socket.clone().unwrap_or_else(|| super::or_the_services(own(), "control.sock"));
         let answer = request(&Address::Unix(socket.clone()), method, path, Bytes::from(body), TIMEOUT)
             .map_err(|error| anyhow!("no agent answers at {}: {error:#}\n  {}", socket.display(), advice(&error, &socket)))?;
         if answer.status.as_u16() == 403 {

@@ -125,6 +125,12 @@ fn configuration(source: &Source) -> Config {
     }
 }
 
+/// The configured socket; where there is none, that of the service, if there is one.
+fn or_the_services(own: PathBuf, name: &str) -> PathBuf {
+    let services = Places::of_service(None).sockets.join(name);
+    if !own.exists() && services.exists() { services } else { own }
+}
+
 fn print_problems(problems: &[Diagnostic]) {
     let styled = std::io::IsTerminal::is_terminal(&std::io::stderr());
     for problem in problems {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Map, Value, json};
 
-use crate::config::{Places, Source};
+use crate::config::Source;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -122,14 +122,9 @@ fn deliver(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The configured socket; where there is none, that of the service, if there is one.
 fn socket(source: &Source, arguments: &Arguments) -> PathBuf {
-    if let Some(path) = &arguments.socket {
-        return path.clone();
-    }
-    let own = super::configuration(source).ingest.stream.path.unwrap_or_else(|| source.places.sockets.join("events.sock"));
-    let services = Places::of_service(None).sockets.join("events.sock");
-    if !own.exists() && services.exists() { services } else { own }
+    let own = || super::configuration(source).ingest.stream.path.unwrap_or_else(|| source.places.sockets.join("events.sock"));
+    arguments.socket.clone().unwrap_or_else(|| super::or_the_services(own(), "events.sock"))
 }
 
 fn lines(arguments: &Arguments) -> anyhow::Result<String> {

@@ -1,6 +1,6 @@
 //! Notifications: what fires is told to Alertmanagers, webhooks, commands and the systemd journal, from a queue on disk.
 //!
-//! `sight` is what is seen of the rules; `ledger` knows every alert that was told of or is still to be, and is rebuilt from
+//! `sight` is what is seen of the rules; `ledger`, with `index` to find its alerts, knows every alert that was told of or is still to be, and is rebuilt from
 //! the records that `store` keeps; `payload` writes what receivers read; `target` is one receiver with its patience;
 //! `post`, `process` and `journald` deliver, the first by what `connect` connects to; `silence` knows whose beginnings are held back;
 //! `heartbeat` says that somebody watches; `task` runs all of it. `client` is for others who ask servers of the same kinds.

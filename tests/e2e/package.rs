@@ -50,7 +50,9 @@ fn under_systemd_the_package_installs_runs_reloads_restarts_and_purges() {
     let Some(copy) = Copy::run("systemd") else { return };
     assert_eq!(copy.read("active"), "active\nactive\n");
     assert_eq!(copy.read("verify"), "verified\n", "systemd-analyze verify has something to say");
-    assert_eq!(copy.read("sockets"), "srw-rw---- sidewatch sidewatch events.dgram.sock\nsrw-rw---- sidewatch sidewatch events.sock\n");
+    let sockets: String =
+        ["control", "events.dgram", "events"].map(|name| format!("srw-rw---- sidewatch sidewatch {name}.sock\n")).concat();
+    assert_eq!(copy.read("sockets"), sockets);
 
     // The sandbox hides nothing of the host from the collectors.
     let metrics = Exposition::parse(&copy.read("metrics"));
@@ -82,6 +84,11 @@ fn under_systemd_the_package_installs_runs_reloads_restarts_and_purges() {
     assert_eq!(metrics.sum("by_datagram_total", &[]), 1.0);
 
     assert_eq!(copy.read("reloaded"), "active\n");
+    let control = copy.read("control");
+    let told: Vec<_> = control.lines().collect();
+    assert!(told[0] == "reloaded" && told[1].ends_with("Permission denied (os error 13)"), "{control}");
+    assert!(told[2].contains("members of the group sidewatch may use it"), "{control}");
+    assert!(told[3].contains("  active ") && told[3].contains("alertname=\"A\"  nobody: "), "{control}");
     let restarted = Exposition::parse(&copy.read("metrics-after-restart"));
     assert_eq!(restarted.sum("while_stopped_total", &[]), 1.0, "what was sent while the agent was down is lost");
 

@@ -41,7 +41,7 @@ if [ -d /run/systemd/system ]; then
     systemctl is-active sidewatch.socket sidewatch.service >active || true
     systemctl status --no-pager sidewatch.service sidewatch.socket || true
     { systemd-analyze verify sidewatch.service sidewatch.socket && echo verified; } >verify 2>&1 || true
-    stat -c '%A %U %G %n' /run/sidewatch/events* | sed 's|/run/sidewatch/||' | sort >sockets
+    stat -c '%A %U %G %n' /run/sidewatch/*.sock | sed 's|/run/sidewatch/||' | sort >sockets
 
     datagram 'by_datagram:1|c'
     await 'get /metrics | grep -q "^by_datagram_total"'
@@ -52,6 +52,14 @@ if [ -d /run/systemd/system ]; then
 
     systemctl reload sidewatch.service
     systemctl is-active sidewatch.service >reloaded || true
+
+    # Who may change it: root, and whoever has the socket's group; the agent itself is neither.
+    {
+        sidewatch reload
+        setpriv --reuid=nobody --regid=nogroup --groups=sidewatch sidewatch silence add A --duration 1h >/dev/null
+        setpriv --reuid=nobody --regid=nogroup --clear-groups sidewatch silence list || true
+        sidewatch silence list
+    } >control 2>&1 || true
 
     # The socket stays open while the agent is stopped. What comes in starts it again.
     systemctl stop sidewatch.service
