@@ -8,4 +8,4 @@ mod yaml;
 pub use aliases::excessive_aliases;
 pub use position::{Position, position_of_byte};
 pub use problem::{Diagnostic, nearest};
-pub use yaml::{PathStep, locate_yaml, parse_yaml, read_yaml};
+pub use yaml::{PathStep, locate_yaml, locate_yaml_key, parse_yaml, read_yaml};

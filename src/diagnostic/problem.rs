@@ -45,6 +45,15 @@ impl Diagnostic {
         self
     }
 
+    /// The same problem with a token of so many characters, as far as its line goes.
+    #[must_use]
+    pub fn with_length(mut self, characters: usize) -> Self {
+        if let Some((line, length)) = &mut self.source {
+            *length = characters.min(line.chars().count().saturating_sub(self.position.column - 1)).max(1);
+        }
+        self
+    }
+
     /// The problem with its line and a caret under the bad token, in colour where `styled`.
     #[must_use]
     pub fn render(&self, styled: bool) -> String {
@@ -107,6 +116,14 @@ mod tests {
         let problem = Diagnostic::new("a.yml", "é: bad, c\n", Position { line: 1, column: 4 }, "no");
         let picture = problem.render(false);
         assert!(picture.contains("--> a.yml:1:4") && picture.contains("|    ^^^"), "{picture}");
+    }
+
+    #[test]
+    fn a_token_may_be_shorter_and_no_longer_than_its_line() {
+        let problem = Diagnostic::new("a.yml", "f(日本)", Position { line: 1, column: 1 }, "no");
+        let carets = |problem: Diagnostic| problem.render(false).matches('^').count();
+        assert_eq!(carets(problem.clone().with_length(1)), 1);
+        assert_eq!((carets(problem.clone().with_length(99)), carets(problem)), (7, 7), "wide letters have two columns");
     }
 
     #[test]

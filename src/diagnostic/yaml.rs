@@ -79,6 +79,12 @@ pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec
     (value, problems)
 }
 
+/// Where the key at the end of a path stands; where there is none, where its mapping begins.
+#[must_use]
+pub fn locate_yaml_key(text: &str, path: &[PathStep]) -> Option<Position> {
+    locate(text, path, true)
+}
+
 /// Where the value at a path begins; for a key whose value is null or absent, where its parent begins.
 #[must_use]
 pub fn locate_yaml(text: &str, path: &[PathStep]) -> Option<Position> {
@@ -112,8 +118,37 @@ fn problem(file: &str, text: &str, path: &[PathStep], message: &str) -> Diagnost
         return Diagnostic::new(file, text, place, format!("unknown key `{name}`")).with_hint(hint);
     }
     let place = locate(text, path, false).unwrap_or(Position::START);
-    let message = if name.is_empty() { message.to_owned() } else { format!("{name}: {message}") };
+    let message = plainly(message);
+    let message = if name.is_empty() { message } else { format!("{name}: {message}") };
     Diagnostic::new(file, text, place, message)
+}
+
+/// The longest value that a message repeats, in characters.
+const SHOWN_MAX: usize = 60;
+
+/// A message of serde's in words that do not come from Rust, and without values that fill the screen.
+fn plainly(message: &str) -> String {
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let expected = match expected {
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number of at least 0",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "a mapping",
+        "a string" => "a text",
+        "a boolean" => "true or false",
+        other if other.starts_with("struct ") => "a mapping",
+        other => other,
+    };
+    let found = match found.strip_prefix("invalid type: ") {
+        None => found.to_owned(),
+        Some("sequence") => "invalid type: list".to_owned(),
+        Some("map") => "invalid type: mapping".to_owned(),
+        Some("unit value") => "invalid type: nothing".to_owned(),
+        Some(other) => format!("invalid type: {}", other.replace("floating point `", "number `")),
+    };
+    let found = if found.chars().count() > SHOWN_MAX + 30 { found.chars().take(SHOWN_MAX).chain("…".chars()).collect() } else { found };
+    format!("{found}, expected {expected}")
 }
 
 fn steps(path: &serde_path_to_error::Path) -> Vec<PathStep> {
@@ -279,7 +314,7 @@ mod tests {
             problems(text),
             [
                 "a.yml:1:1: unknown key `nmae` (did you mean `name`?)",
-                r#"a.yml:3:10: inner.count: invalid type: string "many", expected u8"#,
+                r#"a.yml:3:10: inner.count: invalid type: string "many", expected a whole number of at least 0"#,
                 "a.yml:4:3: unknown key `inner.intervall` (did you mean `interval`?)",
                 r#"a.yml:8:15: list[1].interval: not a valid duration string: "5 s" (write it like 30s, 5m or 1h30m)"#,
             ]
@@ -311,6 +346,26 @@ mod tests {
     #[test]
     fn a_far_key_lists_what_is_known() {
         assert_eq!(problems("zzz: 1"), ["a.yml:1:1: unknown key `zzz` (known keys here: name, inner, list)"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_names_of_rust_and_cut() {
+        for (text, said) in [
+            ("- a\n", "a.yml:1:1: invalid type: list, expected a mapping"),
+            ("inner: [1]\n", "a.yml:1:8: inner: invalid type: list, expected a mapping"),
+            ("inner: {count: 1.5}\n", "a.yml:1:16: inner.count: invalid type: number `1.5`, expected a whole number of at least 0"),
+            ("list: {a: 1}\n", "a.yml:1:7: list: invalid type: mapping, expected a list"),
+        ] {
+            assert_eq!(problems(text), [said], "{text}");
+        }
+        let long = problems(&"word ".repeat(1_000));
+        assert!(long[0].starts_with("a.yml:1:1: invalid type: string \"word word") && long[0].len() < 120, "{long:?}");
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_path() {
+        let path = [PathStep::Key("a".into()), PathStep::Key("b".into())];
+        assert_eq!(locate_yaml_key("a:\n  c: 1\n  b: 2\n", &path), Some(Position { line: 3, column: 3 }));
     }
 
     #[test]

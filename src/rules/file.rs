@@ -3,6 +3,7 @@
 //! The format is Prometheus's (prometheus/prometheus `model/rulefmt/rulefmt.go`), strictly: what it refuses is refused
 //! here, with its words, so that one file serves both.
 
+mod foreign;
 mod raw;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ use super::overlay::Overlay;
 use super::rule::{GroupSpec, Rule, RuleText};
 use super::scalar::position_in_scalar;
 use super::template::Template;
-use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml};
+use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml, locate_yaml_key};
 use crate::model::{Labels, METRIC_NAME, is_label_name, is_metric_name, parse_millis};
 use crate::promql::{self, Expr};
 
@@ -127,7 +128,10 @@ impl Reader<'_> {
         let mut templates = (Vec::new(), Vec::new());
         if record.is_empty() {
             for name in annotations.keys().filter(|name| !is_label_name(name)) {
-                self.problem(&below(&below(&place.path, "annotations"), name), format!("{}invalid annotation name: {name}", place.prefix));
+                self.key_problem(
+                    &below(&below(&place.path, "annotations"), name),
+                    format!("{}invalid annotation name: {name}", place.prefix),
+                );
             }
             templates = (self.templates("label", &alert, &labels, place), self.templates("annotation", &alert, &annotations, place));
         } else {
@@ -164,8 +168,13 @@ impl Reader<'_> {
             Ok(expr) => Some(expr),
             Err(error) => {
                 let offset = usize::try_from(error.position.start).unwrap_or(0);
+                let length = if error.message.starts_with("unknown function") {
+                    Some(query.get(offset..).map_or(1, name_length))
+                } else {
+                    error.message.starts_with("unexpected character").then_some(1)
+                };
                 let message = format!("{}could not parse expression: {error}", place.prefix);
-                self.scalar_problem(&below(&place.path, "expr"), query, offset, message);
+                self.scalar_problem(&below(&place.path, "expr"), query, offset, length, message);
                 None
             }
         }
@@ -179,7 +188,7 @@ impl Reader<'_> {
                 Err(error) => {
                     let path = below(&below(&place.path, &format!("{what}s")), name);
                     let message = format!("{}{what} {name:?}: {error}", place.prefix);
-                    self.scalar_problem(&path, text, error.at, message);
+                    self.scalar_problem(&path, text, error.at, None, message);
                 }
             }
         }
@@ -188,7 +197,7 @@ impl Reader<'_> {
 
     fn labels(&mut self, labels: &BTreeMap<String, String>, path: &Path, prefix: &str) {
         for name in labels.keys().filter(|name| !is_label_name(name) || *name == METRIC_NAME) {
-            self.problem(&below(path, name), format!("{prefix}invalid label name: {name}"));
+            self.key_problem(&below(path, name), format!("{prefix}invalid label name: {name}"));
         }
     }
 
@@ -215,13 +224,29 @@ impl Reader<'_> {
         self.problems.push(Diagnostic::new(self.file, self.text, position, message));
     }
 
-    fn scalar_problem(&mut self, path: &Path, value: &str, offset: usize, message: String) {
+    /// At a key.
+    fn key_problem(&mut self, path: &Path, message: String) {
+        if self.problems.len() >= PROBLEMS_MAX {
+            return;
+        }
+        let position = locate_yaml_key(self.text, path).unwrap_or(Position::START);
+        self.problems.push(Diagnostic::new(self.file, self.text, position, message));
+    }
+
+    /// At a place in a value, of so many characters where that is known.
+    fn scalar_problem(&mut self, path: &Path, value: &str, offset: usize, length: Option<usize>, message: String) {
         if self.problems.len() >= PROBLEMS_MAX {
             return;
         }
         let start = locate_yaml(self.text, path).unwrap_or(Position::START);
         let position = position_in_scalar(self.text, start, value, offset);
-        self.problems.push(Diagnostic::new(self.file, self.text, position, message));
+        let problem = Diagnostic::new(self.file, self.text, position, message);
+        // At the scalar's start there is something else.
+        let length = length.filter(|_| offset == 0 || position != start);
+        self.problems.push(match length {
+            Some(length) => problem.with_length(length),
+            None => problem,
+        });
     }
 }
 
@@ -229,6 +254,11 @@ impl Reader<'_> {
 struct Place {
     path: Path,
     prefix: String,
+}
+
+/// How many characters the name has that an expression begins with.
+fn name_length(expression: &str) -> usize {
+    expression.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':')).count()
 }
 
 fn key(name: &str) -> PathStep {

@@ -130,12 +130,22 @@ pub fn read_file(path: &Path) -> io::Result<String> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let mut text = String::new();
-    fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
     }
-    Ok(text)
+    let utf16 = |unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        let letters = char::decode_utf16(pairs.iter().skip(1).map(|pair| unit(*pair))).collect::<Result<String, _>>();
+        letters.ok().filter(|_| rest.is_empty()).ok_or_else(|| io::Error::other("it begins as UTF-16 and is not"))
+    };
+    // As YAML has it, by the byte order mark.
+    match bytes.as_slice() {
+        [0xff, 0xfe, ..] => utf16(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => utf16(u16::from_be_bytes),
+        _ => String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8")),
+    }
 }
 
 #[cfg(test)]
@@ -191,6 +201,22 @@ mod tests {
         ] {
             assert!(all.contains(part), "{part} in {all}");
         }
+    }
+
+    #[test]
+    fn a_file_in_utf_16_is_read() {
+        let bytes = |unit: fn(u16) -> [u8; 2]| "\u{feff}groups: [{name: 日𝄞}]".encode_utf16().flat_map(unit).collect::<Vec<_>>();
+        let (little, big) = (bytes(u16::to_le_bytes), bytes(u16::to_be_bytes));
+        let (_folder, config) =
+            folder(&[("a.yml", &little), ("b.yml", &big), ("c.yml", &little[..little.len() - 1]), ("d.yml", b"\xff\xfe\x00\xd8")]);
+        let set = load(&config);
+        assert_eq!(set.groups.iter().map(|group| group.name()).collect::<Vec<_>>(), ["日𝄞", "日𝄞"]);
+        assert_eq!(set.problems.len(), 2);
+        assert!(
+            set.problems.iter().all(|problem| problem.message == "cannot be read: it begins as UTF-16 and is not"),
+            "{:?}",
+            set.problems
+        );
     }
 
     #[test]

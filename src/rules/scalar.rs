@@ -1,11 +1,14 @@
 //! Where a byte of a YAML scalar's value stands in the file, so that the caret of a mistake in an expression stands under
 //! the mistake and not under the key.
 
+mod walk;
+
+use walk::{in_folded, in_quotes};
+
 use crate::diagnostic::Position;
 
-/// The place of byte `offset` of `value`, whose scalar begins at `start` in `text`. Exact for plain and quoted scalars on
-/// one line without escapes, and for literal blocks (`|`); for the other forms, where the text in the file is not the
-/// value, the scalar's start.
+/// The place of byte `offset` of `value`, whose scalar begins at `start` in `text`: in scalars of all forms, through escapes and
+/// folded lines. Where what stands there does not read as the value (behind an alias, or with an indentation by number), the scalar's start.
 pub(super) fn position_in_scalar(text: &str, start: Position, value: &str, offset: usize) -> Position {
     find(text, start, value, offset).unwrap_or(start)
 }
@@ -17,12 +20,11 @@ fn find(text: &str, start: Position, value: &str, offset: usize) -> Option<Posit
     if rest.starts_with('|') {
         return in_block(text, start.line, value, offset);
     }
-    let quote = usize::from(rest.starts_with(['"', '\'']));
-    if !rest.get(quote..)?.starts_with(value) {
-        return None;
+    if rest.starts_with('>') {
+        return in_folded(text, start, value, offset);
     }
-    let before = value.get(..offset)?.chars().count();
-    Some(Position { line: start.line, column: start.column + quote + before })
+    let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''));
+    in_quotes(text, start, quote, value, offset)
 }
 
 /// A literal block: line by line the value, behind an indentation that is the same for all.
@@ -73,15 +75,31 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_found_through_folded_lines() {
+        assert_eq!(place("e: >\n  sum(\n  a !x)\n"), (3, 5));
+        assert_eq!(place("e: >-\n\n  sum(\n\n\n  a\n    b\n  !x)\n\nf: 1\n"), (8, 3));
+        assert_eq!(place("e: >\n  sum(\n"), (2, 7));
+        assert_eq!(place("e: sum(\n  a\n\n  b  \n  é !x)\n"), (5, 5));
+        assert_eq!(place("e: 'sum(\n  a\n\n  !x)'\n"), (4, 3));
+        assert_eq!(place("e: \"sum(  \n  a \\\n  b!x)\"\n"), (3, 4));
+    }
+
+    #[test]
+    fn a_place_is_found_behind_escapes() {
+        assert_eq!(place("e: 'a{b=''c''} !'\n"), (1, 16));
+        assert_eq!(place("e: \"a{b=\\\"c\\\"} !\"\n"), (1, 16));
+        assert_eq!(place("e: \"a\\t\\x41\\u00e9\\\\ !\"\n"), (1, 21));
+        assert_eq!(place("e: \"a\\n\"\n"), (1, 8));
+    }
+
+    #[test]
     fn elsewhere_it_is_the_scalars_start() {
-        assert_eq!(place("e: >\n  sum(\n  !x)\n"), (1, 4));
-        assert_eq!(place("e: sum(\n  !x)\n"), (1, 4));
-        assert_eq!(place("e: \"sum(\\t!)\"\n"), (1, 4));
+        assert_eq!(place("e: >2\n   sum(\n  !x)\n"), (1, 4));
     }
 
     proptest::proptest! {
         #[test]
-        fn no_place_makes_it_panic(text in "[|a\"' \n]{0,20}", line in 0_usize..5, column in 0_usize..9, value in "[a \n]{0,9}", offset in 0_usize..12) {
+        fn no_place_makes_it_panic(text in "[|>a\"'\\\\xu \n]{0,20}", line in 0_usize..5, column in 0_usize..9, value in "[a \n]{0,9}", offset in 0_usize..12) {
             position_in_scalar(&text, Position { line, column }, &value, offset);
         }
     }

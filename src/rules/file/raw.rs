@@ -12,6 +12,7 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::foreign::foreign;
 use crate::diagnostic::{Diagnostic, Position, excessive_aliases, read_yaml};
 
 /// The whole file.
@@ -81,6 +82,9 @@ where
     match serde_yaml::from_str::<Option<E>>(text) {
         Ok(raw) => (Some(raw.unwrap_or_default().into()), Vec::new()),
         Err(error) => {
+            if let Some(problem) = foreign(file, text) {
+                return (None, vec![problem]);
+            }
             let (rest, problems) = read_yaml::<S>(file, text);
             if !problems.is_empty() {
                 return (rest.map(S::into), problems);
@@ -281,7 +285,7 @@ impl<'de, B: Deserialize<'de>> Deserialize<'de> for Bases<B> {
             type Value = Bases<B>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map or a list of maps to merge")
+                f.write_str("a mapping, or a list of mappings: a merge needs them")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {

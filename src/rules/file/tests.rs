@@ -76,8 +76,8 @@ groups:
             r#"r.yml:9:17: group "g", rule 4, "bad name": invalid recording rule name: bad name"#,
             r#"r.yml:11:14: group "g", rule 4, "bad name": invalid field 'for' in recording rule"#,
             r#"r.yml:12:22: group "g", rule 4, "bad name": invalid field 'annotations' in recording rule"#,
-            r#"r.yml:15:28: group "g", rule 5, "B": invalid label name: bad-name"#,
-            r#"r.yml:15:41: group "g", rule 5, "B": invalid label name: __name__"#,
+            r#"r.yml:15:18: group "g", rule 5, "B": invalid label name: bad-name"#,
+            r#"r.yml:15:31: group "g", rule 5, "B": invalid label name: __name__"#,
             r#"r.yml:17:26: group "g", rule 5, "B": annotation "summary": template: __alert_B:1: undefined variable "$nope""#,
             r#"r.yml:20:14: group "g", rule 6, "C": not a valid duration string: "5 minutes" (write it like 30s, 5m or 1h30m)"#,
             r#"r.yml:21:11: groupname: "g" is repeated in the same file"#,
@@ -99,6 +99,28 @@ fn the_caret_of_an_expression_stands_in_the_file() {
     );
     let picture = problem.render(false);
     assert!(picture.contains("  + foo{)") && picture.contains("--> r.yml:7:15"), "{picture}");
+}
+
+#[test]
+fn the_caret_is_as_long_as_what_is_wrong() {
+    for (expr, carets) in [("'histogram_share(0.2, up)'", 15), ("up + 日本", 2), ("'up{a=\"b\"} + no_function(up)'", 11)] {
+        let parsed = parse("r.yml", &format!("groups: [{{name: g, rules: [{{alert: A, expr: {expr}}}]}}]\n"), 15_000);
+        let [problem] = parsed.problems.as_slice() else { panic!("one problem: {:?}", parsed.problems) };
+        assert_eq!(problem.render(false).matches('^').count(), carets, "{}", problem.render(false));
+    }
+}
+
+#[test]
+fn a_merge_is_no_problem_and_stays_one_beside_another() {
+    let rules = "  - &x\n    alert: A\n    expr: up{ == 0\n  - <<: *x\n    alert: B\n    expr: up\n  - alert: C\n    exprr: up\n";
+    let found = problems(&format!("groups:\n- name: a\n  rules:\n{rules}"));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[1].contains("`groups[0].rules[2].exprr`"), "{found:?}");
+    let found = problems("groups:\n- name: a\n  rules:\n  - <<: foo\n    alert: B\n    expr: up\n");
+    assert_eq!(
+        found,
+        ["r.yml:4:9: groups[0].rules[0].<<: invalid type: string \"foo\", expected a mapping, or a list of mappings: a merge needs them"]
+    );
 }
 
 #[test]
