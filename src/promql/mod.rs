@@ -47,7 +47,7 @@ pub use error::ParseError;
 pub use eval_error::EvalError;
 pub use notation::{Slot, read_number, read_quoted, read_series, read_values};
 pub use parser::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_REGEXES_MAX, parse, parse_selector};
-pub use reach::reach_millis;
+pub use reach::{reach_millis, reach_place};
 pub use signature::{SIGNATURES, Signature, Variadic, signature};
 pub use span::Span;
 pub use value::{Answer, MatrixSeries, Value, VectorSample};

@@ -5,13 +5,17 @@ use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
+use super::dry;
 use super::flow::{Flow, flow};
 use super::hold::{has_condition, longest, reads};
 use super::names::Inventory;
-use super::{FOR_UNREACHABLE, HISTORY_TOO_SHORT, NO_COMPARISON, RANGE_TOO_SHORT, TEMPLATE_LABEL, UNKNOWN_LABEL, UNKNOWN_METRIC};
-use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml};
-use crate::model::{METRIC_NAME, format_millis};
-use crate::promql::{DurationArg, EngineConfig, Expr, ExprKind, MatrixSelector, Span, VectorSelector, reach_millis};
+use super::{
+    FOR_UNREACHABLE, HISTORY_TOO_SHORT, MISPLACED_FIELD, NO_COMPARISON, RANGE_TOO_SHORT, TEMPLATE_FAILS, TEMPLATE_LABEL, UNKNOWN_LABEL,
+    UNKNOWN_METRIC,
+};
+use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml, locate_yaml_key};
+use crate::model::{METRIC_NAME, format_millis, parse_millis};
+use crate::promql::{DurationArg, EngineConfig, Expr, ExprKind, MatrixSelector, Span, VectorSelector, reach_place};
 use crate::rules::rule::{GroupSpec, Rule};
 use crate::rules::scalar::position_in_scalar;
 
@@ -72,19 +76,22 @@ pub fn lint(file: &str, text: &str, groups: &[Arc<GroupSpec>], context: &LintCon
         recording.map(|rule| (rule.text.name.as_str(), group.interval_millis))
     });
     let recorded: BTreeMap<&str, i64> = recorded.collect();
-    let mut findings = Vec::new();
+    let (mut findings, mut told) = (Vec::new(), BTreeSet::new());
     for (group_index, group) in groups.iter().enumerate() {
         for (index, rule) in group.rules.iter().enumerate() {
             let path = vec![key("groups"), PathStep::Index(group_index), key("rules"), PathStep::Index(index)];
-            let mut look = Look { file, text, group, rule, path, recorded: &recorded, context, findings: &mut findings };
+            let mut look = Look { file, text, group, rule, path, recorded: &recorded, context, findings: &mut findings, told: &mut told };
             look.expression(&rule.expr);
             look.reach();
             if rule.text.timing.is_some() {
                 look.condition();
                 look.templates();
+                look.dry_run();
+                look.fields();
             }
         }
     }
+    findings.sort_by_key(|finding: &Finding| finding.diagnostic.position);
     findings
 }
 
@@ -98,6 +105,8 @@ struct Look<'l> {
     recorded: &'l BTreeMap<&'l str, i64>,
     context: &'l LintContext<'l>,
     findings: &'l mut Vec<Finding>,
+    /// What holds for the whole file and is told where it comes first: the lint, and of what.
+    told: &'l mut BTreeSet<(&'static str, String)>,
 }
 
 impl Look<'_> {
@@ -123,17 +132,28 @@ impl Look<'_> {
             return;
         }
         if let Some(meant) = self.context.inventory.question(name) {
-            let hint = meant.map(|meant| format!("did you mean `{meant}`?"));
-            self.find(UNKNOWN_METRIC, span, format!("the agent has no metric `{name}`"), hint);
+            if self.is_new(UNKNOWN_METRIC, name) {
+                let hint = meant.map(|meant| format!("did you mean `{meant}`?"));
+                self.find(UNKNOWN_METRIC, span, format!("the agent has no metric `{name}`"), hint);
+            }
             return;
         }
         for matcher in &selector.matchers {
-            if let Some(labels) = self.context.inventory.missing(name, matcher.name()) {
+            let label = matcher.name();
+            let Some(labels) = self.context.inventory.missing(name, label) else { continue };
+            // A matcher that a series without the label satisfies may well be meant for others; unless it is misspelt.
+            let misspelt = labels.iter().any(|known| strsim::damerau_levenshtein(known, label) == 1);
+            if (!matcher.matches("") || misspelt) && self.is_new(UNKNOWN_LABEL, &format!("{name} {label}")) {
                 let labels = labels.iter().map(String::as_str).chain(["job", "instance"]).collect::<Vec<_>>().join(", ");
-                let message = format!("`{name}` has no label `{}`", matcher.name());
+                let message = format!("`{name}` has no label `{label}`");
                 self.find(UNKNOWN_LABEL, span, message, Some(format!("its labels are {labels}")));
             }
         }
+    }
+
+    /// Whether it has not been told of this file yet.
+    fn is_new(&mut self, lint: &'static str, what: &str) -> bool {
+        self.tells(lint) && self.told.insert((lint, what.to_owned()))
     }
 
     fn range(&mut self, matrix: &MatrixSelector, function: &str, span: Span) {
@@ -148,11 +168,13 @@ impl Look<'_> {
     }
 
     fn reach(&mut self) {
-        let reach = reach_millis(&self.rule.expr, self.context.engine).saturating_add(self.group.query_offset_millis);
-        if reach > self.context.kept_millis {
+        let (reach, span) = reach_place(&self.rule.expr, self.context.engine);
+        let reach = reach.saturating_add(self.group.query_offset_millis);
+        if reach > self.context.kept_millis && self.is_new(HISTORY_TOO_SHORT, &reach.to_string()) {
             let message =
                 format!("looks back {}, and history is kept for {}", format_millis(reach), format_millis(self.context.kept_millis));
-            self.find(HISTORY_TOO_SHORT, self.rule.expr.span, message, None);
+            let start = at_range(&self.rule.text.query, span);
+            self.find(HISTORY_TOO_SHORT, Span { start, ..span }, message, None);
         }
     }
 
@@ -180,6 +202,36 @@ impl Look<'_> {
                         let message = format!("no result of the expression has the label `{label}`, so that it prints nothing");
                         self.find_at(TEMPLATE_LABEL, &[key(section), key(&name)], message);
                     }
+                }
+            }
+        }
+    }
+
+    fn dry_run(&mut self) {
+        let rule = self.rule;
+        for (section, templates) in [("labels", &rule.labels), ("annotations", &rule.annotations)] {
+            let texts = if section == "labels" { &rule.text.labels } else { &rule.text.annotations };
+            for (name, template) in templates.iter().filter(|(_, template)| template.plain().is_none()) {
+                let labels = texts.get(name).map(|text| used(text)).unwrap_or_default();
+                if let Some(error) = dry::failure(template, &labels) {
+                    self.find_at(TEMPLATE_FAILS, &[key(section), key(name)], format!("it fails for every result: {error}"));
+                }
+            }
+        }
+    }
+
+    /// Fields of the rule that stand one level too deep. What the rule has at its place, too, is a note about it.
+    fn fields(&mut self) {
+        let rule = self.rule;
+        let timing = rule.text.timing.unwrap_or_default();
+        for (field, own) in [("for", timing.for_millis), ("keep_firing_for", timing.keep_firing_for_millis)] {
+            for (section, texts) in [("labels", &rule.text.labels), ("annotations", &rule.text.annotations)] {
+                let Some(text) = texts.get(field).filter(|text| own == 0 && parse_millis(text).is_ok()) else { continue };
+                let message = format!("`{field}: {text}` under `{section}` holds nothing back: the rule's `{field}` stands beside `expr`");
+                let path = [&self.path[..], &[key(section), key(field)]].concat();
+                if self.tells(MISPLACED_FIELD) {
+                    let position = locate_yaml_key(self.text, &path).unwrap_or(Position::START);
+                    self.push(MISPLACED_FIELD, position, message, None);
                 }
             }
         }
@@ -229,6 +281,17 @@ fn metric(selector: &VectorSelector) -> Option<&str> {
         (Some(matcher), None) if matcher.op() == crate::model::MatchOp::Equal => Some(matcher.value()),
         _ => None,
     }
+}
+
+/// Where the range or the offset of a selector begins.
+fn at_range(query: &str, span: Span) -> u32 {
+    let place = |byte: u32| usize::try_from(byte).unwrap_or(usize::MAX);
+    let selector = query.get(place(span.start)..place(span.end)).unwrap_or_default();
+    // Behind the braces, whose texts may hold anything.
+    let braces = selector.rfind('}').unwrap_or(0);
+    let behind = selector.get(braces..).unwrap_or_default();
+    let range = behind.rfind('[').or_else(|| behind.find("offset")).map_or(0, |range| braces + range);
+    span.start.saturating_add(u32::try_from(range).unwrap_or(0))
 }
 
 /// The labels of the result that a template names.

@@ -48,12 +48,14 @@ impl Inventory {
         if self.metrics.contains_key(name) || matches!(name, "up" | "ALERTS" | "ALERTS_FOR_STATE") {
             return None;
         }
-        let alike = |known: &&str| strsim::damerau_levenshtein(name, known) <= name.len() / 8;
-        let meant = nearest(name, self.metrics.keys().map(String::as_str)).filter(alike);
+        // What other files record has a colon, mostly.
+        if !self.complete && name.contains(':') {
+            return None;
+        }
+        let meant = nearest(name, self.metrics.keys().map(String::as_str).filter(|known| is_alike(name, known)));
         let of_agent = name.starts_with("node_") || name.starts_with("sidewatch_");
-        // Whoever sends events names them as he likes, and other files have recording rules.
-        let misspelt = meant.is_some() && !name.contains(':');
-        (self.complete || of_agent || misspelt).then_some(meant)
+        // Whoever sends events names them as he likes.
+        (self.complete || of_agent || meant.is_some()).then_some(meant)
     }
 
     /// The labels of a metric, where they are known and `label` is none of them.
@@ -61,4 +63,14 @@ impl Inventory {
         let labels = self.metrics.get(name)?.as_ref()?;
         (!OF_ALL.contains(&label) && !labels.contains(label)).then_some(labels)
     }
+}
+
+/// Whether a name is another one, misspelt: at most one letter in eight of what is not their common suffix (`_seconds_bucket` says
+/// nothing), two in all, and none of the first word, which says whose metric it is.
+fn is_alike(name: &str, known: &str) -> bool {
+    let words = name.rsplit('_').zip(known.rsplit('_'));
+    let suffix: usize = words.take_while(|(one, other)| one == other).map(|(word, _)| word.len() + 1).sum();
+    let without = |name: &str| name.get(..name.len().saturating_sub(suffix)).unwrap_or_default().to_owned();
+    let (own, other) = (without(name), without(known));
+    name.split('_').next() == known.split('_').next() && strsim::damerau_levenshtein(&own, &other) <= (own.len() / 8).min(2)
 }

@@ -64,6 +64,47 @@ fn metrics_and_labels_that_do_not_exist_are_found_in_their_place() {
 }
 
 #[test]
+fn metrics_of_others_are_no_misspelt_ones() {
+    let mut inventory = inventory();
+    inventory.add_family("http_server_request_duration_seconds", MetricType::Histogram, Some(["route"]));
+    let lints = |expr: &str| {
+        let text = format!("groups:\n- name: g\n  rules:\n  - record: r\n    expr: {expr}\n");
+        found(&text, &inventory).into_iter().map(|finding| finding.split(' ').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    for other in [
+        "apiserver_request_duration_seconds_bucket",
+        "http_client_request_duration_seconds_bucket",
+        "grpc_server_request_duration_seconds_sum",
+        "node_namespace_pod:kube_pod_info",
+        "node:node_load1:sum",
+        "orders_second:rate5m",
+    ] {
+        assert_eq!(lints(other), nothing(), "{other}");
+    }
+    for misspelt in ["http_sever_request_duration_seconds_bucket", "http_server_reqest_duration_seconds_count", "node_laod1"] {
+        assert_eq!(lints(misspelt), [UNKNOWN_METRIC], "{misspelt}");
+    }
+}
+
+#[test]
+fn a_label_that_may_be_absent_need_not_exist() {
+    for matcher in ["device=\"\"", "device!=\"x\"", "device!~\"x|y\"", "device=~\".*\"", "device=~\"x|\""] {
+        assert_eq!(of_alert(&format!("node_cpu_seconds_total{{{matcher}}} > 1"), ""), nothing(), "{matcher}");
+    }
+    for matcher in ["device=\"x\"", "device!=\"\"", "device=~\".+\"", "mdoe!=\"idle\"", "modes!~\"idle\""] {
+        assert_eq!(of_alert(&format!("node_cpu_seconds_total{{{matcher}}} > 1"), ""), [UNKNOWN_LABEL], "{matcher}");
+    }
+}
+
+#[test]
+fn what_holds_for_the_file_is_told_where_it_comes_first_and_all_in_order() {
+    let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    annotations: {s: '{{ $labels.no }}'}\n    expr: sum(node_laod1) > 1\n  - alert: B\n    expr: node_laod1 offset 9d > node_load1{x='y'}\n  - alert: C\n    expr: avg_over_time(node_load1{x='y[z]'}[9d]) > node_load1{x='z'}\n  - alert: D\n    expr: node_laod1 > avg_over_time(node_load1[9d])\n";
+    let expected =
+        ["template-label 5:22", "unknown-metric 6:15", "history-too-short 8:22", "unknown-label 8:34", "history-too-short 10:45"];
+    assert_eq!(found(text, &inventory()), expected);
+}
+
+#[test]
 fn a_range_has_to_hold_two_samples() {
     assert_eq!(of_alert("rate(node_load1[9s]) > 0", ""), [RANGE_TOO_SHORT]);
     assert_eq!(of_alert("rate(node_load1[10s]) > 0", ""), nothing());
@@ -134,6 +175,39 @@ fn a_label_in_a_template_has_to_be_in_the_result() {
     }
     let text = "    labels: {a: '{{ index $labels \"x\" }}', b: '$labels.y {{ .Labels.z }}'}\n";
     assert_eq!(of_alert("sum(node_load1) > 1", text), [TEMPLATE_LABEL, TEMPLATE_LABEL]);
+}
+
+#[test]
+fn a_template_that_always_fails_is_found() {
+    let lints = |text: &str| of_alert("node_load1 > 1", &format!("    annotations: {{s: '{text}'}}\n"));
+    for fails in ["{{ value }}", "{{ humanize \"x\" }}", "{{ .Nothing }}"] {
+        assert_eq!(lints(fails), [TEMPLATE_FAILS], "{fails}");
+    }
+    for fine in [
+        "{{ $value | humanize }} {{ $labels.x }}",
+        "{{ $labels.x | humanize }}",
+        "{{ parseDuration $labels.x }}",
+        "{{ query \"x\" | first | value }}",
+        "{{ with query \"x\" }}{{ . | first | label \"y\" }}{{ end }}",
+        "{{ $labels.a | humanize }} {{ parseDuration $labels.b }}",
+        "value",
+    ] {
+        assert_eq!(lints(fine), nothing(), "{fine}");
+    }
+}
+
+#[test]
+fn fields_of_a_rule_one_level_too_deep_are_found() {
+    for more in
+        ["    labels: {keep_firing_for: 24h}\n", "    annotations: {for: 10m}\n", "    for: 1m\n    labels: {keep_firing_for: 1h}\n"]
+    {
+        assert_eq!(of_alert("node_load1 > 1", more), [MISPLACED_FIELD], "{more}");
+    }
+    for more in ["    for: 5m\n    annotations: {for: 10m}\n", "    labels: {for: shop}\n", "    annotations: {expr: up}\n"] {
+        assert_eq!(of_alert("node_load1 > 1", more), nothing(), "{more}");
+    }
+    let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: node_load1 > 1\n    annotations:\n      for: 10m\n";
+    assert_eq!(found(text, &inventory()), ["misplaced-field 7:7"]);
 }
 
 #[test]
