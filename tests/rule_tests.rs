@@ -110,3 +110,25 @@ fn a_choice_of_tests_a_diff_a_report_and_coverage() {
     assert!(code == Some(0) && said.contains(coverage), "{said}");
     assert!(said.contains("group \"second\", alert \"Double\": never resolved\n"), "{said}");
 }
+
+#[test]
+fn what_is_probably_the_cause_of_a_failure_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("t.yml");
+    let said = |series: &str, eval_time: &str| {
+        let case = format!("{{expr: x, eval_time: {eval_time}, exp_samples: [{{labels: x, value: 1}}]}}");
+        let text = format!("tests:\n  - interval: 1m\n    input_series:\n      - {{{series}}}\n    promql_expr_test:\n      - {case}\n");
+        std::fs::write(&file, text).expect("written");
+        let output = Command::new(env!("CARGO_BIN_EXE_sidewatch")).args(["test", "rules"]).arg(&file).output().expect("it is there");
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let help = "        help: a sample exactly 5m old no longer counts since Prometheus 3.0; add one more value\n";
+    assert!(said("series: x, values: '1'", "5m").contains(help), "{}", said("series: x, values: '1'", "5m"));
+    assert!(!said("series: x, values: '1'", "6m").contains("help"));
+    assert!(!said("series: x, values: '1 2'", "5m").contains("help"), "there is a sample, of another value");
+    let broken = said("series: 'x{a!=\"b\"}', values: '1'", "5m");
+    assert!(broken.contains("t.yml:4:18: unexpected '!' inside braces"), "{broken}");
+    let broken = said("series: x, values: '1 b'", "5m");
+    assert!(broken.contains("t.yml:4:29: x: \"b\" is no value"), "{broken}");
+}

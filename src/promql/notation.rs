@@ -58,7 +58,8 @@ pub fn read_series(line: &str) -> Result<(Labels, &str), String> {
             pairs.push((label, value));
             behind
         } else if label.is_empty() {
-            return Err(format!("no label: {line}"));
+            let wrong = behind.chars().next().map_or_else(|| "the end".to_owned(), |c| format!("{c:?}"));
+            return Err(format!("unexpected {wrong} inside braces: {line}"));
         } else {
             pairs.push((METRIC_NAME.to_owned(), label));
             behind

@@ -13,15 +13,22 @@ pub struct Failure {
     pub(super) what: String,
     /// What was expected, and what there is, one a line.
     pub(super) sides: Option<(Vec<String>, Vec<String>)>,
+    /// What is probably the cause.
+    pub(super) hint: Option<String>,
 }
 
 impl Failure {
     pub(super) fn new(test: Option<&str>, what: impl Into<String>) -> Self {
-        Self { test: test.map(str::to_owned), what: what.into(), sides: None }
+        Self { test: test.map(str::to_owned), what: what.into(), sides: None, hint: None }
     }
 
     pub(super) fn with_sides(mut self, expected: Vec<String>, got: Vec<String>) -> Self {
         self.sides = Some((expected, got));
+        self
+    }
+
+    pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
         self
     }
 
@@ -41,6 +48,9 @@ impl Failure {
         lines.extend(left.into_iter().map(|line| format!("+ {line}")));
         for line in lines {
             text.push_str(&format!("\n        {line}"));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("\n        help: {hint}"));
         }
         text
     }
@@ -66,7 +76,7 @@ impl fmt::Display for Failure {
                 }
             }
         }
-        Ok(())
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\n        help: {hint}"))
     }
 }
 

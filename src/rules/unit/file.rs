@@ -133,10 +133,15 @@ impl Reader<'_> {
         };
         let mut refused = None;
         let mut series = Vec::new();
-        for raw in raw.input_series.unwrap_or_default() {
+        for (index, raw) in raw.input_series.unwrap_or_default().into_iter().enumerate() {
             match read(&raw.series.0, &raw.values.0) {
                 Ok(one) => series.push(one),
-                Err(error) => refused = refused.or(Some(error)),
+                Err((field, error)) if refused.is_none() => {
+                    let path = below(&[key("input_series"), PathStep::Index(index), key(field)]);
+                    let position = locate_yaml(self.text, &path).unwrap_or(Position::START);
+                    refused = Some(Diagnostic::new(self.file, self.text, position, error).to_string());
+                }
+                Err(_) => {}
             }
         }
         let mut alerts = Vec::new();
@@ -189,11 +194,13 @@ impl Reader<'_> {
     }
 }
 
-fn read(series: &str, values: &str) -> Result<(Labels, Vec<Slot>), String> {
-    let (labels, rest) = read_series(series)?;
-    let slots = read_values(&format!("{rest} {values}")).map_err(|error| format!("{series}: {error}"))?;
+/// A series with its values, or which of the two fields is wrong, and how.
+fn read(series: &str, values: &str) -> Result<(Labels, Vec<Slot>), (&'static str, String)> {
+    let (labels, rest) = read_series(series).map_err(|error| ("series", error))?;
+    let wrong = |error: String| ("values", format!("{series}: {error}"));
+    let slots = read_values(&format!("{rest} {values}")).map_err(wrong)?;
     if slots.contains(&Slot::Native) {
-        return Err(format!("{series}: native histograms are not supported yet"));
+        return Err(wrong("native histograms are not supported yet".to_owned()));
     }
     Ok((labels, slots))
 }

@@ -136,7 +136,8 @@ impl Bench {
                 expected.sort();
                 if got != expected {
                     let what = format!("alertname: {}, time: {}", case.name, format_millis(case.at_millis));
-                    failures.push(Failure::new(named, what).with_sides(shown_alerts(&expected), shown_alerts(&got)));
+                    let hint = if got.is_empty() { self.edge(at) } else { None };
+                    failures.push(Failure::new(named, what).with_sides(shown_alerts(&expected), shown_alerts(&got)).with_hint(hint));
                 }
             }
             since = next;
@@ -176,7 +177,22 @@ impl Bench {
         expected.sort_by(by_labels);
         let same = got.len() == expected.len()
             && got.iter().zip(&expected).all(|(got, expected)| got.0 == expected.0 && is_same(got.1, expected.1, fuzzy));
-        (!same).then(|| Failure::new(named, what).with_sides(shown_samples(&expected), shown_samples(&got)))
+        let hint = || if got.is_empty() { self.edge(self.start.saturating_add(case.at_millis)) } else { None };
+        (!same).then(|| Failure::new(named, what).with_sides(shown_samples(&expected), shown_samples(&got)).with_hint(hint()))
+    }
+
+    /// What to do where nothing is found at a time because a series has its last sample exactly at the edge of the lookback: many tests were
+    /// written when that still counted.
+    fn edge(&self, at: i64) -> Option<String> {
+        let lookback = EngineConfig::default().lookback.as_millis();
+        let edge = at.saturating_sub(lookback);
+        let later = |labels: &Labels| {
+            let mut samples = self.samples.range(edge.saturating_add(1)..=at).flat_map(|(_, samples)| samples);
+            samples.any(|(other, _)| other == labels)
+        };
+        let at_edge = self.samples.get(&edge)?.iter().any(|(labels, _)| !later(labels));
+        let age = format_millis(lookback);
+        at_edge.then(|| format!("a sample exactly {age} old no longer counts since Prometheus 3.0; add one more value"))
     }
 
     /// Whether there is a series of this name.
