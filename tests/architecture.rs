@@ -61,7 +61,6 @@ const IMPURE: &[&str] = &[
     "registry/journal/writer.rs",
     "rules/load.rs",
     "rules/pen.rs",
-    "rules/store.rs",
     "runtime/",
     "telemetry/",
 ];

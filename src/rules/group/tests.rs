@@ -56,6 +56,11 @@ fn health(group: &Group) -> Vec<RuleHealth> {
     group.snapshot().rules.iter().map(|rule| rule.health.clone()).collect()
 }
 
+/// Takes the file with the state of alerts away.
+pub(super) fn lose(folder: &std::path::Path) {
+    std::fs::remove_file(folder.join("alerts")).expect("it was there");
+}
+
 #[test]
 fn a_rule_sees_what_the_one_before_it_recorded() {
     let bench = Bench::new();

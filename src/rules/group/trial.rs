@@ -4,7 +4,7 @@
 use tempfile::TempDir;
 
 use super::kept::start;
-use super::tests::{Bench, at};
+use super::tests::{Bench, at, lose};
 use super::*;
 use crate::model::{RulesSnapshot, STALE_BITS};
 
@@ -33,7 +33,7 @@ impl Trial {
 
     /// The same, and the file is lost.
     pub(crate) fn kill_and_forget(&mut self, seconds: i64) {
-        std::fs::remove_file(self.folder.path().join("alerts")).expect("it was there");
+        lose(self.folder.path());
         self.kill(seconds);
     }
 
