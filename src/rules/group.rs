@@ -186,7 +186,7 @@ impl Group {
         if away > BRIEF_MILLIS.max(self.spec.interval_millis.saturating_mul(BRIEF_INTERVALS)) {
             let alerts = self.states.iter_mut().flat_map(|state| state.alerts.iter_mut());
             for (_, alert) in alerts.filter(|(_, alert)| alert.state == AlertState::Pending) {
-                alert.active_at = alert.active_at.plus_millis(away);
+                alert.active_at = alert.active_at.plus_millis(away).min(at);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! A file is lines. The first says what it is ([`FORMAT`]); each other one is a record in JSON behind its checksum (CRC-32 in eight
 //! hexadecimal digits) and a space. A record counts for more than those before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::alert::Alert;
@@ -58,8 +58,12 @@ enum Record {
     Alert { at: i64, group: String, rule: usize, labels: BTreeMap<String, String>, alert: Option<Entry> },
     /// A group is no more.
     Gone { at: i64, group: String },
-    /// The agent lives.
-    Alive { at: i64 },
+    /// The agent lives, and evaluates all groups but these, which have yet to begin.
+    Alive {
+        at: i64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        idle: Vec<String>,
+    },
 }
 
 /// An alert as it is written.
@@ -136,8 +140,6 @@ impl Entry {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     groups: BTreeMap<String, Group>,
-    /// The latest time in it.
-    alive: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -145,6 +147,8 @@ struct Group {
     rules: Vec<RuleKey>,
     /// By the number of their rule, which has an entry once it has had alerts.
     alerts: BTreeMap<usize, BTreeMap<Labels, Kept>>,
+    /// When it is last known to have been evaluated.
+    alive: Timestamp,
 }
 
 /// An alert as it was last written.
@@ -196,7 +200,7 @@ impl Ledger {
     pub(super) fn file(&self) -> String {
         let mut file = format!("{FORMAT}\n");
         for (key, group) in &self.groups {
-            let at = self.alive.unwrap_or_default().as_millis();
+            let at = group.alive.as_millis();
             push(&mut file, &Record::Group { at, group: key.clone(), rules: group.rules.clone(), alerts: Vec::new() });
             for (rule, alerts) in &group.alerts {
                 for (labels, kept) in alerts {
@@ -204,15 +208,12 @@ impl Ledger {
                 }
             }
         }
-        if let Some(alive) = self.alive {
-            push(&mut file, &Record::Alive { at: alive.as_millis() });
-        }
         file
     }
 
-    /// The latest time of which it tells.
-    pub(super) const fn alive(&self) -> Option<Timestamp> {
-        self.alive
+    /// When a group is last known to have been evaluated.
+    pub(super) fn alive(&self, key: &str) -> Option<Timestamp> {
+        self.groups.get(key).map(|group| group.alive)
     }
 
     /// How many alerts it knows, those that are over too.
@@ -300,9 +301,7 @@ impl Ledger {
             alerts.remove(&labels);
         }
         alerts.extend(new);
-        if !lines.is_empty() {
-            self.alive = self.alive.max(Some(at));
-        }
+        group.alive = group.alive.max(at);
         lines
     }
 
@@ -316,9 +315,10 @@ impl Ledger {
         self.groups.keys().filter(|key| !known(key)).cloned().collect()
     }
 
-    /// The agent lives. What has to be written.
-    pub(super) fn live(&mut self, at: Timestamp) -> String {
-        self.note(Record::Alive { at: at.as_millis() })
+    /// The agent lives, and evaluates the groups that have begun. What has to be written.
+    pub(super) fn live(&mut self, at: Timestamp, has_begun: impl Fn(&str) -> bool) -> String {
+        let idle = self.strangers(has_begun);
+        self.note(Record::Alive { at: at.as_millis(), idle })
     }
 
     fn note(&mut self, record: Record) -> String {
@@ -329,32 +329,32 @@ impl Ledger {
     }
 
     fn apply(&mut self, record: Record) {
-        let at = match record {
+        match record {
             Record::Group { at, group, rules, alerts } => {
-                let mut group_of = Group { rules, alerts: BTreeMap::new() };
+                let mut group_of = Group { rules, alerts: BTreeMap::new(), alive: Timestamp::from_millis(at) };
                 for (rule, labels, entry) in alerts {
                     let kept = Kept { alert: entry.alert(), at };
                     group_of.alerts.entry(rule).or_default().insert(Labels::from_pairs(labels), kept);
                 }
                 self.groups.insert(group, group_of);
-                at
             }
             Record::Alert { at, group, rule, labels, alert } => {
-                let alerts = &mut self.groups.entry(group).or_default().alerts;
-                let (alerts, labels) = (alerts.entry(rule).or_default(), Labels::from_pairs(labels));
+                let group = self.groups.entry(group).or_default();
+                group.alive = group.alive.max(Timestamp::from_millis(at));
+                let (alerts, labels) = (group.alerts.entry(rule).or_default(), Labels::from_pairs(labels));
                 match alert {
                     Some(alert) => drop(alerts.insert(labels, Kept { alert: alert.alert(), at })),
                     None => drop(alerts.remove(&labels)),
                 }
-                at
             }
-            Record::Gone { at, group } => {
-                self.groups.remove(&group);
-                at
+            Record::Gone { group, .. } => drop(self.groups.remove(&group)),
+            // The one record that takes a time back, for a clock that was wrong.
+            Record::Alive { at, idle } => {
+                let idle: BTreeSet<String> = idle.into_iter().collect();
+                let begun = self.groups.iter_mut().filter(|(key, _)| !idle.contains(*key));
+                begun.for_each(|(_, group)| group.alive = Timestamp::from_millis(at));
             }
-            Record::Alive { at } => at,
-        };
-        self.alive = self.alive.max(Some(Timestamp::from_millis(at)));
+        }
     }
 }
 

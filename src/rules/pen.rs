@@ -133,6 +133,14 @@ impl Pen {
         (hand.file, hand.next, hand.meanwhile) = (None, None, None);
     }
 
+    /// Where there is no file, the next time that it is asked whether one is due, it is.
+    pub(super) fn retry_now(&self) {
+        let mut hand = self.hand();
+        if hand.file.is_none() {
+            hand.retry_at = Some(Timestamp::default());
+        }
+    }
+
     /// Writes the file anew where that is due: `text` gives everything, of a time after it is called. How long it is then.
     pub(super) fn renew(&self, at: Timestamp, text: impl FnOnce() -> String) -> io::Result<Option<u64>> {
         let Ok(_alone) = self.renewing.try_lock() else { return Ok(None) };
@@ -142,7 +150,9 @@ impl Pen {
             hand.retry_at = Some(at.plus_millis(RETRY_MILLIS));
         }
         let grown = hand.bytes > BYTES_MIN.max(hand.bytes_whole * GROWTH);
-        if hand.file.is_some() && !grown || hand.retry_at.is_some_and(|retry| at < retry) {
+        // A clock that was set back does not put it off.
+        let waits = |retry: Timestamp| at < retry && at.plus_millis(RETRY_MILLIS) >= retry;
+        if hand.file.is_some() && !grown || hand.retry_at.is_some_and(waits) {
             return Ok(None);
         }
         hand.meanwhile = Some(Vec::new());
@@ -151,6 +161,10 @@ impl Pen {
         let mut hand = self.hand();
         (hand.meanwhile, hand.next) = (None, None);
         hand.retry_at = renewed.is_err().then(|| at.plus_millis(RETRY_MILLIS));
+        if renewed.is_err() {
+            // A disk that is full has need of its room.
+            let _gone = fs::remove_file(self.folder.join(UNFINISHED));
+        }
         renewed.map(Some)
     }
 
@@ -207,7 +221,8 @@ fn read(folder: &Path, damaged: impl Fn()) -> (Ledger, Option<u64>) {
     };
     let (ledger, found) = Ledger::read(&file);
     let length = match found {
-        Found::Whole => Some(file.len()),
+        // Without its last line's end it is written anew: the next line would be added to that one.
+        Found::Whole => file.ends_with(b"\n").then_some(file.len()),
         Found::Torn => {
             tracing::warn!("the last line of the state of alerts was not written to its end, and is left out");
             file.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1)

@@ -26,16 +26,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// More lines than that do not wait to be written: then the file is written anew, as a whole.
 const QUEUE_BYTES_MAX: usize = 4 << 20;
 
-/// How often it is noted that the agent lives, and how often the disk has to have everything, in milliseconds.
-const LIFE_MILLIS: i64 = 10_000;
-const SYNC_MILLIS: i64 = 60_000;
+/// How often it is noted that the agent lives, and how often the disk has to have everything.
+const LIFE: Duration = Duration::from_secs(10);
+const SYNC: Duration = Duration::from_secs(60);
 
 /// What alerts were before this process.
 #[derive(Debug)]
 pub(super) struct Past {
     /// The alerts of each of the group's rules.
     pub(super) alerts: Vec<BTreeMap<Labels, Alert>>,
-    /// Up to when the agent lived that wrote of them.
+    /// When they are last known to have been evaluated.
     pub(super) alive: Timestamp,
 }
 
@@ -89,8 +89,6 @@ impl Metrics {
 #[derive(Debug, Default)]
 struct Desk {
     ledger: Ledger,
-    /// Up to when the process before this one lived.
-    alive_before: Option<Timestamp>,
     /// The groups that have begun in this one.
     begun: BTreeSet<String>,
     /// Lines that are to be written.
@@ -130,7 +128,6 @@ impl Store {
                 (None, Ok(0))
             }
         };
-        desk.alive_before = desk.ledger.alive();
         metrics.restored.set(i64::try_from(desk.ledger.alert_count()).unwrap_or(i64::MAX));
         let is_kept = pen.is_some();
         let (work, written, board) = (Condvar::new(), Condvar::new(), board.clone());
@@ -151,8 +148,7 @@ impl Store {
     pub(super) fn past(&self, key: &str, rules: &[RuleKey]) -> Option<Past> {
         let desk = self.0.desk();
         let alerts = desk.ledger.claim(key, rules)?;
-        let before = desk.alive_before.filter(|_| !desk.begun.contains(key));
-        Some(Past { alerts, alive: before.or(desk.ledger.alive())? })
+        Some(Past { alerts, alive: desk.ledger.alive(key)? })
     }
 
     /// A group begins, or begins anew with other rules.
@@ -200,12 +196,12 @@ impl Store {
     pub(super) fn tend(&self, at: Timestamp) {
         let Some(pen) = &self.0.pen else { return };
         let mut desk = self.0.desk();
-        let is_due =
-            |last: Option<Timestamp>, millis: i64| last.is_none_or(|last| at.as_millis().saturating_sub(last.as_millis()) >= millis);
-        if is_due(desk.lived_at, LIFE_MILLIS) {
+        // A clock that was set back begins anew.
+        let is_due = |last: Option<Timestamp>, every: Duration| last.is_none_or(|last| at < last || at.since(last) >= every);
+        if is_due(desk.lived_at, LIFE) {
             self.0.live(&mut desk, at);
         }
-        let syncs = is_due(desk.synced_at, SYNC_MILLIS);
+        let syncs = is_due(desk.synced_at, SYNC);
         if syncs {
             desk.synced_at = Some(at);
         }
@@ -221,6 +217,8 @@ impl Store {
         let Some(pen) = &self.0.pen else { return };
         self.0.live(&mut self.0.desk(), at);
         self.settle();
+        pen.retry_now();
+        self.0.told(pen.renew(at, || self.0.desk().ledger.file()), at);
         self.0.told(pen.sync().map(|()| None), at);
     }
 }
@@ -239,7 +237,8 @@ impl Shared {
 
     fn live(&self, desk: &mut Desk, at: Timestamp) {
         desk.lived_at = Some(at);
-        let line = desk.ledger.live(at);
+        let Desk { ledger, begun, .. } = &mut *desk;
+        let line = ledger.live(at, |key| begun.contains(key));
         self.note(desk, &line);
     }
 
@@ -248,7 +247,8 @@ impl Shared {
         if self.pen.is_none() || lines.is_empty() {
             return;
         }
-        if desk.queue.len() + lines.len() > QUEUE_BYTES_MAX {
+        // What comes at once is there already, however much it is.
+        if !desk.queue.is_empty() && desk.queue.len() + lines.len() > QUEUE_BYTES_MAX {
             desk.queue.clear();
             desk.overflowed = true;
         } else {

@@ -51,7 +51,7 @@ fn written() -> (String, Ledger) {
     file += &ledger.update(at(2), "f;h", 0, [(&labels("1"), &alert(3.0))].into_iter());
     file += &ledger.update(at(3), "f;g", 1, [(&labels("1"), &alert(f64::NAN))].into_iter());
     file += &ledger.end(at(4), "f;h");
-    file += &ledger.live(at(60));
+    file += &ledger.live(at(60), |_| true);
     (file, ledger)
 }
 
@@ -59,10 +59,21 @@ fn written() -> (String, Ledger) {
 fn what_is_written_is_read_back() {
     let (file, ledger) = written();
     let (read, found) = Ledger::read(file.as_bytes());
-    assert_eq!((seen(&read), found, read.alive()), (seen(&ledger), Found::Whole, Some(at(60))));
+    assert_eq!((seen(&read), found, read.alive("f;g")), (seen(&ledger), Found::Whole, Some(at(60))));
     assert_eq!(read.alert_count(), 1);
     let (anew, found) = Ledger::read(read.file().as_bytes());
-    assert_eq!((seen(&anew), found, anew.alive()), (seen(&ledger), Found::Whole, Some(at(60))));
+    assert_eq!((seen(&anew), found, anew.alive("f;g")), (seen(&ledger), Found::Whole, Some(at(60))));
+}
+
+#[test]
+fn a_group_that_has_yet_to_begin_is_as_it_was_when_the_agent_lives() {
+    let (mut file, mut ledger) = written();
+    file += &ledger.live(at(90), |_| false);
+    let (read, _) = Ledger::read(file.as_bytes());
+    assert_eq!((read.alive("f;g"), ledger.alive("f;g")), (Some(at(60)), Some(at(60))));
+    file += &ledger.live(at(70), |key| key == "f;g");
+    let (read, _) = Ledger::read(file.as_bytes());
+    assert_eq!(read.alive("f;g"), Some(at(70)), "after the clock was set back too");
 }
 
 #[test]

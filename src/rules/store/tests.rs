@@ -134,6 +134,72 @@ fn what_was_noted_is_there_after_a_kill() {
 }
 
 #[test]
+fn a_start_without_an_evaluation_leaves_the_time_of_the_last_one() {
+    let bench = Bench::new();
+    let store = bench.open(0);
+    store.begin(at(1), "f;g", keys(), std::iter::once(&alerts(1)));
+    store.close(at(2));
+    drop(store);
+    let store = bench.open(3_000);
+    store.begin(at(3_001), "f;other", keys(), std::iter::empty());
+    store.tend(at(3_001));
+    store.close(at(3_002));
+    drop(store);
+    assert_eq!(bench.open(3_010).past("f;g", &keys()).expect("known").alive, at(2));
+}
+
+#[test]
+fn what_comes_after_a_cut_is_there_wherever_it_was() {
+    let bench = Bench::new();
+    let path = bench.folder.path().join(FILE);
+    let store = bench.open(0);
+    store.begin(at(0), "f;g", keys(), std::iter::once(&alerts(0)));
+    store.update(at(0), "f;g", 0, &alerts(1));
+    store.close(at(1));
+    drop(store);
+    let file = fs::read(&path).expect("there");
+    let last = file.len() - file.iter().rev().skip(1).position(|byte| *byte == b'\n').expect("lines") - 1;
+    for length in last..=file.len() {
+        fs::write(&path, &file[..length]).expect("written");
+        let store = bench.open(2);
+        store.begin(at(2), "f;g", keys(), std::iter::once(&alerts(5)));
+        store.settle();
+        drop(store);
+        assert_eq!(count(&bench.open(3)), Some(5), "cut at {length} of {}", file.len());
+        assert!(!bench.folder.path().join(DAMAGED).exists(), "cut at {length} of {}", file.len());
+    }
+}
+
+#[test]
+fn the_end_tries_a_disk_again_that_failed() {
+    let bench = Bench::new();
+    let disk = Moody::default();
+    let store = bench.open_on(&disk, 0);
+    disk.turn(Mood::WritesFail);
+    store.begin(at(1), "f;g", keys(), std::iter::once(&alerts(3)));
+    store.settle();
+    store.tend(at(1));
+    disk.turn(Mood::Works);
+    store.close(at(2));
+    assert_eq!(count(&bench.open(3)), Some(3));
+}
+
+#[test]
+fn many_alerts_at_once_are_written() {
+    let bench = Bench::new();
+    let store = bench.open(0);
+    let long = |x: usize| {
+        let labels = Labels::from_pairs([("x", x.to_string()), ("y", "y".repeat(1 << 20))]);
+        Observed { labels, annotations: Labels::empty(), value: 1.0 }
+    };
+    let mut alerts = Alerts::default();
+    alerts.step(at(0), Timing::default(), 0, (0..5).map(long).collect(), |_, _| Absence::Over).expect("no limit");
+    store.begin(at(0), "f;g", keys(), std::iter::once(&alerts));
+    store.settle();
+    assert_eq!((count(&bench.open(1)), bench.condition(), store.0.metrics.errors.get()), (Some(5), Condition::Ok, 0));
+}
+
+#[test]
 fn the_file_does_not_grow_without_end() {
     let bench = Bench::new();
     let store = bench.open(0);
