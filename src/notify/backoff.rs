@@ -30,8 +30,7 @@ impl Verdict {
         let error = || format!("it answers {status}{}{}", if body.is_empty() { "" } else { ": " }, body.trim_end());
         match status {
             200..=299 => Self::Delivered,
-            401 | 403 | 404 | 407 | 408 | 425 | 429 => Self::Failed { error: error(), retry_after },
-            400..=499 => Self::Refused(error()),
+            400 | 413 | 422 => Self::Refused(error()),
             _ => Self::Failed { error: error(), retry_after },
         }
     }
@@ -67,8 +66,8 @@ mod tests {
             Verdict::Refused(_) => 'r',
             Verdict::Failed { .. } => 'f',
         };
-        let kinds: String = [200, 202, 204, 302, 400, 401, 404, 413, 422, 429, 500, 503].into_iter().map(kind).collect();
-        assert_eq!(kinds, "dddfrffrrfff");
+        let kinds: String = [200, 202, 204, 302, 400, 401, 404, 405, 413, 415, 422, 429, 500, 503].into_iter().map(kind).collect();
+        assert_eq!(kinds, "dddfrfffrfrfff");
         assert_eq!(Verdict::of_status(400, "bad\n", None), Verdict::Refused("it answers 400: bad".into()));
     }
 }

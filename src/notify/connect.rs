@@ -1,13 +1,16 @@
 //! A connection to where a URL points, encrypted where it says so, and who this agent says that it is.
 
+use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hyper::Uri;
 use hyper::header::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::config::{Authorization, BasicAuth, Tls};
@@ -15,6 +18,9 @@ use super::secret::Secret;
 use super::tls;
 use crate::runtime::blocking;
 use crate::telemetry::chain;
+
+/// So long one of several addresses has to answer.
+const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// Bytes to and from a server.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -27,7 +33,7 @@ pub(super) async fn connect(url: &Uri, tls: &Tls) -> Result<Box<dyn Stream>, Str
     let secure = url.scheme_str() == Some("https");
     let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((bare, port)).await.map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
+    let stream = any(bare, port).await.map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
     if !secure {
         return Ok(Box::new(stream));
     }
@@ -39,6 +45,24 @@ pub(super) async fn connect(url: &Uri, tls: &Tls) -> Result<Box<dyn Stream>, Str
     let connector = connector.map_err(|error| chain(&error))?;
     let stream = connector.connect(server, stream).await.map_err(|error| format!("TLS with {host}:{port}: {error}"))?;
     Ok(Box::new(stream))
+}
+
+/// Connects to the first of a host's addresses that answers. One that swallows packets does not use up the time of the others.
+async fn any(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut addresses = lookup_host((host, port)).await?.peekable();
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "it has no address");
+    while let Some(address) = addresses.next() {
+        let connected = TcpStream::connect(address);
+        let outcome = match addresses.peek() {
+            Some(_) => timeout(ATTEMPT, connected).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            None => connected.await,
+        };
+        match outcome {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 /// The value of the header `authorization`, if there is to be one.

@@ -1,7 +1,8 @@
 //! Every alert that was told of or is still to be, and what each target knows of it. Pure: each change is a [`Record`],
 //! and the same records in the same order give the same ledger, so that the disk brings it back.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::index::Index;
@@ -29,6 +30,11 @@ struct Queue {
 }
 
 impl Queue {
+    /// All that it knows or is to be told, to look many up.
+    fn all(&self) -> HashSet<Id> {
+        self.told.keys().chain(self.pending.iter().map(|(id, _)| id)).copied().collect()
+    }
+
     fn knows(&self, id: Id) -> bool {
         self.told.contains_key(&id) || self.pending.iter().any(|(pending, _)| *pending == id)
     }
@@ -140,8 +146,9 @@ impl Ledger {
     pub(super) fn catch_up(&mut self, target: &str) -> Vec<Record> {
         let mut steps = Vec::new();
         let Some(queue) = self.queues.get(target) else { return steps };
+        let known = queue.all();
         let unknown: Vec<Id> =
-            self.lives.iter().filter(|(id, life)| life.ends_at.is_none() && !queue.knows(**id)).map(|(id, _)| *id).collect();
+            self.lives.iter().filter(|(id, life)| life.ends_at.is_none() && !known.contains(*id)).map(|(id, _)| *id).collect();
         unknown.into_iter().for_each(|id| self.step(Record::Queued { id, phase: Phase::Firing, to: target.to_owned() }, &mut steps));
         steps
     }
@@ -150,8 +157,9 @@ impl Ledger {
     pub(super) fn relieve(&mut self, target: &str, others: &[String]) -> Vec<Record> {
         let mut steps = Vec::new();
         let Some(queue) = self.queues.get(target) else { return steps };
+        let known = queue.all();
         let waiting = others.iter().filter_map(|other| self.queues.get(other)).flat_map(|queue| &queue.pending);
-        let waiting = waiting.filter(|(id, phase)| *phase == Phase::Firing && !queue.knows(*id)).map(|(id, _)| *id);
+        let waiting = waiting.filter(|(id, phase)| *phase == Phase::Firing && !known.contains(id)).map(|(id, _)| *id);
         for id in waiting.collect::<BTreeSet<_>>() {
             let over = self.lives.get(&id).is_some_and(|life| life.ends_at.is_some());
             for phase in [Phase::Firing, Phase::Resolved].into_iter().take(1 + usize::from(over)) {
@@ -280,6 +288,10 @@ impl Ledger {
         mut held: impl FnMut(Id, &Life) -> bool,
     ) -> Vec<(Id, Phase)> {
         let Some(queue) = self.queues.get(target) else { return Vec::new() };
+        // Whoever is told knows an alert by its labels: of two groups that have it, or of one under another name, the end of the one is
+        // not told while the other fires.
+        let firing = LazyCell::new(|| self.firing().map(|(_, life)| (&life.key.labels, &life.key)).collect::<HashMap<_, _>>());
+        let goes_on = |life: &Life| firing.get(&life.key.labels).is_some_and(|key| **key != life.key);
         let mut batch: Vec<(Id, Phase)> = Vec::new();
         let mut met = HashSet::new();
         for (id, phase) in &queue.pending {
@@ -290,7 +302,7 @@ impl Ledger {
             let Some(life) = self.lives.get(id).filter(|life| met.insert(&life.key)) else { continue };
             let due = match phase {
                 Phase::Firing => !held(*id, life),
-                Phase::Resolved => settled(),
+                Phase::Resolved => settled() && !goes_on(life),
             };
             if due {
                 batch.push((*id, *phase));
@@ -302,9 +314,9 @@ impl Ledger {
             let life = self.lives.get(id)?;
             let due = match (life.ends_at, phase) {
                 // Only what has been evaluated since.
-                (None, _) => life.seen_at.is_some_and(|seen| seen > *told),
+                (None, _) => life.seen_at.is_some_and(|seen| seen > *told || at < *told),
                 // An Alertmanager takes what it is told last: not the end of an alert that has begun again.
-                (Some(ends_at), Phase::Resolved) => !life.surpassed && at.since(ends_at) <= RESOLVED_RETENTION,
+                (Some(ends_at), Phase::Resolved) => !life.surpassed && at.since(ends_at) <= RESOLVED_RETENTION && !goes_on(life),
                 (Some(_), Phase::Firing) => false,
             };
             (due && !met.contains(&life.key)).then_some((*id, *phase))
@@ -347,8 +359,8 @@ impl Ledger {
     }
 
     /// Makes room in a target's queue: the oldest alerts that are over and of which nothing was told go first, then the
-    /// oldest of all.
-    pub(super) fn bound(&mut self, target: &str, most: usize) -> Vec<Record> {
+    /// oldest of all; but nothing that is `under_way` to it.
+    pub(super) fn bound(&mut self, target: &str, most: usize, under_way: &[Id]) -> Vec<Record> {
         let Some(queue) = self.queues.get(target) else { return Vec::new() };
         let mut excess = queue.pending.len().saturating_sub(most);
         if excess == 0 {
@@ -356,14 +368,15 @@ impl Ledger {
         }
         let over: BTreeSet<Id> = queue.pending.iter().filter(|(_, phase)| *phase == Phase::Resolved).map(|(id, _)| *id).collect();
         let mut gone = BTreeSet::new();
-        for (id, phase) in &queue.pending {
+        let pending = || queue.pending.iter().filter(|(id, _)| !under_way.contains(id));
+        for (id, phase) in pending() {
             if excess > 0 && *phase == Phase::Firing && over.contains(id) {
                 gone.insert(*id);
                 excess = excess.saturating_sub(2);
             }
         }
         let mut what: Vec<(Id, Phase)> = queue.pending.iter().filter(|(id, _)| gone.contains(id)).copied().collect();
-        what.extend(queue.pending.iter().filter(|(id, _)| !gone.contains(id)).take(excess));
+        what.extend(pending().filter(|(id, _)| !gone.contains(id)).take(excess));
         self.refused(target, &what)
     }
 

@@ -15,6 +15,9 @@ const ENVIRONMENT: [(&str, &str); 2] = [("PATH", "/usr/local/sbin:/usr/local/bin
 /// No more of what it says in error is kept.
 const SAID_BYTES_MAX: u64 = 4 << 10;
 
+/// So long after its end a command may still be heard.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// Ends a group of processes when it is dropped: also where nobody waits for the command any more.
 struct Group(Option<Pid>);
 
@@ -45,21 +48,34 @@ pub(super) async fn run(line: Vec<String>, timeout: Duration, message: Vec<u8>) 
             let _ended = stdin.write_all(&message).await;
         }
     };
-    let listen = async move {
-        let mut said = Vec::new();
-        if let Some(stderr) = stderr {
-            let _ended = stderr.take(SAID_BYTES_MAX).read_to_end(&mut said).await;
+    let mut said = Vec::new();
+    let ended = tokio::time::timeout(timeout, async {
+        let listen = async {
+            if let Some(mut stderr) = stderr {
+                let _ended = (&mut stderr).take(SAID_BYTES_MAX).read_to_end(&mut said).await;
+                // Read to its end, so that a command that says more is not ended by it.
+                let _rest = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+            }
+        };
+        let talk = async { tokio::join!(tell, listen) };
+        tokio::pin!(talk);
+        tokio::select! {
+            status = child.wait() => {
+                // What it said last, but not what it has left behind.
+                let _more = tokio::time::timeout(LAST_WORDS, talk).await;
+                status
+            }
+            _ = &mut talk => child.wait().await,
         }
-        said
-    };
-    let ended = tokio::time::timeout(timeout, async { tokio::join!(tell, listen, child.wait()) }).await;
+    })
+    .await;
     match ended {
-        Ok((_, _, Ok(status))) if status.success() => Verdict::Delivered,
-        Ok((_, said, Ok(status))) => {
+        Ok(Ok(status)) if status.success() => Verdict::Delivered,
+        Ok(Ok(status)) => {
             let said = String::from_utf8_lossy(&said);
             Verdict::failed(format!("{program}: {status}{}{}", if said.is_empty() { "" } else { ": " }, said.trim_end()))
         }
-        Ok((.., Err(error))) => Verdict::failed(format!("cannot wait for {program}: {error}")),
+        Ok(Err(error)) => Verdict::failed(format!("cannot wait for {program}: {error}")),
         Err(_) => Verdict::failed(format!("{program} ran for longer than {} s and was killed", timeout.as_secs_f64())),
     }
 }
@@ -71,6 +87,12 @@ mod tests {
     async fn shell(script: &str, timeout_millis: u64) -> Verdict {
         let line = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
         run(line, Duration::from_millis(timeout_millis), b"{\"a\":1}".to_vec()).await
+    }
+
+    #[tokio::test]
+    async fn what_a_command_leaves_running_and_how_much_it_says_does_not_matter() {
+        assert_eq!(shell("sleep 600 & exit 0", 20_000).await, Verdict::Delivered);
+        assert_eq!(shell("head -c 300000 /dev/zero >&2; exit 0", 20_000).await, Verdict::Delivered);
     }
 
     #[tokio::test]

@@ -72,7 +72,7 @@ pub(super) struct Target {
     pub(super) spec: Spec,
     /// A message is under way: one at a time.
     pub(super) busy: bool,
-    /// The alerts that it is about, or that the last one was.
+    /// The alerts that it is about, or that the last one was, where that was not answered.
     under_way: Vec<Id>,
     failures: u32,
     /// The last attempt, and how long to wait after it.
@@ -110,9 +110,9 @@ impl Target {
         !self.busy && allowed && self.waits.is_none_or(|(since, pause)| over(since, pause))
     }
 
-    /// The alerts that it is being told of just now.
+    /// The alerts that it is being told of just now, or was without an answer: it may know of them.
     pub(super) fn under_way(&self) -> &[Id] {
-        if self.busy { &self.under_way } else { &[] }
+        &self.under_way
     }
 
     /// A message about some alerts goes out.
@@ -126,6 +126,12 @@ impl Target {
     /// It was answered.
     pub(super) fn answered(&mut self) {
         (self.busy, self.failures, self.waits, self.failing) = (false, 0, None, None);
+        self.under_way.clear();
+    }
+
+    /// There is nothing to tell it: what did not work the last time says nothing any more.
+    pub(super) fn has_nothing_to_hear(&mut self) {
+        self.failing = None;
     }
 
     /// It did not get through.
@@ -133,7 +139,7 @@ impl Target {
         self.busy = false;
         self.failures = self.failures.saturating_add(1);
         self.waits = Some((at, pause(self.failures, retry_after)));
-        let since = self.failing.take().map_or(at, |(since, _)| since);
+        let since = self.failing.take().map_or(at, |(since, _)| since.min(at));
         self.failing = Some((since, error));
     }
 }
@@ -161,13 +167,13 @@ mod tests {
         assert!(!target.may_try(at(0)), "one at a time");
         assert_eq!(target.under_way(), [7]);
         target.failed(at(0), "no".into(), None);
-        assert!(target.under_way().is_empty());
+        assert_eq!(target.under_way(), [7], "it may know of it");
         target.failed(at(1), "no".into(), None);
         assert_eq!([at(2), at(3)].map(|at| target.may_try(at)), [false, true]);
         assert!(target.may_try(at(-9)), "the clock was set back");
         assert_eq!(target.failing, Some((at(0), "no".to_owned())));
         target.answered();
-        assert!(target.may_try(at(2)) && target.failing.is_none());
+        assert!(target.may_try(at(2)) && target.failing.is_none() && target.under_way().is_empty());
     }
 
     #[test]

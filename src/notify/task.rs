@@ -120,6 +120,9 @@ pub async fn run(service: Service, context: TaskContext) -> TaskResult {
     // Held while it runs: a second start waits until the first has ended.
     let mut state = service.0.lock().await;
     state.restore().await;
+    if state.store.is_none() && state.memory_alone.is_none() {
+        state.memory_alone = Some(("its file was lost in a panic".to_owned(), Timestamp::default()));
+    }
     state.reconfigure();
     for target in &mut state.targets {
         target.busy = false;
@@ -199,11 +202,12 @@ impl State {
                     tracing::warn!(damaged, "records of the notifications' state cannot be read and are left out");
                 }
             }
-            Ok((Err(error), store)) => {
+            // What is there is not written over.
+            Ok((Err(error), _)) => {
                 tracing::error!(%error, "the notifications' state cannot be read");
-                self.store = Some(store);
+                self.memory_alone = Some((format!("the state cannot be read: {error}"), Timestamp::default()));
             }
-            Err(panicked) => self.memory_alone = Some((chain(&panicked), clock::now())),
+            Err(panicked) => self.memory_alone = Some((chain(&panicked), Timestamp::default())),
         }
     }
 
@@ -271,7 +275,7 @@ impl State {
         let most = self.config.borrow().queue_max;
         let mut given_up = Vec::new();
         for target in &self.targets {
-            let steps = self.ledger.bound(&target.spec.name, most);
+            let steps = self.ledger.bound(&target.spec.name, most, target.under_way());
             let dropped = steps.iter().map(|step| if let Record::Dropped { what, .. } = step { what.len() } else { 0 }).sum();
             if dropped > 0 {
                 self.metrics.dropped(target, "queue_full", dropped);
@@ -325,6 +329,7 @@ impl State {
                 what.retain(|(id, _)| name(id) == first);
             }
             if what.is_empty() {
+                target.has_nothing_to_hear();
                 continue;
             }
             let tellings: Vec<_> =
@@ -371,8 +376,12 @@ impl State {
                 target.answered();
                 self.metrics.dropped(target, "refused", what.len());
                 tracing::error!(target = name, alerts = what.len(), error, "notifications were refused and are not sent again");
-                // Of a batch that an Alertmanager calls bad it has taken what is good.
-                if target.is_alertmanager() { self.ledger.told(name, what, at) } else { self.ledger.refused(name, what) }
+                // Of a batch that an Alertmanager calls bad it has taken what is good; and what is told in need would be due again.
+                if target.is_alertmanager() || target.spec.fallback {
+                    self.ledger.told(name, what, at)
+                } else {
+                    self.ledger.refused(name, what)
+                }
             }
             Verdict::Failed { error, retry_after } => {
                 // Once, not at every attempt.

@@ -122,6 +122,27 @@ fn what_fires_and_what_resolves_is_told_once_to_everyone() {
     assert_eq!(phases(&ledger, "a", 21), []);
 }
 
+/// A group whose file was moved: its alerts are others to us, and the same to whoever is told.
+#[test]
+fn the_end_of_an_alert_that_fires_in_another_group_is_not_told() {
+    let (mut ledger, _, to) = ledger(&["a"]);
+    let moved = |evaluated: i64, alerts: &[&str]| {
+        let alerts = alerts.iter().map(|name| alert(name, AlertState::Firing, 5)).collect();
+        let mut snapshot = snapshot(Some(evaluated), RuleHealth::Ok, alerts, Vec::new(), false);
+        Arc::make_mut(&mut snapshot.groups[0]).file = "moved".into();
+        Sight::of(&snapshot)
+    };
+    ledger.observe(&firing(0, &[("x", 0), ("y", 0)]), &to, at(0));
+    ledger.told("a", &[(0, Phase::Firing), (1, Phase::Firing)], at(0));
+    ledger.observe(&moved(5, &["x"]), &to, at(5));
+    assert_eq!(phases(&ledger, "a", 6), [(2, Phase::Firing), (1, Phase::Resolved)]);
+    ledger.told("a", &[(1, Phase::Resolved), (2, Phase::Firing)], at(6));
+    ledger.observe(&moved(90, &["x"]), &to, at(90));
+    assert_eq!(ledger.batch("a", at(90), RESEND, |_, _| false), [(1, Phase::Resolved), (2, Phase::Firing)]);
+    ledger.observe(&moved(100, &[]), &to, at(100));
+    assert_eq!(phases(&ledger, "a", 100), [(0, Phase::Resolved), (2, Phase::Resolved)]);
+}
+
 #[test]
 fn an_alertmanager_is_told_again_while_the_rule_says_so_and_for_a_while_after_the_end() {
     let (mut ledger, _, to) = ledger(&["a"]);
@@ -352,10 +373,10 @@ fn a_full_queue_gives_up_what_is_over_first() {
     ledger.observe(&firing(10, &[("0", 5), ("1", 10), ("2", 10)]), &to, at(10));
     ledger.observe(&firing(15, &[("0", 5), ("2", 10)]), &to, at(15));
     // 0 fires, 1 has fired and resolved, 2 fires.
-    assert_eq!(ledger.bound("a", 4), []);
-    ledger.bound("a", 3);
+    assert_eq!(ledger.bound("a", 4, &[]), []);
+    ledger.bound("a", 3, &[]);
     assert_eq!(phases(&ledger, "a", 20), [(0, Phase::Firing), (2, Phase::Firing)]);
-    ledger.bound("a", 1);
+    ledger.bound("a", 1, &[]);
     assert_eq!(phases(&ledger, "a", 20), [(2, Phase::Firing)]);
     // Nobody hears of the end of what they have not heard of.
     ledger.observe(&firing(25, &[]), &to, at(25));
@@ -489,7 +510,7 @@ fn a_thousand_alerts_that_come_and_go_leave_a_ledger_and_a_file_of_their_size() 
             let batch = phases(&ledger, "a", now + 1);
             steps.extend(ledger.told("a", &batch, at(now)));
         }
-        steps.extend(ledger.bound("cut off", 1500));
+        steps.extend(ledger.bound("cut off", 1500, &[]));
         ledger.prune(at(now));
         if store.is_due() { store.replace(&ledger.records()) } else { store.append(&steps) }.expect("room");
         lives = lives.max(ledger.records().iter().filter(|record| matches!(record, Record::Fired { .. })).count());
