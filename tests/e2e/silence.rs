@@ -10,54 +10,17 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::process::Signal;
 
-use crate::stage::{Agent, Alertmanager, Receiver, Setup, Told, until, until_within};
-
-const RULES: &str = r#"
-groups:
-  - name: queues
-    interval: 1s
-    rules:
-      - alert: Deep
-        expr: depth > 5
-        labels: {severity: page}
-"#;
+use crate::stage::{Agent, Alertmanager, QUEUES, Receiver, Setup, await_told, fire, firing_since, resolve, until};
 
 fn agent(notify: &str) -> Agent {
     let mut setup = Setup::new();
     writeln!(setup.more, "history: {{resolution: 1s}}\nnotify:\n  resend_delay: 1s\n{notify}").unwrap();
-    fs::write(setup.path("rules/queues.yml"), RULES).unwrap();
+    fs::write(setup.path("rules/queues.yml"), QUEUES).unwrap();
     setup.start()
-}
-
-fn set(agent: &Agent, queue: &str, depth: u32) {
-    agent.send(&format!("{{\"kind\":\"gauge\",\"name\":\"depth\",\"value\":{depth},\"tags\":{{\"queue\":\"{queue}\"}}}}\n"));
-}
-
-fn firing_since(agent: &Agent, queue: &str) -> Option<Timestamp> {
-    let alerts = agent.get("/api/v1/alerts").json();
-    let alerts = alerts["data"]["alerts"].as_array().unwrap().clone();
-    let alert = alerts.into_iter().find(|alert| alert["labels"]["queue"] == queue && alert["state"] == "firing")?;
-    Some(alert["activeAt"].as_str().unwrap().parse().unwrap())
-}
-
-fn fire(agent: &Agent, queue: &str) -> Timestamp {
-    set(agent, queue, 9);
-    until(&format!("{queue} to fire"), || firing_since(agent, queue))
-}
-
-fn resolve(agent: &Agent, queue: &str) {
-    set(agent, queue, 1);
-    until(&format!("{queue} to resolve"), || firing_since(agent, queue).is_none().then_some(()));
-}
-
-fn await_told(receiver: &Receiver, queue: &str, firing: bool) -> Told {
-    let taken = || receiver.told(queue).into_iter().find(|told| told.taken && told.firing == firing);
-    until_within(Duration::from_mins(1), &format!("word of {queue} (firing: {firing}): {:?}", receiver.told(queue)), taken)
 }
 
 /// Runs `sidewatch` on this agent's control socket.

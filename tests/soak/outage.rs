@@ -9,61 +9,18 @@ use jiff::Timestamp;
 use rustix::process::Signal;
 
 use crate::ONE_IN;
-use crate::stage::{Agent, Alertmanager, Receiver, Reply, Setup, Told, until, until_within};
+use crate::stage::{Agent, Alertmanager, QUEUES, Receiver, Reply, Setup, await_told, fire, firing_since, resolve, until};
 
 /// Two minutes, or a few seconds where the end-to-end tests run a part of everything.
 const OUTAGE: Duration = Duration::from_secs(if ONE_IN == 1 { 120 } else { 8 });
-/// The longest pause between two attempts, and what a busy machine may add.
-const COMES_BACK: Duration = Duration::from_mins(2);
-
-const RULES: &str = r#"
-groups:
-  - name: queues
-    interval: 1s
-    rules:
-      - alert: Deep
-        expr: depth > 5
-        labels: {severity: page}
-        annotations: {summary: "{{ $labels.queue }} is deep"}
-"#;
 
 /// An agent with one rule that tells these targets.
 fn agent(notify: &str) -> Agent {
     let mut setup = Setup::new();
     setup.rules = "  overlay: {queues: {Deep: {owner: platform}}}\n".to_owned();
     writeln!(setup.more, "history: {{resolution: 1s}}\nnotify:\n  external_url: http://agent.example/\n{notify}").unwrap();
-    std::fs::write(setup.path("rules/queues.yml"), RULES).unwrap();
+    std::fs::write(setup.path("rules/queues.yml"), QUEUES).unwrap();
     setup.start()
-}
-
-fn set(agent: &Agent, queue: &str, depth: u32) {
-    agent.send(&format!("{{\"kind\":\"gauge\",\"name\":\"depth\",\"value\":{depth},\"tags\":{{\"queue\":\"{queue}\"}}}}\n"));
-}
-
-/// Since when an alert fires by the agent's own word.
-fn firing_since(agent: &Agent, queue: &str) -> Option<Timestamp> {
-    let alerts = agent.get("/api/v1/alerts").json();
-    let alerts = alerts["data"]["alerts"].as_array().unwrap().clone();
-    let alert = alerts.into_iter().find(|alert| alert["labels"]["queue"] == queue && alert["state"] == "firing")?;
-    Some(alert["activeAt"].as_str().unwrap().parse().unwrap())
-}
-
-/// Lets an alert fire, and answers since when.
-fn fire(agent: &Agent, queue: &str) -> Timestamp {
-    set(agent, queue, 9);
-    until(&format!("{queue} to fire"), || firing_since(agent, queue))
-}
-
-/// Lets it resolve.
-fn resolve(agent: &Agent, queue: &str) {
-    set(agent, queue, 1);
-    until(&format!("{queue} to resolve"), || firing_since(agent, queue).is_none().then_some(()));
-}
-
-/// Waits until a receiver has taken word of an alert's beginning, or its end.
-fn await_told(receiver: &Receiver, queue: &str, firing: bool) -> Told {
-    let taken = || receiver.told(queue).into_iter().find(|told| told.taken && told.firing == firing);
-    until_within(COMES_BACK, &format!("word of {queue} (firing: {firing}): {:?}", receiver.told(queue)), taken)
 }
 
 #[test]
@@ -253,7 +210,7 @@ fn in_need_a_fallback_is_told_and_a_command_is_told_in_order() {
         out.display()
     )
     .unwrap();
-    std::fs::write(setup.path("rules/queues.yml"), RULES).unwrap();
+    std::fs::write(setup.path("rules/queues.yml"), QUEUES).unwrap();
     let agent = setup.start();
     fire(&agent, "known");
     await_told(&behind, "known", true);
