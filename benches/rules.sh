@@ -8,7 +8,8 @@
 # gauges, sums of rates, quantiles of histograms, absences and predictions, each of one service or (global) of all. None holds, on neither
 # side; with --firing those of quantiles do, each for 25 series a service.
 #
-# Then senders and scrapes tell how long they wait for the agent with rules and for the one without.
+# Then senders and scrapes tell how long they wait for the agent with rules, for one with the same rules that evaluates them once an hour
+# (it shows the same series of them), and for the one without.
 # Prints the rounds and one line of JSON; with --check it fails when the limit is not kept. See benches/stage.sh for where programs are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -60,19 +61,21 @@ agent_of() {
 registry:
   series_max: 1000000
   series_per_metric_max: 1000000
-  buckets: {metrics: {http_request_duration_seconds: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]}}"
+  buckets: {metrics: {http_request_duration_seconds: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]}}
+history: {series_max: 1000000, bytes_max: 1073741824}"
 }
-mkdir -p "$folder/ours" "$folder/ours-without"
+mkdir -p "$folder/ours" "$folder/ours-resting/rules" "$folder/ours-without"
 ln -s "$folder/own-rules" "$folder/ours/rules"
-agent_of ours
-agent_of ours-without
+sed 's/interval: 5s/interval: 1h/' "$folder/own-rules/rules.yml" > "$folder/ours-resting/rules/rules.yml"
+agents=(ours ours-resting ours-without)
+for name in "${agents[@]}"; do agent_of "$name"; done
 
 # At even distances, so that what has a steady rate has one here too.
 feed() {
     local n=0 next=$(date +%s%3N) now
     while :; do
         series_lines "$services" "$n" > "$folder/lines"
-        for name in ours ours-without; do
+        for name in "${agents[@]}"; do
             "$flood" --to "unix:$folder/$name/stream.sock" --lines "$folder/lines" --once > /dev/null
         done
         n=$((n + 1)) next=$((next + 5000)) now=$(date +%s%3N)
@@ -95,6 +98,10 @@ waiting=()
 names=(ours ours-without theirs theirs-without)
 ours_at=(--unix-socket "$folder/ours/http.sock" http://localhost/metrics)
 theirs_at=("http://127.0.0.1:$((port + 1))/metrics")
+for name in "${agents[@]}"; do
+    refused=$(metrics "$name" | awk '$1 ~ /^sidewatch_history_samples_refused_total.*over_limit/ { print $2 }')
+    [ "$refused" = 0 ] || { echo "the history of $name refused $refused samples"; exit 1; }
+done
 active="$(alerts --unix-socket "$folder/ours/http.sock" http://localhost/api/v1/alerts) here, $(alerts "http://127.0.0.1:$((port + 1))/api/v1/alerts") there"
 for round in $(seq "$rounds"); do
     a=$(evaluations "${ours_at[@]}") b=$(evaluations "${theirs_at[@]}")
@@ -112,8 +119,8 @@ for round in $(seq "$rounds"); do
     echo "    $a rules evaluated here, $b there, of $((rules * seconds / 5))"
 done
 echo "alerts: $active"
-# Whether anybody waits for evaluations: senders and scrapes of both agents, at the same time.
-for name in ours ours-without; do
+# Whether anybody waits for evaluations: senders and scrapes of all agents, at the same time.
+for name in "${agents[@]}"; do
     waits "$name" > "$folder/waits.$name" &
     waiting+=("$!")
     for _ in $(seq $((10 * seconds))); do
@@ -129,8 +136,9 @@ waited() {
     echo "a sender waits $(field wait_p99_ms < "$of") ms (p99), $(field wait_max_ms < "$of") at most; a scrape takes" \
         "$(awk '{ print $2 * 1e3 }' "$folder/scrapes.$1" | sort -g | awk '{ v[NR] = $1 } END { printf "%.1f ms (median), %.1f (p99), %.1f at most", v[int((NR + 1) / 2)], v[int(NR * 0.99)], v[NR] }')"
 }
-echo "with rules $(waited ours)"
-echo "without    $(waited ours-without)"
+echo "with rules    $(waited ours)"
+echo "rules at rest $(waited ours-resting)"
+echo "without       $(waited ours-without)"
 echo "failures and missed turns: $(failures "${ours_at[@]}") here, $(failures "${theirs_at[@]}") there"
 column() { awk -v n="$1" '{ print $n }' "$folder/rounds"; }
 own=$(column 1 | median) other=$(column 2 | median)
