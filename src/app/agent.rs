@@ -125,10 +125,7 @@ impl Agent {
                 state: folder,
                 telemetry: Arc::clone(&telemetry),
                 board: board.clone(),
-                externals: rules::Externals {
-                    labels: Labels::from_pairs(config.notify.external_labels.iter().flatten()),
-                    url: config.notify.external_url.clone().unwrap_or_default(),
-                },
+                externals: externals(&config.notify),
             },
         );
         let rules_task = supervisor.spawn("rules", Policy::RESTART, move |context| rules::run(service.clone(), context));
@@ -162,7 +159,8 @@ impl Agent {
         let notify_task = supervisor.spawn("notify", Policy::RESTART, move |context| notify::run(notifications.clone(), context));
 
         let rules_folder = config.rules.folder.clone().unwrap_or_else(|| source.places.rules.clone());
-        let files = Files::new(source.path(), &rules_folder, &config.rules.files);
+        let mut files = Files::new(source.path(), &rules_folder, &config.rules.files);
+        files.mark().await;
         let recorder = recorder(config, &registry, &telemetry, &history, &board);
         let recorder_task = supervisor.spawn("recorder", Policy::RESTART, move |context| recorder.clone().run(context));
         let started = clock::now();
@@ -338,6 +336,14 @@ async fn open_archive(
     let (history, telemetry, board, config) = (history.clone(), Arc::clone(telemetry), board.clone(), config.history.clone());
     let opened = blocking(move || Archive::open(&history, folder, &config, &telemetry, &board, clock::now()));
     opened.await.context("cannot read history back")
+}
+
+/// What templates see of what every notification carries.
+pub(super) fn externals(config: &notify::Config) -> rules::Externals {
+    rules::Externals {
+        labels: Labels::from_pairs(config.external_labels.iter().flatten()),
+        url: config.external_url.clone().unwrap_or_default(),
+    }
 }
 
 /// Takes the passed sockets and binds the others.

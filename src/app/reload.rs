@@ -7,17 +7,18 @@ use prometheus::{Gauge, IntCounterVec, IntGauge};
 use sd_notify::NotifyState;
 
 use super::about;
-use super::agent::{Agent, open_sockets, recorder, spawn_agent_check, spawn_http, spawn_ingest};
+use super::agent::{Agent, externals, open_sockets, recorder, spawn_agent_check, spawn_http, spawn_ingest};
 use super::systemd;
 use crate::clock;
 use crate::config::{Config, Loaded, load};
+use crate::diagnostic::Diagnostic;
 use crate::health::AgentCheckServer;
 use crate::http;
 use crate::ingest::Ingest;
 use crate::model::{Condition, Timestamp};
 use crate::registry;
 use crate::rules;
-use crate::runtime::Policy;
+use crate::runtime::{Policy, blocking};
 use crate::telemetry::{Telemetry, chain};
 
 /// The configuration's part on the board.
@@ -65,8 +66,11 @@ impl Agent {
             systemd::tell_reloading();
         }
         tracing::info!(because, "reloading");
-        self.files.mark();
-        let outcome = match load(&self.source) {
+        self.files.mark().await;
+        // A file system may hang.
+        let source = self.source.clone();
+        let loaded = blocking(move || load(&source)).await;
+        let outcome = match loaded.unwrap_or_else(|panicked| Err(vec![Diagnostic::of_file(PART, panicked.to_string())])) {
             Ok(new) => self.swap(new).await,
             Err(problems) => {
                 problems.iter().for_each(|problem| tracing::error!("{problem}"));
@@ -130,9 +134,9 @@ impl Agent {
             changed
         });
         if let Some(folder) = &new.config.rules.folder {
-            self.files.watch(folder, &new.config.rules.files);
+            self.files.watch(folder, &new.config.rules.files).await;
         }
-        let rules = self.rules.reload(Some(new.config.rules.clone())).await.map_err(|error| chain(&error));
+        let rules = self.rules.reload(Some((new.config.rules.clone(), externals(&new.config.notify)))).await.map_err(|error| chain(&error));
         match &rules {
             Ok(rules::Reloaded { files, groups, rules }) => tracing::info!(files, groups, rules, "rules reloaded"),
             Err(error) => tracing::error!(error, "the rules were not reloaded"),

@@ -12,15 +12,20 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::rules;
+use crate::runtime::{Panicked, blocking};
 
 /// Writers need a moment to finish.
 const DEBOUNCE: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_mins(1);
+/// Nobody waits longer for a look: a file system may hang.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// More of a file is not compared: no file that is loaded is larger.
 const BYTES_MAX: u64 = 4 << 20;
 /// Of a pattern no more folders are watched; in others it takes the minute.
@@ -29,15 +34,31 @@ const FOLDERS_MAX: usize = 100;
 /// A folder with what the system knows it by: another one may have taken its name.
 type Folder = (PathBuf, u64, u64);
 
-/// Watches one configuration file, one folder of rules, and those of patterns.
-pub(super) struct Files {
+/// Where to look: one configuration file, one folder of rules, and patterns of further rule files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Places {
     config: PathBuf,
     rules: PathBuf,
-    /// Patterns of further rule files.
     patterns: Vec<String>,
+}
+
+/// What was found there.
+struct Look {
+    fingerprint: u64,
+    folders: BTreeSet<Folder>,
+    /// Watches these folders; `None` where they are watched already.
+    watcher: Option<notify::Result<RecommendedWatcher>>,
+}
+
+/// Watches these places.
+pub(super) struct Files {
+    places: Places,
+    /// 0: nobody has looked yet.
     seen: u64,
     /// When the contents are compared next.
     due: Instant,
+    /// A look that has not ended. There are no two, for each has a thread that hangs where a file system does.
+    looking: Option<BoxFuture<'static, Result<Look, Panicked>>>,
     events: mpsc::Receiver<()>,
     wake: mpsc::Sender<()>,
     watched: BTreeSet<Folder>,
@@ -46,62 +67,91 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// What is there now counts as seen.
+    /// Nobody has looked yet.
     pub(super) fn new(config: &Path, rules: &Path, patterns: &[String]) -> Self {
         let (wake, events) = mpsc::channel(1);
-        let mut files = Self {
-            config: config.to_owned(),
-            rules: rules.to_owned(),
-            patterns: patterns.to_vec(),
+        Self {
+            places: Places { config: config.to_owned(), rules: rules.to_owned(), patterns: patterns.to_vec() },
             seen: 0,
-            due: Instant::now() + POLL,
+            due: Instant::now(),
+            looking: None,
             events,
             wake,
             watched: BTreeSet::new(),
             watcher: None,
-        };
-        files.watch(rules, patterns);
-        files
+        }
     }
 
     /// Takes what is there now as seen. To be called before the files are read: what is written from then on counts as
-    /// a change.
-    pub(super) fn mark(&mut self) {
-        self.seen = fingerprint(&self.config, &self.rules, &self.patterns);
+    /// a change. Where a file system hangs it is not waited for long.
+    pub(super) async fn mark(&mut self) {
+        if let Ok(fingerprint) = timeout(PATIENCE, self.look()).await {
+            self.seen = fingerprint;
+        }
     }
 
     /// Watches this folder of rules and these patterns from now on, and takes what is there now as seen if it is another one than before.
-    pub(super) fn watch(&mut self, rules: &Path, patterns: &[String]) {
-        if self.rules != rules || self.patterns != patterns || self.seen == 0 {
-            rules.clone_into(&mut self.rules);
-            patterns.clone_into(&mut self.patterns);
-            self.mark();
+    pub(super) async fn watch(&mut self, rules: &Path, patterns: &[String]) {
+        let places = Places { config: self.places.config.clone(), rules: rules.to_owned(), patterns: patterns.to_vec() };
+        // Whatever is there is watched anew.
+        self.watched.clear();
+        self.due = Instant::now();
+        if self.places != places {
+            (self.places, self.looking, self.seen) = (places, None, 0);
+            self.mark().await;
         }
-        self.watch_folders(true);
     }
 
-    /// Waits until the contents have changed. Cancel safe: what it has heard and when it looks next is kept.
+    /// Waits until the contents have changed. Cancel safe: what it has heard, when it looks next and a look that has begun are kept.
     pub(super) async fn changed(&mut self) {
         loop {
-            tokio::select! {
-                // Cannot end: this holds a sender. The first event counts, so that many cannot put the look off.
-                _ = self.events.recv() => {
-                    self.due = self.due.min(Instant::now() + DEBOUNCE);
-                    continue;
+            if self.looking.is_none() {
+                tokio::select! {
+                    // Cannot end: this holds a sender. The first event counts, so that many cannot put the look off.
+                    _ = self.events.recv() => {
+                        self.due = self.due.min(Instant::now() + DEBOUNCE);
+                        continue;
+                    }
+                    () = sleep_until(self.due) => {}
                 }
-                () = sleep_until(self.due) => self.due = Instant::now() + POLL,
             }
-            self.watch_folders(false);
-            let now = fingerprint(&self.config, &self.rules, &self.patterns);
-            if now != self.seen {
-                self.seen = now;
+            let now = self.look().await;
+            let seen = std::mem::replace(&mut self.seen, now);
+            if ![0, now].contains(&seen) {
                 return;
             }
         }
     }
 
-    /// Watches the folders that are there: anew where others are there now, if only by their names, or `always`.
-    fn watch_folders(&mut self, always: bool) {
+    /// Looks, where that may take for ever, or waits for the look that has begun. What the contents are is the answer.
+    async fn look(&mut self) -> u64 {
+        let looking = self.looking.get_or_insert_with(|| {
+            self.due = Instant::now() + POLL;
+            let (places, wake, watched) = (self.places.clone(), self.wake.clone(), self.watched.clone());
+            blocking(move || places.look(&wake, &watched)).boxed()
+        });
+        let look = looking.await;
+        self.looking = None;
+        match look {
+            Ok(Look { fingerprint, folders, watcher }) => {
+                self.watched = folders;
+                if let Some(watcher) = watcher {
+                    let told = |error: &_| tracing::warn!(%error, "cannot watch for changes; looking every minute");
+                    self.watcher = watcher.inspect_err(told).ok();
+                }
+                fingerprint
+            }
+            Err(panicked) => {
+                tracing::error!(%panicked, "cannot look for changes");
+                self.seen
+            }
+        }
+    }
+}
+
+impl Places {
+    /// Watches the folders that are there where they are other ones than before, if only by their names.
+    fn look(&self, wake: &mpsc::Sender<()>, watched: &BTreeSet<Folder>) -> Look {
         // In place of a folder that does not exist the nearest one above it, in which it would be made.
         let nearest = |folder: &Path| {
             let found = folder.ancestors().find(|folder| folder.is_dir())?;
@@ -111,27 +161,24 @@ impl Files {
         let of_patterns: Vec<PathBuf> = self.patterns.iter().flat_map(|pattern| rules::matching_folders(pattern, FOLDERS_MAX)).collect();
         let folders: BTreeSet<Folder> =
             folders.into_iter().flatten().chain(of_patterns.iter().map(PathBuf::as_path)).filter_map(nearest).collect();
-        if always || folders != self.watched {
-            self.watcher =
-                self.watcher(&folders).inspect_err(|error| tracing::warn!(%error, "cannot watch for changes; looking every minute")).ok();
-            self.watched = folders;
-        }
+        // Watched before it is looked at, so that nothing is missed in between.
+        let watcher = (folders != *watched).then(|| watcher(&folders, wake.clone()));
+        Look { fingerprint: fingerprint(&self.config, &self.rules, &self.patterns), folders, watcher }
     }
+}
 
-    fn watcher(&self, folders: &BTreeSet<Folder>) -> notify::Result<RecommendedWatcher> {
-        let wake = self.wake.clone();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Looking at a file is an event as well, and this agent looks.
-            if !event.is_ok_and(|event| event.kind.is_access()) {
-                // A full queue says already what there is to say.
-                let _full = wake.try_send(());
-            }
-        })?;
-        for (folder, ..) in folders {
-            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+fn watcher(folders: &BTreeSet<Folder>, wake: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Looking at a file is an event as well, and this agent looks.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            // A full queue says already what there is to say.
+            let _full = wake.try_send(());
         }
-        Ok(watcher)
+    })?;
+    for (folder, ..) in folders {
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
     }
+    Ok(watcher)
 }
 
 /// Changes when a file does, in content or in name; a file that cannot be read counts as empty. Never zero.
@@ -162,6 +209,13 @@ fn content(path: &Path) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    /// What is there now is seen.
+    async fn files(config: &Path, rules: &Path, patterns: &[String]) -> Files {
+        let mut files = Files::new(config, rules, patterns);
+        files.mark().await;
+        files
+    }
+
     async fn notices(change: impl FnOnce(&Path)) {
         let folder = tempfile::tempdir().expect("a folder");
         let rules = folder.path().join("rules");
@@ -169,7 +223,7 @@ mod tests {
         fs::create_dir(folder.path().join("..data")).expect("made");
         fs::write(folder.path().join("..data/sidewatch.yml"), "a").expect("written");
         std::os::unix::fs::symlink("..data/sidewatch.yml", folder.path().join("sidewatch.yml")).expect("linked");
-        let mut files = Files::new(&folder.path().join("sidewatch.yml"), &rules, &[]);
+        let mut files = files(&folder.path().join("sidewatch.yml"), &rules, &[]).await;
         change(folder.path());
         tokio::time::timeout(Duration::from_secs(20), files.changed()).await.expect("noticed");
     }
@@ -195,7 +249,7 @@ mod tests {
         let root = folder.path();
         prepare(root);
         let pattern = [root.join("conf.d/*/rules/*.rules").display().to_string()];
-        let mut files = Files::new(&root.join("config/sidewatch.yml"), &root.join("config/rules"), &pattern);
+        let mut files = files(&root.join("config/sidewatch.yml"), &root.join("config/rules"), &pattern).await;
         change(root);
         tokio::time::timeout(POLL / 3, files.changed()).await.expect("noticed");
         more(root);
@@ -264,7 +318,7 @@ mod tests {
     async fn a_change_is_noticed_however_often_the_wait_is_interrupted() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("sidewatch.yml");
-        let mut files = Files::new(&config, &folder.path().join("rules"), &[]);
+        let mut files = files(&config, &folder.path().join("rules"), &[]).await;
         fs::write(&config, "a").expect("written");
         let noticed = async { while tokio::time::timeout(DEBOUNCE / 5, files.changed()).await.is_err() {} };
         tokio::time::timeout(POLL / 3, noticed).await.expect("noticed");
@@ -274,7 +328,7 @@ mod tests {
     async fn without_events_a_change_is_noticed_within_a_minute_however_often_the_wait_is_interrupted() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("sidewatch.yml");
-        let mut files = Files::new(&config, &folder.path().join("rules"), &[]);
+        let mut files = files(&config, &folder.path().join("rules"), &[]).await;
         files.watcher = None;
         fs::write(&config, "a").expect("written");
         let noticed = async { while tokio::time::timeout(POLL / 60, files.changed()).await.is_err() {} };
@@ -285,7 +339,7 @@ mod tests {
     async fn folders_that_are_made_later_are_watched() {
         let folder = tempfile::tempdir().expect("a folder");
         let rules = folder.path().join("config/sidewatch/rules");
-        let mut files = Files::new(&folder.path().join("config/sidewatch/sidewatch.yml"), &rules, &[]);
+        let mut files = files(&folder.path().join("config/sidewatch/sidewatch.yml"), &rules, &[]).await;
         fs::create_dir_all(&rules).expect("made");
         let while_empty = tokio::time::timeout(DEBOUNCE * 3, files.changed()).await;
         assert!(while_empty.is_err(), "an empty folder is no change");
@@ -297,11 +351,25 @@ mod tests {
     async fn what_is_written_after_the_mark_is_a_change_even_when_the_folder_is_watched_anew() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("sidewatch.yml");
-        let mut files = Files::new(&config, folder.path(), &[]);
-        files.mark();
+        let mut files = files(&config, folder.path(), &[]).await;
+        files.mark().await;
         fs::write(&config, "a").expect("written");
-        files.watch(folder.path(), &[]);
+        files.watch(folder.path(), &[]).await;
         tokio::time::timeout(POLL / 3, files.changed()).await.expect("noticed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_hangs_is_not_waited_for_long_and_is_left_with_its_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("sidewatch.yml");
+        let mut files = files(&config, &folder.path().join("rules"), &[]).await;
+        let seen = files.seen;
+        files.looking = Some(std::future::pending().boxed());
+        tokio::time::timeout(PATIENCE * 2, files.mark()).await.expect("not waited for");
+        assert_eq!((files.seen, files.looking.is_some()), (seen, true), "it goes on");
+        files.watch(folder.path(), &[]).await;
+        fs::write(&config, "a").expect("written");
+        tokio::time::timeout(POLL * 2, files.changed()).await.expect("noticed in the other folder");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod alert;
 mod backtest;
 mod complaint;
+mod condition;
 mod config;
 mod file;
 mod group;

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::rule::GroupSpec;
-use crate::model::{GroupSnapshot, RulesSnapshot, Timestamp};
+use crate::model::{GroupSnapshot, RulesSnapshot};
 
-/// A group is overdue that was not evaluated for so many of its intervals, and for so long, in milliseconds.
-const OVERDUE_INTERVALS: i64 = 6;
-const OVERDUE_MILLIS: i64 = 30_000;
+/// A group is overdue that was not evaluated for so many of its intervals, and for so long.
+const OVERDUE_INTERVALS: u32 = 6;
+const OVERDUE: Duration = Duration::from_secs(30);
 
 /// What becomes of a running group when it next comes to rest.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +28,8 @@ struct Entry {
     spec: Arc<GroupSpec>,
     fate: Fate,
     snapshot: Arc<GroupSnapshot>,
-    started: Timestamp,
+    /// When it began or was last evaluated, by a clock that nobody sets.
+    last: Duration,
 }
 
 /// The running groups by key.
@@ -61,22 +63,25 @@ impl Roster {
     }
 
     /// Notes that a group runs, with how it looks now.
-    pub(super) fn put(&mut self, spec: &Arc<GroupSpec>, snapshot: Arc<GroupSnapshot>, started: Timestamp) {
-        self.0.insert(spec.key(), Entry { spec: Arc::clone(spec), fate: Fate::Stay, snapshot, started });
+    pub(super) fn put(&mut self, spec: &Arc<GroupSpec>, snapshot: Arc<GroupSnapshot>, now: Duration) {
+        self.0.insert(spec.key(), Entry { spec: Arc::clone(spec), fate: Fate::Stay, snapshot, last: now });
     }
 
-    /// A group that should have been evaluated long ago, and after how many milliseconds that counts as long.
-    pub(super) fn overdue(&self, now: Timestamp) -> Option<(&str, i64)> {
+    /// A group that should have been evaluated long ago, and after how much time that counts as long.
+    pub(super) fn overdue(&self, now: Duration) -> Option<(&str, Duration)> {
         self.0.iter().find_map(|(key, entry)| {
-            let limit = entry.spec.interval_millis.saturating_mul(OVERDUE_INTERVALS).max(OVERDUE_MILLIS);
-            let last = entry.snapshot.last_evaluation.map_or(entry.started, |last| last.max(entry.started));
-            (now.as_millis().saturating_sub(last.as_millis()) > limit).then_some((key.as_str(), limit))
+            let interval = Duration::from_millis(entry.spec.interval_millis.unsigned_abs());
+            let limit = interval.saturating_mul(OVERDUE_INTERVALS).max(OVERDUE);
+            (now.saturating_sub(entry.last) > limit).then_some((key.as_str(), limit))
         })
     }
 
     /// How a group looks after an evaluation. What it looked like before.
-    pub(super) fn update(&mut self, key: &str, snapshot: Arc<GroupSnapshot>) -> Option<Arc<GroupSnapshot>> {
-        self.0.get_mut(key).map(|entry| std::mem::replace(&mut entry.snapshot, snapshot))
+    pub(super) fn update(&mut self, key: &str, snapshot: Arc<GroupSnapshot>, now: Duration) -> Option<Arc<GroupSnapshot>> {
+        self.0.get_mut(key).map(|entry| {
+            entry.last = now;
+            std::mem::replace(&mut entry.snapshot, snapshot)
+        })
     }
 
     /// What is to become of a group.
@@ -112,7 +117,7 @@ mod tests {
     fn running(text: &str) -> Roster {
         let mut roster = Roster::default();
         for spec in groups(text) {
-            roster.put(&spec, Group::new(Arc::clone(&spec)).snapshot(), Timestamp::from_millis(0));
+            roster.put(&spec, Group::new(Arc::clone(&spec)).snapshot(), Duration::ZERO);
         }
         roster
     }
@@ -128,9 +133,16 @@ mod tests {
 
     #[test]
     fn a_group_that_is_not_evaluated_for_long_is_overdue() {
-        let roster = running("groups: [{name: slow, interval: 1m}, {name: swift, interval: 1s}]");
-        let overdue = |seconds: i64| roster.overdue(Timestamp::from_millis(seconds * 1_000 + 1)).map(|(key, _)| key.to_owned());
-        assert_eq!([29, 30, 361].map(overdue), [None, Some("f;swift".to_owned()), Some("f;slow".to_owned())]);
+        let mut roster = running("groups: [{name: slow, interval: 1m}, {name: swift, interval: 1s}]");
+        let overdue = |roster: &Roster, seconds: u64| {
+            let now = Duration::from_millis(seconds * 1_000 + 1);
+            roster.overdue(now).map(|(key, _)| key.to_owned())
+        };
+        let told = [29, 30, 361].map(|seconds| overdue(&roster, seconds));
+        assert_eq!(told, [None, Some("f;swift".to_owned()), Some("f;slow".to_owned())]);
+        let spec = groups("groups: [{name: slow, interval: 1m}]").remove(0);
+        roster.update("f;slow", Group::new(spec).snapshot(), Duration::from_secs(2));
+        assert_eq!(overdue(&roster, 361), Some("f;swift".to_owned()));
     }
 
     #[test]

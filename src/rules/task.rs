@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 
+use super::condition::{condition, reading};
 use super::config::Config;
 use super::group::{Group, Round, World, slot_offset};
 use super::load::load;
@@ -26,7 +27,7 @@ use super::store::{self, Store};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::history::{Append, Query};
-use crate::model::{Condition, RuleHealth, RulesSnapshot, Timestamp};
+use crate::model::{RulesSnapshot, Timestamp};
 use crate::promql::Engine;
 use crate::runtime::{Board, Panicked, Slot, Stage, TaskContext, TaskResult, Ticker, blocking};
 use crate::telemetry::Telemetry;
@@ -39,6 +40,9 @@ const EVALUATIONS_MAX: usize = 8;
 
 /// What the rules say is not shown more often: whoever is told looks through all of it.
 const PUBLISHED: Duration = Duration::from_millis(200);
+
+/// Nobody waits longer for rule files to be read. A file system that hangs may take for ever.
+const READING: Duration = Duration::from_secs(30);
 
 /// What the rules stand on.
 pub struct Needs {
@@ -78,14 +82,19 @@ pub enum ReloadError {
         /// What is wrong with them.
         problems: Vec<Diagnostic>,
     },
+    /// A disk takes its time, or a file system hangs.
+    #[error("the rule files have not been read within {} s; they are in force as soon as they have been", READING.as_secs())]
+    Slow,
     /// The agent is stopping.
     #[error("the rules do not run any more")]
     Stopped,
 }
 
 struct Reload {
-    config: Option<Config>,
-    reply: oneshot::Sender<Result<Reloaded, ReloadError>>,
+    /// What is to be in force then; `None`: as it is.
+    wanted: Option<(Config, Externals)>,
+    /// `None`: it is the first time, and nobody has asked.
+    reply: Option<oneshot::Sender<Result<Reloaded, ReloadError>>>,
 }
 
 /// Reads the rules and has them reloaded.
@@ -105,11 +114,15 @@ impl Handle {
     /// Reads the rule files again, by another configuration where one is given, and runs them if all are valid.
     ///
     /// # Errors
-    /// When a file is broken, and then nothing has changed; when the rules do not run any more.
-    pub async fn reload(&self, config: Option<Config>) -> Result<Reloaded, ReloadError> {
+    /// When a file is broken, and then nothing has changed; when reading takes long, and then it goes on; when the rules do not run any
+    /// more.
+    pub async fn reload(&self, wanted: Option<(Config, Externals)>) -> Result<Reloaded, ReloadError> {
         let (reply, answer) = oneshot::channel();
-        self.reloads.send(Reload { config, reply }).await.map_err(|_| ReloadError::Stopped)?;
-        answer.await.unwrap_or(Err(ReloadError::Stopped))
+        let asked = async {
+            self.reloads.send(Reload { wanted, reply: Some(reply) }).await.map_err(|_| ReloadError::Stopped)?;
+            answer.await.unwrap_or(Err(ReloadError::Stopped))
+        };
+        tokio::time::timeout(READING, asked).await.unwrap_or(Err(ReloadError::Slow))
     }
 }
 
@@ -176,7 +189,8 @@ pub async fn run(service: Service, context: TaskContext) -> TaskResult {
     let turns = Arc::new(Semaphore::new(EVALUATIONS_MAX));
     let (roster, stops, work) = (Roster::default(), HashMap::new(), FuturesUnordered::new());
     let shown = Shown { at: None, is_due: false, is_counted: true };
-    Running { state: &mut state, roster, stops, work, turns, loading: false, first: true, tending: false, shown }.run(context).await;
+    let begun = clock::monotonic();
+    Running { state: &mut state, begun, roster, stops, work, turns, reading: None, first: true, tending: false, shown }.run(context).await;
     if let Some(store) = state.world.store.clone() {
         blocking(move || store.close(clock::now())).await?;
     }
@@ -189,10 +203,9 @@ type Work = BoxFuture<'static, Event>;
 enum Event {
     Loaded {
         set: Box<RuleSet>,
-        config: Config,
+        wanted: Box<(Config, Externals)>,
         reply: Option<oneshot::Sender<Result<Reloaded, ReloadError>>>,
     },
-    LoadPanicked(Panicked),
     Evaluated {
         group: Box<Group>,
         ticker: Ticker,
@@ -215,14 +228,15 @@ enum Event {
 
 struct Running<'s> {
     state: &'s mut State,
+    begun: Instant,
     roster: Roster,
     /// The turns that groups are in.
     stops: HashMap<String, Turn>,
     work: FuturesUnordered<Work>,
     /// Whose turn it is to be evaluated.
     turns: Arc<Semaphore>,
-    /// Rule files are being read. One after the other, so that what was read last is in force last.
-    loading: bool,
+    /// Since when rule files are being read. One after the other, so that what was read last is in force last.
+    reading: Option<Instant>,
     /// No rule files have been loaded yet.
     first: bool,
     /// The state of alerts is being looked after.
@@ -271,7 +285,7 @@ struct Shown {
 
 impl Running<'_> {
     async fn run(&mut self, mut context: TaskContext) {
-        self.load(self.state.config.clone(), None);
+        self.load(Reload { wanted: None, reply: None });
         let mut beat = tokio::time::interval(Duration::from_secs(1));
         loop {
             let due_at = tokio::time::Instant::from_std(self.shown.at.unwrap_or_else(clock::monotonic) + PUBLISHED);
@@ -283,9 +297,7 @@ impl Running<'_> {
                     self.look_at_clock();
                 }
                 () = tokio::time::sleep_until(due_at), if self.shown.is_due => self.publish(),
-                Some(reload) = self.state.reloads.recv(), if !self.loading => {
-                    self.load(reload.config.unwrap_or_else(|| self.state.config.clone()), Some(reload.reply));
-                }
+                Some(reload) = self.state.reloads.recv(), if self.reading.is_none() => self.load(reload),
                 Some(event) = self.work.next() => self.handle(event),
             }
         }
@@ -300,10 +312,20 @@ impl Running<'_> {
         for (key, turn) in &mut self.stops {
             self.state.metrics.missed(key, turn.misses(now));
         }
-        if self.shown.at.is_some() {
-            let snapshot = Arc::clone(&self.state.snapshots.borrow());
+        let snapshot = Arc::clone(&self.state.snapshots.borrow());
+        if self.shown.at.is_some() || self.reads_long() {
             self.post(&snapshot);
         }
+    }
+
+    /// For how long the loop has run, by a clock that nobody sets.
+    fn age(&self) -> Duration {
+        clock::monotonic().saturating_duration_since(self.begun)
+    }
+
+    /// Rule files are being read for so long that nobody waits for it.
+    fn reads_long(&self) -> bool {
+        self.reading.is_some_and(|since| clock::monotonic().saturating_duration_since(since) >= READING)
     }
 
     /// Has the state of alerts looked after, where a disk may take its time.
@@ -326,36 +348,29 @@ impl Running<'_> {
         group
     }
 
-    fn load(&mut self, config: Config, reply: Option<oneshot::Sender<Result<Reloaded, ReloadError>>>) {
-        self.loading = true;
-        let read = config.clone();
-        let work = blocking(move || load(&read)).map(|loaded| match loaded {
-            Ok(set) => Event::Loaded { set: Box::new(set), config, reply },
-            Err(panicked) => Event::LoadPanicked(panicked),
-        });
+    fn load(&mut self, Reload { wanted, reply }: Reload) {
+        self.reading = Some(clock::monotonic());
+        let wanted = Box::new(wanted.unwrap_or_else(|| (self.state.config.clone(), self.state.world.externals.clone())));
+        let work = read(wanted.0.clone(), load).map(|set| Event::Loaded { set: Box::new(set), wanted, reply });
         self.work.push(work.boxed());
     }
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Loaded { set, config, reply } => {
-                self.loading = false;
-                let result = self.loaded(*set, config);
+            Event::Loaded { set, wanted, reply } => {
+                self.reading = None;
+                let result = self.loaded(*set, *wanted);
                 if let Some(reply) = reply {
                     // Whoever asked may have gone.
                     let _gone = reply.send(result);
                 }
-            }
-            Event::LoadPanicked(panicked) => {
-                self.loading = false;
-                tracing::error!(%panicked, "the rule files could not be loaded");
             }
             Event::Evaluated { group, ticker, slot, round } => {
                 let key = group.spec().key();
                 let snapshot = group.snapshot();
                 let counted = self.stops.get(&key).map_or(0, |turn| turn.counted);
                 self.state.metrics.evaluated(&key, slot.missed.saturating_sub(counted), &round, &snapshot);
-                let before = self.roster.update(&key, Arc::clone(&snapshot));
+                let before = self.roster.update(&key, Arc::clone(&snapshot), self.age());
                 let fate = self.roster.fate(&key);
                 let is_counted = fate == Fate::Stay && before.is_some_and(|before| alert_counts(&before).eq(alert_counts(&snapshot)));
                 match fate {
@@ -380,7 +395,7 @@ impl Running<'_> {
     }
 
     /// Puts what was loaded in force: all of it, or at the first time what there is, or nothing.
-    fn loaded(&mut self, set: RuleSet, config: Config) -> Result<Reloaded, ReloadError> {
+    fn loaded(&mut self, set: RuleSet, (config, externals): (Config, Externals)) -> Result<Reloaded, ReloadError> {
         let now = clock::now();
         for warning in &set.warnings {
             tracing::warn!("{warning}");
@@ -392,7 +407,7 @@ impl Running<'_> {
         self.state.load_errors = set.problems.iter().map(ToString::to_string).collect();
         let valid = set.problems.is_empty();
         if valid || self.first {
-            self.state.world = Arc::new(World { tolerance: tolerance(&config), ..World::clone(&self.state.world) });
+            self.state.world = Arc::new(World { tolerance: tolerance(&config), externals, ..World::clone(&self.state.world) });
             self.state.config = config;
             let starting = self.first;
             self.first = !valid && set.loaded == 0;
@@ -435,7 +450,7 @@ impl Running<'_> {
         let period = Duration::from_millis(spec.interval_millis.unsigned_abs());
         let ticker = Ticker::new(period, Duration::from_millis(slot_offset(spec)));
         self.state.metrics.started(spec);
-        self.roster.put(spec, group.snapshot(), clock::now());
+        self.roster.put(spec, group.snapshot(), self.age());
         self.wait(Box::new(group), ticker);
     }
 
@@ -493,8 +508,8 @@ impl Running<'_> {
     /// Posts on the board how the rules are doing.
     fn post(&self, snapshot: &RulesSnapshot) {
         let now = clock::now();
-        let overdue = self.roster.overdue(now);
-        let (condition, detail) = condition(snapshot, self.first, overdue);
+        let (condition, detail) =
+            if self.reads_long() { reading(self.first, READING) } else { condition(snapshot, self.first, self.roster.overdue(self.age())) };
         self.state.board.report(PART, condition, &detail, now);
     }
 }
@@ -528,38 +543,20 @@ async fn turn(
     }
 }
 
+/// Reads rule files where that may take its time. If it panics, that is what is wrong with them.
+async fn read(config: Config, load: fn(&Config) -> RuleSet) -> RuleSet {
+    let folder = config.folder.as_ref().map_or_else(|| "rules".to_owned(), |folder| folder.display().to_string());
+    blocking(move || load(&config)).await.unwrap_or_else(|panicked| {
+        let problems = vec![Diagnostic::of_file(&folder, format!("cannot be read: {panicked}"))];
+        RuleSet { problems, broken: 1, ..RuleSet::default() }
+    })
+}
+
 fn tolerance(config: &Config) -> Tolerance {
     Tolerance {
         outage_millis: config.outage_tolerance.as_millis(),
         grace_millis: config.for_grace_period.as_millis(),
         settle_millis: config.settle.as_millis(),
-    }
-}
-
-/// How the rules are doing, for the board.
-fn condition(snapshot: &RulesSnapshot, none_loaded: bool, overdue: Option<(&str, i64)>) -> (Condition, String) {
-    if let Some(error) = snapshot.load_errors.first() {
-        let more = match snapshot.load_errors.len() {
-            1 => String::new(),
-            count => format!(" (and {} more)", count - 1),
-        };
-        return if none_loaded {
-            (Condition::Failed, format!("no rule file could be loaded: {error}{more}"))
-        } else {
-            (Condition::Degraded, format!("not all rule files are in force: {error}{more}"))
-        };
-    }
-    if let Some((group, millis)) = overdue {
-        return (Condition::Degraded, format!("group {group:?} has not been evaluated for more than {} s", millis / 1000));
-    }
-    let rules = || snapshot.groups.iter().flat_map(|group| &group.rules);
-    let failing = rules().find_map(|rule| match &rule.health {
-        RuleHealth::Err(error) => Some((rule, error)),
-        _ => None,
-    });
-    match failing {
-        Some((rule, error)) => (Condition::Degraded, format!("rule {:?} cannot be evaluated: {error}", rule.name)),
-        None => (Condition::Ok, format!("{} rules in {} groups", rules().count(), snapshot.groups.len())),
     }
 }
 
