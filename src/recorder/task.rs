@@ -1,20 +1,18 @@
 //! The loop: at every slot of the resolution, one look at everything, one append.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prometheus::{IntCounter, IntCounterVec};
 
 use super::{Flattener, Identity};
-use crate::clock;
+use crate::clock::Moment;
 use crate::history::Append;
 use crate::model::{Condition, Timestamp};
 use crate::registry::{Cursor, Registry};
 use crate::runtime::{Board, Stage, TaskContext, TaskResult, Ticker, blocking};
 use crate::telemetry::Telemetry;
 
-/// A wall clock that is corrected without being set does not gain or lose as much between two ticks.
-const JUMP_MILLIS: i128 = 2_000;
 const FORWARD: &str = "forward";
 const BACKWARD: &str = "backward";
 
@@ -29,30 +27,6 @@ pub struct Recorder {
     board: Board,
     missed: IntCounter,
     jumps: IntCounterVec,
-}
-
-/// What both clocks said at one moment.
-#[derive(Clone, Copy)]
-struct Moment {
-    wall: Timestamp,
-    steady: Instant,
-}
-
-impl Moment {
-    fn now() -> Self {
-        Self { wall: clock::now(), steady: clock::monotonic() }
-    }
-
-    /// The way in which the wall clock was set since then, if it was: it has gone further than the steady one, or less far.
-    fn jump_until(self, now: Self) -> Option<&'static str> {
-        let wall = i128::from(now.wall.as_millis()) - i128::from(self.wall.as_millis());
-        let steady = i128::try_from(now.steady.saturating_duration_since(self.steady).as_millis()).unwrap_or(i128::MAX);
-        match wall.saturating_sub(steady) {
-            JUMP_MILLIS.. => Some(FORWARD),
-            ahead if ahead <= -JUMP_MILLIS => Some(BACKWARD),
-            _ => None,
-        }
-    }
 }
 
 impl Recorder {
@@ -101,8 +75,9 @@ impl Recorder {
             // Counted after the look, so that history has the number before the jump at a time behind it: what lies before it may be out
             // of a query's reach.
             let now = Moment::now();
-            if let Some(direction) = before.jump_until(now) {
-                self.jumps.with_label_values(&[direction]).inc();
+            match now.jump_since(before) {
+                0 => {}
+                jump => self.jumps.with_label_values(&[if jump < 0 { BACKWARD } else { FORWARD }]).inc(),
             }
             before = now;
         }
@@ -138,6 +113,7 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
     use crate::history::{Config, History, Need, Query};
     use crate::model::{Change, Family, Histogram, Labels, MatchOp, Matcher, MetricType, Origin, SeriesKey, is_stale};
     use crate::promql::{Engine, EngineConfig, Value, parse};
@@ -235,24 +211,6 @@ mod tests {
         desk = desk.record(30);
         assert_eq!(desk.told("c_total"), [(0, Some(0.0)), (10, Some(5.0)), (30, Some(7.0))]);
         assert_eq!(desk.told("d_total"), [(20, Some(0.0)), (30, Some(1.0))]);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_has_jumped_and_one_that_is_corrected_has_not() {
-        let begin = Moment { wall: Timestamp::from_millis(1_000_000), steady: clock::monotonic() };
-        let later = |wall, steady| Moment { wall: begin.wall.plus_millis(wall), steady: begin.steady + Duration::from_millis(steady) };
-        for (wall, steady, expected) in [
-            (5_000, 5_000, None),
-            (6_999, 5_000, None),
-            (7_000, 5_000, Some(FORWARD)),
-            (3_600_000, 5_000, Some(FORWARD)),
-            (3_001, 5_000, None),
-            (3_000, 5_000, Some(BACKWARD)),
-            (-3_600_000, 5_000, Some(BACKWARD)),
-            (600_000, 600_000, None),
-        ] {
-            assert_eq!(begin.jump_until(later(wall, steady)), expected, "{wall} {steady}");
-        }
     }
 
     #[test]

@@ -133,8 +133,8 @@ impl Alert {
                 self.state = AlertState::Firing;
                 self.fired_at = Some(at);
             }
-            // `for` was made longer by a reload.
-            AlertState::Firing if !held => {
+            // `for` was made longer by a reload. A clock that was set back by little ends nothing.
+            AlertState::Firing if !held && at >= self.active_at => {
                 self.state = AlertState::Pending;
                 self.fired_at = None;
                 self.keep_firing_since = None;
@@ -150,7 +150,8 @@ impl Alert {
 
     /// Whether it ended a short time ago.
     fn is_remembered(&self, at: Timestamp) -> bool {
-        self.resolved_at.is_some_and(|resolved| elapsed(resolved, at) <= RESOLVED_RETENTION_MILLIS)
+        // Where the clock was set back, not for all the time until it has caught up.
+        self.resolved_at.is_some_and(|resolved| elapsed(resolved, at).saturating_abs() <= RESOLVED_RETENTION_MILLIS)
     }
 }
 
@@ -222,6 +223,19 @@ impl Alerts {
             return Err(AlertError::Limit { limit, count });
         }
         Ok(())
+    }
+
+    /// The clock has jumped by so much: what was counted of `for` and `keep_firing_for` stays as it was. With `unseen` nobody knows whether
+    /// conditions still hold.
+    pub(super) fn clock_jumped(&mut self, millis: i64, unseen: bool) {
+        for alert in self.0.values_mut().filter(|alert| alert.is_active()) {
+            // One that fires does not have to go on counting, and goes by the time at which it began.
+            if millis < 0 || alert.state == AlertState::Pending {
+                alert.active_at = alert.active_at.plus_millis(millis);
+            }
+            alert.keep_firing_since = alert.keep_firing_since.map(|since| since.plus_millis(millis));
+            alert.unseen |= unseen;
+        }
     }
 
     /// The alerts that are pending or firing, by labels.
@@ -360,6 +374,42 @@ mod tests {
         assert_eq!((alert.state, alert.active_at, alert.fired_at), (AlertState::Pending, at(0), None));
         alerts.step(at(5), timing(5, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
         assert_eq!(alerts.snapshot()[0].state, AlertState::Firing);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_changes_nothing_of_for_and_keep_firing_for() {
+        for jump in [-60, -1, 1, 1_440] {
+            let mut alerts = Alerts::default();
+            let mut states = String::new();
+            for (minute, hold) in (0_i64..).zip("1111100000".chars()) {
+                if minute == 2 || minute == 6 {
+                    alerts.clock_jumped(jump * MINUTE, false);
+                }
+                let now = 10_000 + minute + jump * (i64::from(minute >= 2) + i64::from(minute >= 6));
+                let results = if hold == '1' { vec![observed("a", 1.0)] } else { Vec::new() };
+                alerts.step(at(now), timing(4, 3), 0, results, over).expect("one alert");
+                states.push(match alerts.0.values().next().map(|alert| alert.state) {
+                    None => '-',
+                    Some(AlertState::Inactive) => 'i',
+                    Some(AlertState::Pending) => 'p',
+                    Some(AlertState::Firing) => 'f',
+                });
+            }
+            assert_eq!(states, "ppppffffii", "{jump}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_by_a_slot_ends_nothing_and_by_much_keeps_nothing_for_long() {
+        let mut alerts = Alerts::default();
+        alerts.step(at(100), timing(0, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
+        alerts.step(at(99), timing(0, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
+        assert_eq!(alerts.snapshot()[0].state, AlertState::Firing);
+        alerts.step(at(100), timing(0, 0), 0, Vec::new(), over).expect("none");
+        alerts.step(at(90), timing(0, 0), 0, Vec::new(), over).expect("none");
+        assert_eq!(alerts.ended().len(), 1);
+        alerts.step(at(40), timing(0, 0), 0, Vec::new(), over).expect("none");
+        assert_eq!(alerts.ended().len(), 0);
     }
 
     #[test]

@@ -167,6 +167,9 @@ impl Group {
             // What is not pending any more ends.
             state.written.written_before(of_alerts(&mut Alerts::restored(alerts.clone(), true)));
             state.alerts = Alerts::restored(alerts, stopped_for <= tolerance.outage_millis);
+            if stopped_for < 0 {
+                state.alerts.clock_jumped(stopped_for, true);
+            }
         }
         self.stopped_after = Some(self.last_slot(past.alive));
         self.settles_at = Some(now.plus_millis(tolerance.settle_millis));
@@ -188,6 +191,18 @@ impl Group {
             for (_, alert) in alerts.filter(|(_, alert)| alert.state == AlertState::Pending) {
                 alert.active_at = alert.active_at.plus_millis(away).min(at);
             }
+        }
+    }
+
+    /// The clock has jumped by so many milliseconds before the evaluation at `at`. After a long sleep, as after a stop, ranges have to fill
+    /// before a condition that is not seen to hold is over; and where the clock was set back, history takes nothing until it has caught up.
+    pub(super) fn clock_jumped(&mut self, millis: i64, at: Timestamp, tolerance: Tolerance) {
+        let is_long = millis.saturating_abs() > BRIEF_MILLIS;
+        for state in &mut self.states {
+            state.alerts.clock_jumped(millis, is_long);
+        }
+        if is_long {
+            self.settles_at = Some(at.plus_millis(tolerance.settle_millis.max(millis.saturating_neg())));
         }
     }
 

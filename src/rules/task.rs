@@ -534,6 +534,9 @@ async fn turn(
     let evaluated = blocking(move || {
         let _turn = turn;
         let mut group = group;
+        if slot.jump_millis != 0 {
+            group.clock_jumped(slot.jump_millis, slot.at, world.tolerance);
+        }
         let round = group.evaluate(slot.at, &world);
         (group, round)
     });

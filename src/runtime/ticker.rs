@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::model::Timestamp;
 
 /// One tick.
@@ -13,6 +13,8 @@ pub struct Slot {
     pub at: Timestamp,
     /// How many slots were missed before this one.
     pub missed: u64,
+    /// By how many milliseconds the clock has jumped since the one before, because it was set or the machine slept; mostly 0.
+    pub jump_millis: i64,
 }
 
 /// Ticks for ever. Not `Instant`-based on purpose: samples and rules are stamped with the slot.
@@ -21,6 +23,8 @@ pub struct Ticker {
     period: i64,
     offset: i64,
     last: Option<Timestamp>,
+    /// When the last slot was returned.
+    returned: Option<Moment>,
 }
 
 impl Ticker {
@@ -29,7 +33,7 @@ impl Ticker {
     pub fn new(period: Duration, offset: Duration) -> Self {
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let period = millis(period).max(1);
-        Self { period, offset: millis(offset).rem_euclid(period), last: None }
+        Self { period, offset: millis(offset).rem_euclid(period), last: None, returned: None }
     }
 
     /// Waits for the next slot. Cancel safe: a slot that was not returned is not lost.
@@ -43,7 +47,9 @@ impl Ticker {
             let wait = slot.at.since(now);
             if wait.is_zero() {
                 self.last = Some(slot.at);
-                return slot;
+                let moment = Moment::now();
+                let before = self.returned.replace(moment).unwrap_or(moment);
+                return Slot { jump_millis: moment.jump_since(before), ..slot };
             }
             // In short naps, so that a wall clock set forward does not leave a long period asleep.
             tokio::time::sleep(wait.min(Duration::from_secs(10))).await;
@@ -65,10 +71,10 @@ fn resume(last: Option<Timestamp>, latest: Timestamp, period: i64) -> Timestamp 
 /// The slot after `last`, where `latest` is the last one that has begun.
 fn next(last: Timestamp, latest: Timestamp, period: i64) -> Slot {
     if last >= latest {
-        return Slot { at: last.plus_millis(period), missed: 0 };
+        return Slot { at: last.plus_millis(period), missed: 0, jump_millis: 0 };
     }
     let passed = latest.since(last).as_millis() / u128::from(period.unsigned_abs());
-    Slot { at: latest, missed: u64::try_from(passed).unwrap_or(u64::MAX).saturating_sub(1) }
+    Slot { at: latest, missed: u64::try_from(passed).unwrap_or(u64::MAX).saturating_sub(1), jump_millis: 0 }
 }
 
 #[cfg(test)]
@@ -77,6 +83,10 @@ mod tests {
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
+    }
+
+    fn slot(millis: i64, missed: u64) -> Slot {
+        Slot { at: at(millis), missed, jump_millis: 0 }
     }
 
     #[test]
@@ -89,13 +99,13 @@ mod tests {
 
     #[test]
     fn slots_follow_each_other() {
-        assert_eq!(next(at(1_030), at(1_030), 100), Slot { at: at(1_130), missed: 0 });
-        assert_eq!(next(at(1_030), at(1_130), 100), Slot { at: at(1_130), missed: 0 });
+        assert_eq!(next(at(1_030), at(1_030), 100), slot(1_130, 0));
+        assert_eq!(next(at(1_030), at(1_130), 100), slot(1_130, 0));
     }
 
     #[test]
     fn what_was_slept_through_is_counted() {
-        assert_eq!(next(at(1_030), at(1_330), 100), Slot { at: at(1_330), missed: 2 });
+        assert_eq!(next(at(1_030), at(1_330), 100), slot(1_330, 2));
     }
 
     #[test]

@@ -238,3 +238,52 @@ fn missing_data_is_what_the_configuration_says() {
     assert_eq!(states(NoData::Keep, &quiet), [None; 6]);
     assert_eq!(states(NoData::Fire, &quiet)[..4], [None, p, p, f]);
 }
+
+#[test]
+fn a_machine_that_sleeps_and_a_clock_that_is_set_back_end_nothing_and_let_nothing_fire() {
+    use AlertState::{Firing, Pending};
+    let mut bench = Bench::new();
+    bench.world.tolerance.settle_millis = 60_000;
+    let mut group = Group::new(spec(RULE));
+    let mut shown = Vec::new();
+    for seconds in [0, 15] {
+        bench.put(seconds, "up", &[], 0.0);
+        group.evaluate(at(seconds), &bench.world);
+    }
+    group.clock_jumped(86_400_000, at(86_430), bench.world.tolerance);
+    for seconds in [86_430, 86_445] {
+        group.evaluate(at(seconds), &bench.world);
+        shown.push(seen(&group));
+        bench.put(seconds, "up", &[], 0.0);
+    }
+    group.evaluate(at(86_460), &bench.world);
+    shown.push(seen(&group));
+    let pending = Some((Pending, 86_400, None));
+    assert_eq!(shown, [pending, Some((Firing, 86_400, Some(86_445))), Some((Firing, 86_400, Some(86_445)))]);
+
+    group.clock_jumped(-3_600_000, at(82_875), bench.world.tolerance);
+    group.evaluate(at(82_875), &bench.world);
+    assert_eq!(seen(&group), Some((Firing, 82_800, Some(86_445))), "nothing can be recorded at that time");
+    bench.put(86_475, "up", &[], 1.0);
+    for seconds in [86_475, 86_535] {
+        group.evaluate(at(seconds), &bench.world);
+    }
+    assert_eq!(seen(&group), None, "it has caught up");
+}
+
+#[test]
+fn a_clock_that_was_set_back_during_a_stop_ends_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = Bench::new();
+    let mut group = start(&mut bench, folder.path(), RULE, 999_999);
+    for seconds in [1_000_000, 1_000_015, 1_000_030] {
+        bench.put(seconds, "up", &[], 0.0);
+        group.evaluate(at(seconds), &bench.world);
+    }
+    assert_eq!(seen(&group), Some((AlertState::Firing, 1_000_000, Some(1_000_030))));
+    let mut bench = Bench::new();
+    let mut group = start(&mut bench, folder.path(), RULE, 500_030);
+    bench.put(500_040, "up", &[], 0.0);
+    group.evaluate(at(500_040), &bench.world);
+    assert_eq!(seen(&group), Some((AlertState::Firing, 500_000, Some(1_000_030))));
+}
