@@ -18,7 +18,8 @@ pub(super) struct Complaint {
 impl Complaint {
     /// It fails. Whether to say so.
     pub(super) fn fails(&mut self, at: Timestamp) -> bool {
-        let is_due = self.at.is_none_or(|last| at.as_millis().saturating_sub(last.as_millis()) >= PAUSE_MILLIS);
+        // A clock that was set back does not put it off.
+        let is_due = self.at.is_none_or(|last| at < last || at.as_millis().saturating_sub(last.as_millis()) >= PAUSE_MILLIS);
         if is_due {
             *self = Self { at: Some(at), is_open: true };
         }
@@ -40,6 +41,7 @@ mod tests {
         let mut complaint = Complaint::default();
         let mut fails = |seconds: i64| complaint.fails(Timestamp::from_millis(seconds * 1000));
         assert_eq!([0, 15, 299, 300, 301].map(&mut fails), [true, false, false, true, false]);
+        assert_eq!([-3_600, -3_585, 301].map(&mut fails), [true, false, true], "the clock was set back, and forward again");
         assert_eq!([complaint.works(), complaint.works()], [true, false]);
         let mut said = 0;
         for round in 0..40 {

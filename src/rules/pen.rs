@@ -179,14 +179,10 @@ impl Pen {
         hand.next = Some((file, (text.len() + meanwhile.len()) as u64));
         drop(hand);
         self.disk.sync(&new)?;
-        if self.hand().next.is_none() {
-            return Err(behind());
-        }
-        fs::rename(self.folder.join(UNFINISHED), self.folder.join(FILE))?;
+        // Lines wait for the name: they are never added to a file that has lost it, or to one that has it and says less than the other.
         let mut hand = self.hand();
-        let next = hand.next.take();
-        hand.file = None;
-        let (file, bytes) = next.ok_or_else(behind)?;
+        let (file, bytes) = hand.next.take().ok_or_else(behind)?;
+        fs::rename(self.folder.join(UNFINISHED), self.folder.join(FILE))?;
         (hand.file, hand.bytes, hand.bytes_whole, hand.is_new) = (Some(file), bytes, text.len() as u64, false);
         drop(hand);
         self.disk.sync(&File::open(&self.folder)?)?;

@@ -175,9 +175,10 @@ impl Store {
         let (mut desk, _) = self.0.written.wait_timeout_while(desk, PATIENCE, open).unwrap_or_else(PoisonError::into_inner);
         if open(&mut desk) {
             desk.late = true;
+            // While it is held, so that what the writer says when it has caught up comes later.
+            self.0.board.report(PART, Condition::Degraded, "in memory alone: the disk takes too long", clock::now());
             drop(desk);
             tracing::warn!("the disk takes too long for the state of alerts; evaluations go on without it");
-            self.0.board.report(PART, Condition::Degraded, "in memory alone: the disk takes too long", clock::now());
         }
     }
 
@@ -206,7 +207,7 @@ impl Store {
             desk.synced_at = Some(at);
         }
         drop(desk);
-        self.0.told(pen.renew(at, || self.0.desk().ledger.file()), at);
+        self.0.told(pen.renew(at, || self.0.text()), at);
         if syncs {
             self.0.told(pen.sync().map(|()| None), at);
         }
@@ -218,7 +219,7 @@ impl Store {
         self.0.live(&mut self.0.desk(), at);
         self.settle();
         pen.retry_now();
-        self.0.told(pen.renew(at, || self.0.desk().ledger.file()), at);
+        self.0.told(pen.renew(at, || self.0.text()), at);
         self.0.told(pen.sync().map(|()| None), at);
     }
 }
@@ -233,6 +234,12 @@ impl Drop for Store {
 impl Shared {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file that says everything. What it says is copied first, which takes a fraction of the time: evaluations wait for the desk.
+    fn text(&self) -> String {
+        let ledger = self.desk().ledger.clone();
+        ledger.file()
     }
 
     fn live(&self, desk: &mut Desk, at: Timestamp) {
@@ -276,13 +283,25 @@ impl Shared {
             } else {
                 pen.append(lines.as_bytes())
             };
+            let is_kept = matches!(outcome, Ok(Some(_)));
             self.told(outcome, clock::now());
-            let mut desk = self.desk();
-            desk.written = noted;
-            desk.late &= !desk.queue.is_empty();
-            drop(desk);
-            self.written.notify_all();
+            self.wrote(noted, is_kept);
         }
+    }
+
+    /// What was noted up to then is written.
+    fn wrote(&self, noted: u64, is_kept: bool) {
+        let mut desk = self.desk();
+        desk.written = noted;
+        if desk.late && desk.queue.is_empty() {
+            desk.late = false;
+            // An evaluation may have given up since the writer said how it is.
+            if is_kept {
+                self.board.report(PART, Condition::Ok, "", clock::now());
+            }
+        }
+        drop(desk);
+        self.written.notify_all();
     }
 
     /// Says what came of writing: how long the file is, where it is there.

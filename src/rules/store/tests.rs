@@ -1,6 +1,7 @@
 //! The file, and what becomes of it.
 
 use std::fs::{self, File};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use super::*;
@@ -215,6 +216,30 @@ fn the_file_does_not_grow_without_end() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods)] // a test's own thread
+fn a_kill_at_any_moment_leaves_everything_while_the_file_is_written_anew_again_and_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pen, _, opened) = Pen::open(folder.path().to_owned(), Box::new(Real), || ());
+    opened.expect("a file");
+    let (last, done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let line = |number: usize| format!("{number:0>16000}\n");
+    std::thread::scope(|scope| {
+        let renewals = scope.spawn(|| {
+            let renew = || pen.renew(at(0), || line(last.load(Ordering::SeqCst))).expect("renewed");
+            std::iter::repeat_with(renew).take_while(|_| !done.load(Ordering::SeqCst)).filter(Option::is_some).count()
+        });
+        for number in 1..1_000 {
+            last.store(number, Ordering::SeqCst);
+            pen.append(line(number).as_bytes()).expect("appended");
+            let file = fs::read(folder.path().join(FILE)).expect("there");
+            assert!(file.ends_with(line(number).as_bytes()), "{number} is lost");
+        }
+        done.store(true, Ordering::SeqCst);
+        assert_ne!(renewals.join().expect("no panic"), 0);
+    });
+}
+
+#[test]
 fn what_is_damaged_or_of_another_version_is_set_aside() {
     let bench = Bench::new();
     let path = |name: &str| bench.folder.path().join(name);
@@ -308,6 +333,23 @@ fn a_disk_that_hangs_is_not_waited_for_and_told_of() {
     store.tend(at(100_001));
     store.tend(at(100_011));
     assert_eq!((bench.condition(), count(&bench.open(100_012))), (Condition::Ok, Some(3)));
+}
+
+#[test]
+fn whoever_gives_up_while_the_writer_is_done_leaves_nothing_on_the_board() {
+    let bench = Bench::new();
+    let disk = Moody::default();
+    let store = bench.open_on(&disk, 0);
+    disk.turn(Mood::WritesHang);
+    store.begin(at(1), "f;g", keys(), std::iter::once(&alerts(1)));
+    disk.hangs();
+    // In this order, which is rare: the writer says that it works, an evaluation gives up, the writer notes how far it is.
+    store.0.told(Ok(Some(1)), at(1));
+    store.settle();
+    assert_eq!(bench.condition(), Condition::Degraded);
+    store.0.wrote(1, true);
+    assert_eq!((bench.condition(), store.0.desk().late), (Condition::Ok, false));
+    disk.turn(Mood::Works);
 }
 
 #[test]
