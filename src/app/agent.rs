@@ -282,8 +282,10 @@ impl Agent {
                 task.ended().await;
             }
         };
-        if tokio::time::timeout(deadline, drained).await.is_err() {
-            tracing::warn!(deadline_ms = deadline.as_millis(), "not everything was drained in time");
+        // What comes after has to have some of the time too: it saves history and what events have counted, and finishes answers.
+        let first = deadline * 4 / 5;
+        if tokio::time::timeout(first, drained).await.is_err() {
+            tracing::warn!(deadline_ms = first.as_millis(), "not everything was drained in time");
         }
         self.supervisor.enter(Stage::Stopping);
         let cut_off = self.supervisor.finish(deadline.saturating_sub(clock::monotonic().duration_since(started))).await;
@@ -377,4 +379,44 @@ pub(super) fn recorder(
     let identity = about::identity(config);
     let append: Arc<dyn history::Append> = Arc::new(history.clone());
     Recorder::new(Arc::clone(registry), Arc::clone(telemetry), append, config.history.resolution.get(), identity, board.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Places, load};
+    use crate::runtime::TaskContext;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_does_not_drain_takes_no_time_from_what_has_to_be_saved() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        std::fs::write(folder.join("sidewatch.yml"), "{http: {listen: []}, shutdown: {deadline: 2s}}").expect("written");
+        let places = Places {
+            config: folder.join("sidewatch.yml"),
+            rules: folder.join("rules"),
+            sockets: folder.to_owned(),
+            state: folder.to_owned(),
+        };
+        let source = Source { file: None, places, host_name: "h1".into() };
+        let loaded = load(&source).expect("valid");
+        let mut agent = Agent::start(source, loaded, Passed::default()).await.expect("starts");
+        agent.draining.push(agent.supervisor.spawn("deaf", Policy::Critical, |_| std::future::pending()));
+        let (saved, was_saved) = watch::channel(false);
+        let saved = Arc::new(saved);
+        agent.supervisor.spawn("saves", Policy::Critical, move |mut context: TaskContext| {
+            let saved = Arc::clone(&saved);
+            async move {
+                context.shutdown.reached(Stage::Stopping).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                saved.send_replace(true);
+                Ok(())
+            }
+        });
+        let started = clock::monotonic();
+        agent.stop(None).await;
+        assert!(*was_saved.borrow() && started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    }
 }
