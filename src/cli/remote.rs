@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 
 use super::client::{get, server};
 use super::print_problems;
+use crate::config::hide;
 use crate::diagnostic::parse_yaml;
 use crate::http::Address;
 use crate::notify::Client;
@@ -76,7 +77,8 @@ fn read(file: &Path) -> anyhow::Result<Client> {
     let text = read_file(file).with_context(|| format!("cannot read {}", file.display()))?;
     match parse_yaml::<Client>(&file.display().to_string(), &text) {
         Ok(client) => Ok(client.relative_to(file.parent().unwrap_or_else(|| Path::new("")))),
-        Err(problems) => {
+        Err(mut problems) => {
+            problems.iter_mut().for_each(hide);
             print_problems(&problems);
             bail!("{} cannot be used", file.display())
         }

@@ -1,6 +1,7 @@
 //! The configuration file: every room's own section, composed; found, read, checked whole, and described.
 
 mod check;
+mod hide;
 mod places;
 mod render;
 mod source;
@@ -20,6 +21,7 @@ use crate::rules;
 use crate::telemetry;
 
 pub use check::warnings;
+pub use hide::hide;
 pub use places::Places;
 pub use render::{json_schema, options_table};
 pub use source::{Loaded, Source, load};

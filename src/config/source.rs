@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Config, Places, check::check};
+use super::check::check;
+use super::hide::hide_secrets;
+use super::{Config, Places};
 use crate::diagnostic::{Diagnostic, read_yaml};
 
 /// No configuration is larger.
@@ -50,13 +52,16 @@ pub fn load(source: &Source) -> Result<Loaded, Vec<Diagnostic>> {
         Err(error) if error.kind() == ErrorKind::NotFound && source.file.is_none() => String::new(),
         Err(error) => return Err(vec![Diagnostic::of_file(&name, format!("cannot be read: {error}"))]),
     };
-    let (config, mut problems) = read_yaml::<Config>(&name, &text);
-    problems.extend(config.iter().flat_map(|config| check(config, &name, &text)));
+    let config = parse(&name, &text)?;
+    Ok(Loaded { config: config.at(&source.places, &source.host_name), text })
+}
+
+fn parse(name: &str, text: &str) -> Result<Config, Vec<Diagnostic>> {
+    let (config, mut problems) = read_yaml::<Config>(name, text);
+    problems.extend(config.iter().flat_map(|config| check(config, name, text)));
     problems.sort_by_key(|problem| problem.position);
-    match config {
-        Some(config) if problems.is_empty() => Ok(Loaded { config: config.at(&source.places, &source.host_name), text }),
-        _ => Err(problems),
-    }
+    problems.iter_mut().for_each(|problem| hide_secrets(problem, text));
+    config.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -69,8 +74,13 @@ fn read(path: &Path) -> std::io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// What is wrong with a text, in a file that is called `a.yml`.
+    pub(in crate::config) fn problems_of(text: &str) -> Vec<Diagnostic> {
+        parse("a.yml", text).err().unwrap_or_default()
+    }
 
     fn source(file: Option<PathBuf>) -> Source {
         Source { file, places: Places::of_service(None), host_name: "h1".into() }

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use hyper::Uri;
-
 use super::secret::Secret;
+use super::url::{SecretUrl, url_fault};
 use crate::model::{PromDuration, is_label_name};
 
 /// The `notify` section of the configuration.
@@ -58,7 +57,7 @@ impl Default for Config {
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Alertmanager {
-    /// Where it is: `http://host:9093`, with its path prefix where it has one.
+    /// Where it is: `http://host:9093`, with its path prefix where it has one. In metrics and logs it is called by this URL.
     pub url: String,
     /// How long it may take to answer.
     pub timeout: PromDuration,
@@ -90,8 +89,8 @@ impl Alertmanager {
 pub struct Webhook {
     /// What it is called here, in metrics and in the payload's `receiver`.
     pub name: String,
-    /// Where it is.
-    pub url: String,
+    /// Where it is. Only its host is shown anywhere: of many webhooks the path is as good as a password.
+    pub url: SecretUrl,
     /// How long it may take to answer.
     pub timeout: PromDuration,
     /// User and password.
@@ -110,7 +109,7 @@ impl Default for Webhook {
     fn default() -> Self {
         Self {
             name: String::new(),
-            url: String::new(),
+            url: SecretUrl::default(),
             timeout: PromDuration::from_secs(10),
             basic_auth: None,
             authorization: None,
@@ -233,14 +232,17 @@ impl Config {
             let path = format!("alertmanagers.{number}");
             least(&mut faults, format!("{path}.timeout"), one.timeout, 10);
             faults.extend(http_faults(&path, &one.url, one.basic_auth.as_ref(), one.authorization.as_ref(), &one.tls));
+            if one.url.contains('?') {
+                faults.push((format!("{path}.url"), "the URL of an Alertmanager ends with its path; it has no query".to_owned()));
+            }
             if !names.insert(&one.url) {
-                faults.push((format!("{path}.url"), format!("{} stands there twice", one.url)));
+                faults.push((format!("{path}.url"), "it stands there twice".to_owned()));
             }
         }
         for (number, one) in self.webhooks.iter().enumerate() {
             let path = format!("webhooks.{number}");
             least(&mut faults, format!("{path}.timeout"), one.timeout, 10);
-            faults.extend(http_faults(&path, &one.url, one.basic_auth.as_ref(), one.authorization.as_ref(), &one.tls));
+            faults.extend(http_faults(&path, one.url.reveal(), one.basic_auth.as_ref(), one.authorization.as_ref(), &one.tls));
             faults.extend(name_fault(&path, &one.name, &mut names));
             faults.extend(rate_fault(&path, one.per_minute_max));
         }
@@ -272,20 +274,6 @@ fn name_fault<'a>(path: &str, name: &'a str, names: &mut BTreeSet<&'a str>) -> O
 
 fn rate_fault(path: &str, per_minute_max: usize) -> Option<Fault> {
     (per_minute_max == 0).then(|| (format!("{path}.per_minute_max"), "0 is too little; it is at least 1".to_owned()))
-}
-
-fn url_fault(url: &str) -> Option<String> {
-    let uri = match url.parse::<Uri>() {
-        Ok(uri) => uri,
-        Err(error) => return Some(format!("{url:?} is not a URL: {error}")),
-    };
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    match uri.scheme_str() {
-        // Not repeated: it may hold a password.
-        _ if authority.contains('@') => Some("user and password belong under basic_auth".to_owned()),
-        Some("http" | "https") if uri.host().is_some_and(|host| !host.is_empty()) => None,
-        _ => Some(format!("{url:?} is not a URL with http or https and a host")),
-    }
 }
 
 /// What is wrong with what is known of a server; `path` is where it stands, empty for the section itself.
@@ -335,12 +323,16 @@ mod tests {
             Vec::<String>::new()
         );
         for (text, fault) in [
+            ("alertmanagers: [{url: 'http://a'}, {url: 'ftp://b'}]", "alertmanagers.1.url: it is not a URL with http or https and a host"),
+            ("alertmanagers: [{url: 'http://a'}, {url: 'http://a'}]", "alertmanagers.1.url: it stands there twice"),
             (
-                "alertmanagers: [{url: 'http://a'}, {url: 'ftp://b'}]",
-                "alertmanagers.1.url: \"ftp://b\" is not a URL with http or https and a host",
+                "alertmanagers: [{url: 'http://u:hidden@a'}]",
+                "alertmanagers.0.url: user and password do not belong in a URL, but under basic_auth",
             ),
-            ("alertmanagers: [{url: 'http://a'}, {url: 'http://a'}]", "alertmanagers.1.url: http://a stands there twice"),
-            ("alertmanagers: [{url: 'http://u:hidden@a'}]", "alertmanagers.0.url: user and password belong under basic_auth"),
+            (
+                "alertmanagers: [{url: 'http://a?token=hidden'}]",
+                "alertmanagers.0.url: the URL of an Alertmanager ends with its path; it has no query",
+            ),
             ("webhooks: [{url: 'http://a'}]", "webhooks.0.name: it is empty; give it one"),
             ("webhooks: [{name: journal, url: 'http://a'}]", "webhooks.0.name: \"journal\" is the name of another target"),
             ("commands: [{name: c, command: [echo]}]", "commands.0.command: it begins with the absolute path of a program"),

@@ -28,6 +28,7 @@ mod store;
 mod target;
 mod task;
 mod tls;
+mod url;
 
 pub use client::{Client, Reply};
 pub use config::{Alertmanager, Authorization, BasicAuth, Command, Config, Journal, Tls, Webhook};
@@ -37,3 +38,4 @@ pub use silence::{Draft, DraftError, MatcherError, Refusal, Silence, SilenceStat
 pub use silence::{parse_matcher, parse_matchers, print_matcher, read_draft};
 pub use store::{Store, StoreError};
 pub use task::{Needs, Service, new, run};
+pub use url::SecretUrl;

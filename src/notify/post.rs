@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::backoff::Verdict;
 use super::config::{Authorization, BasicAuth, Tls};
 use super::connect::{connect, credentials};
+use super::url::without_path;
 use crate::telemetry::chain;
 
 /// No more of an answer is read: it is for the log.
@@ -26,6 +27,8 @@ const SHOWN_CHARS_MAX: usize = 300;
 pub(super) struct Endpoint {
     /// The whole URL.
     pub(super) url: Uri,
+    /// Nobody is to see more of it than the host.
+    pub(super) secret: bool,
     /// For all of it, from the look-up of the host to the last byte of the answer.
     pub(super) timeout: Duration,
     /// User and password.
@@ -54,7 +57,8 @@ impl Endpoint {
 
     async fn exchange(self, method: Method, body: Vec<u8>) -> Result<Verdict, String> {
         let request = self.request(method, body).await?;
-        converse(connect(&self.url, &self.tls).await?, request).await
+        let unsaid = self.secret.then_some(&self.url);
+        converse(connect(&self.url, &self.tls).await?, request, unsaid).await
     }
 
     async fn request(&self, method: Method, body: Vec<u8>) -> Result<Request<Full<Bytes>>, String> {
@@ -76,7 +80,11 @@ impl Endpoint {
     }
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, request: Request<Full<Bytes>>) -> Result<Verdict, String> {
+/// Sends a request and makes something of the answer, in which the path of `unsaid` is not repeated.
+async fn converse<S>(stream: S, request: Request<Full<Bytes>>, unsaid: Option<&Uri>) -> Result<Verdict, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error))?;
     let exchange = async move {
         let answer = sender.send_request(request).await.map_err(|error| format!("no answer: {}", chain(&error)))?;
@@ -84,7 +92,11 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, request: Request
         let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         // The status says what became of it, whatever becomes of the body.
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        let shown: String = String::from_utf8_lossy(&body).chars().take(SHOWN_CHARS_MAX).collect();
+        let mut said = String::from_utf8_lossy(&body).into_owned();
+        if let Some(url) = unsaid {
+            said = without_path(url, &said);
+        }
+        let shown: String = said.chars().take(SHOWN_CHARS_MAX).collect();
         Ok(Verdict::of_status(status, &shown, retry_after.map(Duration::from_secs)))
     };
     // The connection ends once the exchange has let go of it; how is of no interest then.

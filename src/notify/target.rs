@@ -46,13 +46,13 @@ pub(super) fn specs(config: &Config) -> Vec<Spec> {
     let alertmanagers = config.alertmanagers.iter().filter_map(|one| {
         let url = one.alerts_url().parse().ok()?;
         let (basic_auth, authorization, tls) = (one.basic_auth.clone(), one.authorization.clone(), one.tls.clone());
-        let how = How::Alertmanager(Endpoint { url, timeout: one.timeout.get(), basic_auth, authorization, tls });
+        let how = How::Alertmanager(Endpoint { url, secret: false, timeout: one.timeout.get(), basic_auth, authorization, tls });
         Some(Spec { name: one.url.clone(), how, fallback: false, per_minute_max: None })
     });
     let webhooks = config.webhooks.iter().filter_map(|one| {
-        let url: Uri = one.url.parse().ok()?;
+        let url: Uri = one.url.reveal().parse().ok()?;
         let (basic_auth, authorization, tls) = (one.basic_auth.clone(), one.authorization.clone(), one.tls.clone());
-        let how = How::Webhook(Endpoint { url, timeout: one.timeout.get(), basic_auth, authorization, tls });
+        let how = How::Webhook(Endpoint { url, secret: true, timeout: one.timeout.get(), basic_auth, authorization, tls });
         Some(Spec { name: one.name.clone(), how, fallback: one.fallback, per_minute_max: Some(one.per_minute_max) })
     });
     let commands = config.commands.iter().map(|one| Spec {

@@ -41,6 +41,7 @@ mod prometheus;
 mod reload;
 #[path = "../remote_write/mod.rs"]
 mod remote_write;
+mod secrets;
 mod silence;
 mod stage;
 mod state;

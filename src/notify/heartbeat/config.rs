@@ -3,13 +3,15 @@
 use crate::model::PromDuration;
 use crate::notify::config::{Authorization, BasicAuth, Tls, http_faults};
 use crate::notify::post::Endpoint;
+use crate::notify::url::SecretUrl;
 
 /// The `heartbeat` section of the configuration.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Heartbeat {
     /// What is asked for while sampling, the evaluation of rules and the delivery of notifications work. Without it there is no heartbeat.
-    pub url: Option<String>,
+    /// Only its host is shown anywhere.
+    pub url: Option<SecretUrl>,
     /// How often.
     pub every: PromDuration,
     /// `GET`, or `POST` with a small JSON object.
@@ -62,16 +64,16 @@ impl Heartbeat {
             }
         }
         if let Some(url) = &self.url {
-            faults.extend(http_faults("", url, self.basic_auth.as_ref(), self.authorization.as_ref(), &self.tls));
+            faults.extend(http_faults("", url.reveal(), self.basic_auth.as_ref(), self.authorization.as_ref(), &self.tls));
         }
         faults
     }
 
     /// Where it goes, where there is one.
     pub(super) fn endpoint(&self) -> Option<Endpoint> {
-        let url = self.url.as_ref()?.parse().ok()?;
+        let url = self.url.as_ref()?.reveal().parse().ok()?;
         let (basic_auth, authorization, tls) = (self.basic_auth.clone(), self.authorization.clone(), self.tls.clone());
-        Some(Endpoint { url, timeout: self.timeout.get(), basic_auth, authorization, tls })
+        Some(Endpoint { url, secret: true, timeout: self.timeout.get(), basic_auth, authorization, tls })
     }
 }
 
@@ -90,7 +92,7 @@ mod tests {
         for (text, fault) in [
             ("{every: 999ms}", "every: 999ms is too short; it is at least 1s"),
             ("{timeout: 1ms}", "timeout: 1ms is too short; it is at least 10ms"),
-            ("{url: 'ftp://a'}", "url: \"ftp://a\" is not a URL with http or https and a host"),
+            ("{url: 'ftp://a'}", "url: it is not a URL with http or https and a host"),
             ("{url: 'http://a', basic_auth: {username: u}}", "basic_auth: it has either password or password_file"),
         ] {
             assert_eq!(faults(text), [fault], "{text}");

@@ -21,7 +21,7 @@ pub(in crate::notify) fn fixture(name: &str) -> PathBuf {
 
 fn endpoint(url: &str, tls: Tls) -> Endpoint {
     let url = url.parse().expect("a URL");
-    Endpoint { url, timeout: Duration::from_secs(10), basic_auth: None, authorization: None, tls }
+    Endpoint { url, secret: false, timeout: Duration::from_secs(10), basic_auth: None, authorization: None, tls }
 }
 
 /// Reads a request to its end, marked by an `!`, and answers; what it has read.
@@ -74,6 +74,20 @@ async fn a_message_is_posted_with_its_credentials_and_the_answer_decides() {
     {
         assert!(request.contains(line), "{line:?} in {request:?}");
     }
+}
+
+#[tokio::test]
+async fn a_path_that_is_a_secret_is_not_repeated_where_the_answer_does() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let url = format!("http://{}/ping/5b1f0e63", listener.local_addr().expect("an address"));
+    let server = async {
+        let (stream, _) = listener.accept().await.expect("a client");
+        answer(stream, "HTTP/1.1 400 x\r\nContent-Length: 17\r\n\r\nno /ping/5b1f0e63").await
+    };
+    let endpoint = Endpoint { secret: true, ..endpoint(&url, Tls::default()) };
+    let (request, verdict) = tokio::join!(server, endpoint.post(b"!".to_vec()));
+    assert!(request.starts_with("POST /ping/5b1f0e63 "), "{request}");
+    assert_eq!(verdict, Verdict::Refused("it answers 400: no /ping/<secret>".into()));
 }
 
 #[tokio::test]
