@@ -439,8 +439,8 @@ impl State {
         let silences = SilenceState::ALL.map(|state| (state, book.count(state, at)));
         self.metrics.silences(silences, silenced);
         let [active, pending, _] = silences.map(|(_, count)| count);
-        match self.silences.unwritten() {
-            Some(why) => self.board.report(SILENCES, Condition::Degraded, &format!("in memory alone: {why}"), at),
+        match self.silences.fault() {
+            Some(why) => self.board.report(SILENCES, Condition::Degraded, &why, at),
             None if active + pending == 0 => self.board.remove(SILENCES),
             None => {
                 let detail = format!("{active} active, {pending} pending; {silenced} alerts that fire are silenced");

@@ -76,6 +76,7 @@ pub(super) fn expire(silences: &Silences, id: &str) -> Reply {
 const fn status(refused: &Refusal) -> StatusCode {
     match refused {
         Refusal::Unknown(_) => StatusCode::NOT_FOUND,
+        Refusal::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     }
 }

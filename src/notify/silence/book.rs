@@ -108,6 +108,9 @@ pub enum Refusal {
     /// There are too many.
     #[error("there are {0} silences already, which is the most there may be (notify.silences_max)")]
     TooMany(usize),
+    /// Those that there are might be lost.
+    #[error("the silences on disk cannot be read, and are not to be lost: {0}")]
+    Unreadable(String),
 }
 
 /// All silences.

@@ -1,5 +1,5 @@
 //! The silences of a running agent, and the file that they are kept in: written anew as a whole at each change, one line a
-//! silence, `CRC32 JSON`.
+//! silence, `CRC32 JSON`. What cannot be read there is never written over.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -30,8 +30,19 @@ struct Shared {
     config: watch::Receiver<Arc<Config>>,
     /// `None` where nothing is kept.
     folder: Option<PathBuf>,
-    /// Held while they are changed: why the disk has not taken the last change.
-    unwritten: Mutex<Option<String>>,
+    /// Held while they are changed.
+    fault: Mutex<Option<Fault>>,
+}
+
+/// What is wrong between the silences in force and those on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fault {
+    /// There are some on disk that nobody could read: nothing may be written over them.
+    Unread(String),
+    /// There were some that make no sense: they are in another file now.
+    SetAside(String),
+    /// The disk has not taken the last change.
+    Unwritten(String),
 }
 
 impl Silences {
@@ -39,9 +50,9 @@ impl Silences {
     #[must_use]
     pub fn open(state: Option<&Path>, config: watch::Receiver<Arc<Config>>) -> Self {
         let folder = state.map(|state| state.join(FOLDER));
-        let mut book = folder.as_deref().map(load).unwrap_or_default();
+        let (mut book, fault) = folder.as_deref().map(load).unwrap_or_default();
         book.forget(config.borrow().silences_max, clock::now());
-        Self(Arc::new(Shared { book: watch::Sender::new(Arc::new(book)), config, folder, unwritten: Mutex::default() }))
+        Self(Arc::new(Shared { book: watch::Sender::new(Arc::new(book)), config, folder, fault: Mutex::new(fault) }))
     }
 
     /// All of them, now.
@@ -79,20 +90,32 @@ impl Silences {
         self.change(|book| book.expire(id, clock::now()))
     }
 
-    /// Why they are not on disk as they are.
-    pub(in crate::notify) fn unwritten(&self) -> Option<String> {
-        self.0.unwritten.try_lock().ok().and_then(|why| why.clone())
+    /// Why they are not on disk as they are, or those on disk are not in force.
+    pub(in crate::notify) fn fault(&self) -> Option<String> {
+        let fault = self.0.fault.try_lock().ok().and_then(|fault| fault.clone());
+        fault.map(|fault| match fault {
+            Fault::Unread(why) => format!("those on disk cannot be read, and none can be made or changed: {why}"),
+            Fault::SetAside(what) => what,
+            Fault::Unwritten(why) => format!("in memory alone: {why}"),
+        })
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Book) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        let mut unwritten = self.0.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fault = self.0.fault.lock().unwrap_or_else(PoisonError::into_inner);
         let mut book = Book::clone(&self.book());
+        if let (Some(Fault::Unread(_)), Some(folder)) = (&*fault, &self.0.folder) {
+            // Somebody may have put it right.
+            (book, *fault) = load(folder);
+        }
+        if let Some(Fault::Unread(why)) = &*fault {
+            return Err(Refusal::Unreadable(why.clone()));
+        }
         let answer = change(&mut book)?;
         let written = self.0.folder.as_deref().map_or(Ok(()), |folder| write(folder, &book));
-        *unwritten = written.err().map(|error| {
+        *fault = written.err().map(|error| {
             // Whoever is woken at night is helped by one that is in force until the next start, too.
             tracing::error!(%error, "the silences cannot be written to disk; they are in force until the agent ends");
-            error.to_string()
+            Fault::Unwritten(error.to_string())
         });
         self.0.book.send_replace(Arc::new(book));
         Ok(answer)
@@ -114,22 +137,35 @@ fn random_id() -> io::Result<String> {
     Ok(id)
 }
 
-fn load(folder: &Path) -> Book {
-    let bytes = match fs::read(folder.join(FILE)) {
+/// What is on disk, and what of it could not be read.
+fn load(folder: &Path) -> (Book, Option<Fault>) {
+    let file = folder.join(FILE);
+    let unread = |error: io::Error| {
+        tracing::error!(file = %file.display(), %error, "the silences on disk cannot be read; none can be made or changed");
+        Some(Fault::Unread(format!("{}: {error}", file.display())))
+    };
+    let bytes = match fs::read(&file) {
         Ok(bytes) => bytes,
-        Err(error) => {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::error!(%error, "the silences on disk cannot be read");
-            }
-            return Book::default();
-        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Default::default(),
+        Err(error) => return (Book::default(), unread(error)),
     };
     let lines: Vec<_> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     let silences: Vec<_> = lines.iter().filter_map(|line| parse(line)).collect();
-    if silences.len() < lines.len() {
-        tracing::warn!(damaged = lines.len() - silences.len(), "silences on disk cannot be read and are left out");
+    let damaged = lines.len() - silences.len();
+    let book = Book::of(silences);
+    if damaged == 0 {
+        return (book, None);
     }
-    Book::of(silences)
+    // One may be of a newer version, or can be mended by hand.
+    let aside = folder.join(format!("{FILE}.damaged.{}", clock::now().as_millis()));
+    match fs::hard_link(&file, &aside).and_then(|()| write(folder, &book)) {
+        Ok(()) => {
+            let what = format!("{damaged} could not be read and are not in force; they are kept in {}", aside.display());
+            tracing::error!("of the silences on disk {what}");
+            (book, Some(Fault::SetAside(what)))
+        }
+        Err(error) => (book, unread(error)),
+    }
 }
 
 fn parse(line: &[u8]) -> Option<Silence> {
@@ -182,12 +218,42 @@ mod tests {
         let (one, other) = (silences.set(draft()).expect("valid"), silences.set(draft()).expect("valid"));
         silences.expire(&one).expect("known");
         assert_eq!(open(state.path()).all(), silences.all());
-        assert!(silences.get(&other).is_some() && silences.unwritten().is_none());
+        assert!(silences.get(&other).is_some() && silences.fault().is_none());
         let file = state.path().join("notify/silences");
         let mut bytes = fs::read(&file).expect("readable");
         bytes[20] ^= 1;
+        let damaged = bytes.clone();
         fs::write(&file, bytes).expect("written");
-        assert_eq!(open(state.path()).all().len(), 1, "one is damaged");
+        let silences = open(state.path());
+        assert_eq!(silences.all().len(), 1, "one is damaged");
+        let told = silences.fault().expect("told");
+        let aside = told.rsplit(' ').next().expect("a file");
+        assert!(told.starts_with("1 could not be read"), "{told}");
+        silences.set(draft()).expect("valid");
+        assert_eq!(fs::read(aside).expect("kept"), damaged);
+        let again = open(state.path());
+        assert!(again.fault().is_none() && again.all() == silences.all(), "it is told once");
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_not_written_over() {
+        let state = tempfile::tempdir().expect("a folder");
+        let file = state.path().join("notify/silences");
+        let before = open(state.path());
+        before.set(draft()).expect("valid");
+        let elsewhere = state.path().join("elsewhere");
+        fs::rename(&file, &elsewhere).expect("moved");
+        // Root may read every file, but no folder as one.
+        fs::create_dir(&file).expect("made");
+        let silences = open(state.path());
+        let refused = silences.set(draft()).expect_err("refused").to_string();
+        assert!(refused.contains("cannot be read") && refused.contains("notify/silences: "), "{refused}");
+        assert!(silences.fault().is_some_and(|why| why.contains("none can be made")) && silences.all().is_empty());
+        fs::remove_dir(&file).expect("removed");
+        fs::rename(&elsewhere, &file).expect("moved");
+        silences.set(draft()).expect("it was put right");
+        assert!(silences.fault().is_none());
+        assert!(before.all().iter().all(|one| silences.get(&one.id).as_ref() == Some(one)) && silences.all().len() == 2);
     }
 
     #[test]
@@ -196,7 +262,7 @@ mod tests {
         fs::write(state.path().join("notify"), "in the way").expect("written");
         let silences = open(state.path());
         silences.set(draft()).expect("in force");
-        assert!(silences.unwritten().is_some() && silences.all().len() == 1);
+        assert!(silences.fault().is_some() && silences.all().len() == 1);
     }
 
     #[test]
