@@ -23,6 +23,9 @@ FUZZ_TARGETS ?= $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets
 INSTALL := install
 UNITDIR := $(PREFIX)/lib/systemd/system
 DOCDIR  := $(PREFIX)/share/doc/sidewatch
+BASHDIR := $(PREFIX)/share/bash-completion/completions
+ZSHDIR  := $(PREFIX)/share/zsh/site-functions
+FISHDIR := $(PREFIX)/share/fish/vendor_completions.d
 
 .PHONY: help build test lint docs unit e2e soak bench audit install uninstall deb
 
@@ -99,6 +102,10 @@ install:
 	$(INSTALL) -D -m 0644 -t "$(DESTDIR)$(DOCDIR)/runbooks" docs/runbooks/*.md
 	$(INSTALL) -D -m 0644 -t "$(DESTDIR)$(PREFIX)/share/sidewatch/rules" rules/*.yml
 	$(INSTALL) -D -m 0644 packaging/rules.README "$(DESTDIR)$(SYSCONFDIR)/sidewatch/rules/README"
+	$(INSTALL) -d "$(DESTDIR)$(BASHDIR)" "$(DESTDIR)$(ZSHDIR)" "$(DESTDIR)$(FISHDIR)"
+	"$(BIN)" completions bash > "$(DESTDIR)$(BASHDIR)/sidewatch"
+	"$(BIN)" completions zsh > "$(DESTDIR)$(ZSHDIR)/_sidewatch"
+	"$(BIN)" completions fish > "$(DESTDIR)$(FISHDIR)/sidewatch.fish"
 	test -e "$(DESTDIR)$(SYSCONFDIR)/sidewatch/sidewatch.yml" || \
 	  $(INSTALL) -D -m 0644 packaging/sidewatch.yml "$(DESTDIR)$(SYSCONFDIR)/sidewatch/sidewatch.yml"
 
@@ -106,7 +113,8 @@ install:
 uninstall:
 	rm -f "$(DESTDIR)$(PREFIX)/bin/sidewatch" \
 	  "$(DESTDIR)$(UNITDIR)/sidewatch.service" "$(DESTDIR)$(UNITDIR)/sidewatch.socket" \
-	  "$(DESTDIR)$(PREFIX)/lib/sysusers.d/sidewatch.conf" "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sidewatch.conf"
+	  "$(DESTDIR)$(PREFIX)/lib/sysusers.d/sidewatch.conf" "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sidewatch.conf" \
+	  "$(DESTDIR)$(BASHDIR)/sidewatch" "$(DESTDIR)$(ZSHDIR)/_sidewatch" "$(DESTDIR)$(FISHDIR)/sidewatch.fish"
 	rm -rf "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(PREFIX)/share/sidewatch"
 
 $(CARGO_DEB):
@@ -115,4 +123,8 @@ $(CARGO_DEB):
 	  --root "$(CACHE)/tools/cargo-deb-$(CARGO_DEB_VERSION)"
 
 deb: build $(CARGO_DEB)
+	mkdir -p "$(TARGET)/release/completions"
+	"$(TARGET)/release/sidewatch" completions bash > "$(TARGET)/release/completions/sidewatch"
+	"$(TARGET)/release/sidewatch" completions zsh > "$(TARGET)/release/completions/_sidewatch"
+	"$(TARGET)/release/sidewatch" completions fish > "$(TARGET)/release/completions/sidewatch.fish"
 	$(CARGO_DEB) --no-build --no-strip --output "$(TARGET)/debian/sidewatch.deb"

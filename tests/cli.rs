@@ -120,6 +120,7 @@ fn no_command_minds_that_nobody_reads_what_it_says() {
         &["query", "up{"],
         &["health"],
         &["health", "--json"],
+        &["completions", "bash"],
         &["send", "count", "orders", "--socket", &socket],
         &["send", "count", "orders", "--socket", "/nonexistent"],
     ] {
@@ -128,6 +129,32 @@ fn no_command_minds_that_nobody_reads_what_it_says() {
         assert!(arguments[0] == "send" && content || !said.is_empty(), "{arguments:?}");
         assert_eq!(agent.run(arguments, false).0, content, "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn a_shell_completes_the_command_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = sidewatch(&folder, &["completions", shell]).output().expect("started");
+        let script = String::from_utf8(output.stdout).expect("a text");
+        assert!(output.status.success() && script.contains("backtest") && script.contains("silence"), "{shell}: {script}");
+        std::fs::write(folder.path().join(shell), script).expect("written");
+    }
+    let complete = |words: &str| {
+        let words: Vec<_> = words.split('|').collect();
+        let (line, [.., before, last]) = (words.join("' '"), words.as_slice()) else { panic!("two words at least") };
+        let ask = format!(
+            "set -u; source ./bash; COMP_WORDS=('{line}'); COMP_CWORD={}; _sidewatch sidewatch '{last}' '{before}'; echo ${{COMPREPLY[@]}}",
+            words.len() - 1
+        );
+        let output = Command::new("bash").args(["--norc", "-c", &ask]).current_dir(folder.path()).output().expect("bash is there");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("a text").trim_end().to_owned()
+    };
+    assert_eq!(complete("sidewatch|si"), "silence");
+    assert_eq!(complete("sidewatch|silence|ex"), "expire");
+    assert_eq!(complete("sidewatch|check|--print-s"), "--print-schema");
+    assert!(complete("sidewatch|check|--print-pack|").contains("latency"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod backtest;
 mod check;
 mod check_rules;
 mod client;
+mod completions;
 mod control;
 mod fetch;
 mod health;
@@ -24,7 +25,7 @@ mod test;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, Loaded, Places, Source, load};
 use crate::diagnostic::Diagnostic;
@@ -76,6 +77,8 @@ enum Command {
     Silence(silence::Arguments),
     /// Have the running agent read its configuration and rules again, and say what became of it
     Reload(reload::Arguments),
+    /// Print what a shell needs to complete this command line
+    Completions(completions::Arguments),
 }
 
 /// Does what the process's arguments say.
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Health(arguments) => health::run(&source, &arguments),
         Command::Silence(arguments) => silence::run(&source, &arguments),
         Command::Reload(arguments) => reload::run(&source, &arguments),
+        Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
     };
     result.unwrap_or_else(|error| {
         output::note(&format!("sidewatch: {error:#}"));
@@ -144,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        <Arguments as clap::CommandFactory>::command().debug_assert();
+        Arguments::command().debug_assert();
         let _: Arguments = Arguments::try_parse_from(["sidewatch", "check", "--config", "x"]).expect("valid");
     }
 }

@@ -103,5 +103,11 @@ fn without_systemd_the_package_installs_and_purges_as_in_a_container() {
     let Some(copy) = Copy::run("plain") else { return };
     assert!(copy.read("version").starts_with("sidewatch "), "{}", copy.read("version"));
     assert!(copy.read("user").starts_with("sidewatch:"), "{}", copy.read("user"));
+    let completions = copy.read("completions");
+    for script in
+        ["bash-completion/completions/sidewatch\n", "zsh/vendor-completions/_sidewatch\n", "fish/vendor_completions.d/sidewatch.fish\n"]
+    {
+        assert!(completions.contains(script), "{script:?}: {completions}");
+    }
     assert_eq!(copy.read("left-by-purge"), "", "purging leaves files behind");
 }

@@ -34,6 +34,8 @@ mount -t tmpfs -o size=16m disk /disk
 dpkg -i sidewatch.deb
 sidewatch --version >version
 getent passwd sidewatch >user
+# They are there, and none is empty.
+find /usr/share/bash-completion/completions /usr/share/zsh /usr/share/fish -name '*sidewatch*' -size +1k >completions || true
 test -d /run/sidewatch
 
 if [ -d /run/systemd/system ]; then
