@@ -181,6 +181,40 @@ fn what_was_saved_does_not_end_while_ranges_fill() {
 }
 
 #[test]
+fn what_is_measured_after_a_start_ends_what_was_saved_at_once_where_no_range_has_to_fill() {
+    for (expr, stays) in [
+        ("up < 1", false),
+        ("sum by (x) (up) * 2 < 1", false),
+        ("up < 1 and on () up{x='2'} == 5", true),
+        ("max_over_time(up[15s]) < 1", true),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut bench = Bench::new();
+        bench.world.tolerance.settle_millis = 60_000;
+        let rule = format!("groups: [{{name: g, interval: 15s, rules: [{{alert: A, expr: \"{expr}\"}}]}}]");
+        let mut group = start(&mut bench, folder.path(), &rule, 999);
+        let put = |seconds, value| {
+            bench.put(seconds, "up", &[("x", "1")], value);
+            bench.put(seconds, "up", &[("x", "2")], 5.0);
+        };
+        // The last minute, when it began to fire, is not in history after the kill: there is what was before.
+        put(1_000, 0.0);
+        group.evaluate(at(1_000), &bench.world);
+        put(1_015, 1.0);
+        let mut group = start(&mut bench, folder.path(), &rule, 1_020);
+        let bench = &bench;
+        let fires = |group: &Group| {
+            group.snapshot().rules.iter().any(|rule| matches!(&rule.kind, RuleKind::Alerting { alerts, .. } if !alerts.is_empty()))
+        };
+        group.evaluate(at(1_030), &bench.world);
+        assert!(fires(&group), "{expr}: what is there is from before");
+        bench.put(1_040, "up", &[("x", "1")], 1.0);
+        group.evaluate(at(1_045), &bench.world);
+        assert_eq!(fires(&group), stays, "{expr}");
+    }
+}
+
+#[test]
 fn without_saved_state_history_tells_since_when_alerts_are_pending() {
     let rule = RULE.replace("for: 30s", "for: 30m");
     let mut bench = Bench::new();
