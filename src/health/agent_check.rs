@@ -1,7 +1,8 @@
 //! What HAProxy's agent-check is told. Source: HAProxy's configuration manual, `agent-check`; what 2.6 makes of each answer was
 //! tried out.
 
-use super::{HealthState, Report};
+use super::HealthState;
+use super::report::{Deduction, Report};
 use crate::ingest::InternetAddress;
 use crate::model::PromDuration;
 
@@ -97,13 +98,12 @@ impl AgentCheck {
 
     /// The line that is answered for a service, or for the whole.
     pub(super) fn answer(&self, report: &Report, service: Option<&str>) -> String {
-        let whole = || (report.state, report.score, report.deductions.iter().filter(|reason| reason.counts()).map(|reason| &reason.signal));
         let of_service = service.and_then(|name| report.services.iter().find(|service| service.service == name));
         let (state, score, reasons) = match of_service {
-            Some(service) => (service.state, service.score, service.deductions.iter().map(|reason| &*reason.signal).collect()),
+            Some(service) => (service.state, service.score, service.deductions.iter().map(|reason| reason.signal.clone()).collect()),
             None => {
-                let (state, score, reasons) = whole();
-                (state, score, reasons.map(String::as_str).collect::<Vec<_>>())
+                let counted = report.deductions.iter().filter(|reason| reason.counts());
+                (report.state, report.score, counted.map(Deduction::named).collect::<Vec<_>>())
             }
         };
         let answer = match state {
@@ -123,7 +123,7 @@ impl AgentCheck {
 }
 
 /// One line of plain characters.
-fn reason(state: HealthState, score: f64, reasons: &[&str]) -> String {
+fn reason(state: HealthState, score: f64, reasons: &[String]) -> String {
     let text = format!("{} {score} {}", state.as_str(), reasons.join(" "));
     let plain = text.chars().map(|c| if c.is_ascii_graphic() && c != '#' { c } else { ' ' });
     plain.take(REASON_CHARS_MAX).collect::<String>().trim_end().to_owned()
@@ -144,6 +144,7 @@ mod tests {
             since: Timestamp::default(),
             recovering_since: None,
             deductions: vec![taken],
+            http_status: 503,
         };
         Report { score, state, services: vec![shop], ..Report::default() }
     }
@@ -167,11 +168,18 @@ mod tests {
         let told = |service| answer(answers, HealthState::Degraded, 75.0, service);
         assert_eq!(told(Some("shop")), "down #critical 35 alert:A  1\n");
         assert_eq!((told(Some("other")).as_str(), told(None).as_str()), ("drain\n", "drain\n"));
+        let reason = Deduction { service: Some("shop".into()), ..Deduction::default() };
+        let whole = Report {
+            state: HealthState::Critical,
+            deductions: vec![Deduction { signal: "signal:q".into(), points: 65.0, ..reason }],
+            ..Report::default()
+        };
+        assert_eq!(AgentCheck { answers, ..AgentCheck::default() }.answer(&whole, None), "down #critical 0 signal:q{shop}\n");
     }
 
     #[test]
     fn a_reason_is_one_short_line() {
         let long = "x".repeat(1000);
-        assert_eq!(reason(HealthState::Critical, 1.0, &[&long]).len(), REASON_CHARS_MAX);
+        assert_eq!(reason(HealthState::Critical, 1.0, &[long]).len(), REASON_CHARS_MAX);
     }
 }

@@ -45,7 +45,7 @@ impl HealthState {
 }
 
 /// Points lost, and why.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Deduction {
     /// What is wrong: `alert:NAME`, `signal:NAME` or `part:NAME`.
     pub signal: String,
@@ -97,8 +97,7 @@ pub struct Deduction {
 impl Deduction {
     /// What is wrong and with which service: `alert:NAME{SERVICE}`.
     pub(super) fn named(&self) -> String {
-        let service = self.service.as_ref().map(|service| format!("{{{service}}}")).unwrap_or_default();
-        format!("{}{service}", self.signal)
+        named(&self.signal, self.service.as_deref())
     }
 
     /// Whether its points are taken from the whole score.
@@ -136,6 +135,29 @@ pub struct ServiceReport {
     pub recovering_since: Option<Timestamp>,
     /// What is taken from it: of the reasons about this service or all of them the most expensive one of each cause.
     pub deductions: Vec<Taken>,
+    /// The status that `/health?service=NAME` answers with.
+    #[serde(skip)]
+    pub http_status: u16,
+}
+
+impl ServiceReport {
+    /// The whole in one line: `degraded 75: -25 signal:errors{shop}`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let reasons = self.deductions.iter().map(|taken| format!("-{} {}", taken.points, named(&taken.signal, taken.service.as_deref())));
+        line(self.state, self.score, reasons)
+    }
+}
+
+/// What is wrong and with which service: `alert:NAME{SERVICE}`.
+fn named(signal: &str, service: Option<&str>) -> String {
+    format!("{signal}{}", service.map(|service| format!("{{{service}}}")).unwrap_or_default())
+}
+
+fn line(state: HealthState, score: f64, why: impl Iterator<Item = String>) -> String {
+    let why: Vec<_> = why.collect();
+    let colon = if why.is_empty() { "" } else { ": " };
+    format!("{} {score}{colon}{}", state.as_str(), why.join(", ")).replace(char::is_control, " ")
 }
 
 /// What became of a signal for one service.
@@ -237,9 +259,6 @@ impl Report {
         let reasons = self.deductions.iter().filter(|reason| reason.counts());
         let reasons = reasons.map(|reason| format!("-{} {}", reason.points, reason.named()));
         let blind = self.blind.iter().map(|what| format!("cannot see: {what}"));
-        let why: Vec<_> = reasons.chain(blind).collect();
-        let colon = if why.is_empty() { "" } else { ": " };
-        let line = format!("{} {}{colon}{}", self.state.as_str(), self.score, why.join(", "));
-        line.replace(char::is_control, " ")
+        line(self.state, self.score, reasons.chain(blind))
     }
 }

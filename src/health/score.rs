@@ -122,7 +122,7 @@ fn of_service(config: &Config, memory: &mut Memory, name: String, reasons: &[Ded
     let standing = memory.services.entry(name.clone()).or_default();
     standing.step(config, sees.then_some(score), at);
     let (state, since, recovering_since) = (standing.state(), standing.since(), standing.recovering_since());
-    ServiceReport { service: name, score, state, since, recovering_since, deductions }
+    ServiceReport { service: name, score, state, since, recovering_since, deductions, http_status: config.status(state) }
 }
 
 /// Why the agent cannot judge, if it cannot.

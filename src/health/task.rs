@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::signal::{Probe, Readings, probes, read};
-use super::{Config, HealthState, Memory, Report, judge};
+use super::{Config, Deduction, HealthState, Memory, Report, judge};
 use crate::clock;
 use crate::model::{Condition, RulesSnapshot};
 use crate::promql::Engine;
@@ -205,8 +205,8 @@ fn log_change(before: &Report, now: &Report) {
     if before.state == now.state {
         return;
     }
-    let counted = now.deductions.iter().filter(|reason| reason.counts()).map(|reason| reason.signal.as_str());
-    let reasons: Vec<_> = counted.chain(now.blind.iter().map(String::as_str)).collect();
+    let counted = now.deductions.iter().filter(|reason| reason.counts()).map(Deduction::named);
+    let reasons: Vec<_> = counted.chain(now.blind.iter().cloned()).collect();
     let (from, to, reasons) = (before.state.as_str(), now.state.as_str(), reasons.join(", "));
     match now.state {
         HealthState::Healthy => tracing::info!(from, to, score = now.score, "health changed"),

@@ -8,14 +8,30 @@ use super::router::Call;
 use crate::model::{Condition, Part};
 use crate::runtime::Stage;
 
-/// The score and its reasons. The report itself knows the status code that its state is configured to have.
+/// The score and its reasons, of the whole or of one service. The report itself knows the status code that its state is configured to have.
 pub(super) fn report(call: &Call, state: &State) -> Reply {
     let report = state.health.borrow().clone();
-    let status = StatusCode::from_u16(report.http_status()).unwrap_or(StatusCode::OK);
-    if call.params.has("line") {
-        return Reply::text(status, &report.line());
+    let as_line = call.params.has("line");
+    let Some(name) = call.params.get("service") else {
+        return tell(report.http_status(), as_line.then(|| report.line()), &*report);
+    };
+    match report.services.iter().find(|service| service.service == name) {
+        Some(service) => tell(service.http_status, as_line.then(|| service.line()), service),
+        None => {
+            let known: Vec<_> = report.services.iter().map(|service| service.service.as_str()).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Reply::text(StatusCode::NOT_FOUND, &format!("no signal and no alert tells of the service {name:?}; known: {known}"))
+        }
     }
-    match serde_json::to_vec_pretty(&*report) {
+}
+
+/// The line where there is one, else all of it.
+fn tell(status: u16, line: Option<String>, whole: &impl serde::Serialize) -> Reply {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    if let Some(line) = line {
+        return Reply::text(status, &line);
+    }
+    match serde_json::to_vec_pretty(whole) {
         Ok(mut body) => {
             body.push(b'\n');
             Reply::new(status, JSON, body)

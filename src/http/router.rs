@@ -76,7 +76,12 @@ const fn form(path: &'static str, help: &'static str, answer: fn(&Call, &State) 
 pub(super) static ALL: [Route; 27] = [
     get("/", Lane::Probe, "This page.", index::page),
     get("/metrics", Lane::Metrics, "All metrics, as Prometheus's text or OpenMetrics.", metrics::answer),
-    get("/health", Lane::Probe, "The health score and what it is made of, as JSON; ?line tells it in one line.", health::report),
+    get(
+        "/health",
+        Lane::Probe,
+        "The health score and what it is made of, as JSON; ?line tells it in one line, ?service that of one service.",
+        health::report,
+    ),
     get("/livez", Lane::Probe, "200 while the agent runs.", health::live),
     get("/readyz", Lane::Probe, "200 when the agent is ready; ?verbose tells of every part.", health::ready),
     form("/api/v1/query", "PromQL at one time: query, time, timeout, limit, lookback_delta, stats.", query::instant),

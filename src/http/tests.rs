@@ -18,7 +18,7 @@ use super::params::Params;
 use super::router::{Call, Found, find};
 use super::{About, Address, Bound, Config, Server, State, run};
 use crate::clock;
-use crate::health::{HealthState, Report};
+use crate::health::{HealthState, Report, ServiceReport, Taken};
 use crate::history::{Append, History, Query, QueryError, Visit};
 use crate::model::{Condition, Family, Labels, Matcher, MetricType, Origin, PromDuration, RulesSnapshot, Timestamp, Value};
 use crate::promql::{Engine, EngineConfig};
@@ -45,7 +45,17 @@ fn config() -> Config {
 }
 
 fn report() -> Report {
-    Report { score: 40.0, state: HealthState::Critical, at: clock::now(), http_status: 418, ..Report::default() }
+    let taken = Taken { signal: "signal:errors".into(), service: Some("shop".into()), points: 25.0 };
+    let shop = ServiceReport {
+        service: "shop".into(),
+        score: 75.0,
+        state: HealthState::Degraded,
+        since: clock::now(),
+        recovering_since: None,
+        deductions: vec![taken],
+        http_status: 203,
+    };
+    Report { score: 40.0, state: HealthState::Critical, at: clock::now(), services: vec![shop], http_status: 418, ..Report::default() }
 }
 
 fn about() -> About {
@@ -250,6 +260,12 @@ async fn every_endpoint_answers() {
     );
     let line = agent.get("/health?line").await;
     assert_eq!((line.status, line.text()), (418, "critical 40\n"));
+    let line = agent.get("/health?line&service=shop").await;
+    assert_eq!((line.status, line.text()), (203, "degraded 75: -25 signal:errors{shop}\n"));
+    assert_eq!(agent.get("/health?service=shop").await.json()["score"].as_f64(), Some(75.0));
+    let unknown = agent.get("/health?service=nope").await;
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.text().ends_with("known: shop\n"), "{}", unknown.text());
     assert_eq!(agent.get("/api/v1/alerts").await.text(), r#"{"status":"success","data":{"alerts":[]}}"#);
     assert_eq!(agent.get("/api/v1/status/buildinfo").await.json()["data"]["features"], serde_json::Value::Null);
     let load = serde_json::json!([{"type": "gauge", "help": "Load.", "unit": ""}]);

@@ -147,11 +147,13 @@ impl Reader<'_> {
         let timing = record.is_empty().then_some(Timing { for_millis, keep_firing_for_millis });
         let name = if record.is_empty() { alert } else { record };
         let text = RuleText { name, timing, query, labels, annotations };
+        let expr = expr?;
         Some(Rule {
             label_texts: Labels::from_pairs(&text.labels),
             annotation_texts: Labels::from_pairs(&text.annotations),
             text,
-            expr: expr?,
+            printed: expr.to_string(),
+            expr,
             labels: templates.0,
             annotations: templates.1,
             overlay: Overlay::default(),

@@ -468,7 +468,7 @@ impl RuleState {
     fn snapshot(&self, rule: &Rule) -> RuleSnapshot {
         RuleSnapshot {
             name: rule.text.name.clone(),
-            query: rule.text.query.clone(),
+            query: rule.printed.clone(),
             labels: rule.label_texts.clone(),
             annotations: rule.annotation_texts.clone(),
             health: self.health.clone(),

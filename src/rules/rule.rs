@@ -105,6 +105,8 @@ pub(super) struct Rule {
     pub(super) text: RuleText,
     /// Its expression.
     pub(super) expr: Expr,
+    /// The same as a text, in the form in which Prometheus shows it.
+    pub(super) printed: String,
     /// The templates of an alert's labels, by name.
     pub(super) labels: Vec<(String, Template)>,
     /// The templates of its annotations, by name.

@@ -293,7 +293,7 @@ impl Shared {
     fn wrote(&self, noted: u64, is_kept: bool) {
         let mut desk = self.desk();
         desk.written = noted;
-        if desk.late && desk.queue.is_empty() {
+        if desk.late && desk.queue.is_empty() && !desk.overflowed {
             desk.late = false;
             // An evaluation may have given up since the writer said how it is.
             if is_kept {

@@ -62,6 +62,12 @@ pub(super) fn lose(folder: &std::path::Path) {
 }
 
 #[test]
+fn an_expression_is_shown_as_prometheus_prints_it() {
+    let group = Group::new(spec("groups: [{name: g, rules: [{record: a, expr: \"# all\\nsum by(job)   (up{ a='b' })\"}]}]"));
+    assert_eq!(group.snapshot().rules[0].query, r#"sum by (job) (up{a="b"})"#);
+}
+
+#[test]
 fn a_rule_sees_what_the_one_before_it_recorded() {
     let bench = Bench::new();
     let mut group = Group::new(spec(
