@@ -82,7 +82,7 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     let load = if arguments.ignore_unknown_fields { rules::load_ignoring_unknown } else { rules::load_only };
     let all = load(&arguments.files);
     for rule in all.groups.iter().flat_map(|group| group.rules()).filter(|rule| !rule.alerting) {
-        inventory.add(rule.name, None::<[&str; 0]>);
+        inventory.add(rule.name, [], false);
     }
     let context = LintContext {
         lints: &arguments.lint.0,
@@ -141,21 +141,20 @@ fn lint(file: &Path, text: &str, set: &rules::RuleSet, context: &LintContext<'_>
 fn built_in() -> anyhow::Result<Inventory> {
     let mut inventory = Inventory::default();
     for (_, family) in collect::described() {
-        inventory.add_family(family.name, family.kind, Some(family.labels.to_vec()));
+        inventory.add_family(family.name, family.kind, family.labels.to_vec(), true);
     }
     for group in ingest::KINDS.iter().flat_map(|kind| kind.groups) {
         for instrument in group.instruments {
             // Tags become labels.
-            let labels = (!group.tagged).then(|| group.labels.to_vec());
-            inventory.add_family(instrument.name, instrument.kind, labels);
+            inventory.add_family(instrument.name, instrument.kind, group.labels.to_vec(), !group.tagged);
         }
     }
     for (name, _) in registry::described() {
-        inventory.add(name, None::<[&str; 0]>);
+        inventory.add(name, [], false);
     }
     for metric in app::metrics()? {
         let labels: Vec<_> = metric.labels.iter().map(String::as_str).collect();
-        inventory.add_family(&metric.name, metric.kind, Some(labels));
+        inventory.add_family(&metric.name, metric.kind, labels, true);
     }
     Ok(inventory)
 }
@@ -174,7 +173,7 @@ fn saved(folder: &Path, config: &HistoryConfig) -> anyhow::Result<Inventory> {
     }
     let mut inventory = Inventory::default();
     for (name, labels) in metrics {
-        inventory.add(name, Some(labels));
+        inventory.add(name, labels, true);
     }
     inventory.complete();
     Ok(inventory)

@@ -10,12 +10,12 @@ use super::flow::{Flow, flow};
 use super::hold::{has_condition, longest, reads};
 use super::names::Inventory;
 use super::{
-    FOR_UNREACHABLE, HISTORY_TOO_SHORT, MISPLACED_FIELD, NO_COMPARISON, RANGE_TOO_SHORT, TEMPLATE_FAILS, TEMPLATE_LABEL, UNKNOWN_LABEL,
-    UNKNOWN_METRIC,
+    FOR_UNREACHABLE, HISTORY_TOO_SHORT, MISPLACED_FIELD, NO_COMPARISON, NOT_A_VECTOR, RANGE_TOO_SHORT, TEMPLATE_FAILS, TEMPLATE_LABEL,
+    UNKNOWN_LABEL, UNKNOWN_METRIC,
 };
 use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml, locate_yaml_key};
 use crate::model::{METRIC_NAME, format_millis, parse_millis};
-use crate::promql::{DurationArg, EngineConfig, Expr, ExprKind, MatrixSelector, Span, VectorSelector, reach_place};
+use crate::promql::{Aggregate, DurationArg, EngineConfig, Expr, ExprKind, Span, ValueType, VectorSelector, reach_place};
 use crate::rules::rule::{GroupSpec, Rule};
 use crate::rules::scalar::position_in_scalar;
 
@@ -83,6 +83,7 @@ pub fn lint(file: &str, text: &str, groups: &[Arc<GroupSpec>], context: &LintCon
             let mut look = Look { file, text, group, rule, path, recorded: &recorded, context, findings: &mut findings, told: &mut told };
             look.expression(&rule.expr);
             look.reach();
+            look.kind();
             if rule.text.timing.is_some() {
                 look.condition();
                 look.templates();
@@ -114,9 +115,20 @@ impl Look<'_> {
         match &expr.kind {
             ExprKind::VectorSelector(selector) => self.names(selector, expr.span),
             ExprKind::MatrixSelector(matrix) => self.names(&matrix.selector, expr.span),
+            ExprKind::Aggregate(aggregate) => self.grouping(aggregate, expr.span),
             ExprKind::Call(call) if OF_TWO.contains(&call.function.name) => {
-                if let Some((ExprKind::MatrixSelector(matrix), span)) = call.args.first().map(|arg| (&arg.unwrap_parens().kind, arg.span)) {
-                    self.range(matrix, call.function.name, span);
+                match call.args.first().map(|arg| (&arg.unwrap_parens().kind, arg.span)) {
+                    Some((ExprKind::MatrixSelector(matrix), span)) => {
+                        let recorded = metric(&matrix.selector).and_then(|name| self.recorded.get(name));
+                        let apart = recorded.copied().unwrap_or(self.context.resolution_millis);
+                        self.range(&matrix.range, apart, call.function.name, span);
+                    }
+                    Some((ExprKind::Subquery(subquery), span)) => {
+                        if let Some(DurationArg::Millis(step)) = &subquery.step {
+                            self.range(&subquery.range, *step, call.function.name, span);
+                        }
+                    }
+                    _ => {}
                 }
             }
             _ => {}
@@ -139,15 +151,36 @@ impl Look<'_> {
             return;
         }
         for matcher in &selector.matchers {
-            let label = matcher.name();
-            let Some(labels) = self.context.inventory.missing(name, label) else { continue };
             // A matcher that a series without the label satisfies may well be meant for others; unless it is misspelt.
-            let misspelt = labels.iter().any(|known| strsim::damerau_levenshtein(known, label) == 1);
-            if (!matcher.matches("") || misspelt) && self.is_new(UNKNOWN_LABEL, &format!("{name} {label}")) {
-                let labels = labels.iter().map(String::as_str).chain(["job", "instance"]).collect::<Vec<_>>().join(", ");
-                let message = format!("`{name}` has no label `{label}`");
-                self.find(UNKNOWN_LABEL, span, message, Some(format!("its labels are {labels}")));
+            self.label(name, matcher.name(), !matcher.matches(""), span);
+        }
+    }
+
+    /// The labels that an aggregation keeps: one that no series has may be there for others; unless it is misspelt.
+    fn grouping(&mut self, aggregate: &Aggregate, span: Span) {
+        let mut metrics = Vec::new();
+        aggregate.expr.walk(&mut |expr| match &expr.kind {
+            ExprKind::VectorSelector(selector) => metrics.push(metric(selector)),
+            ExprKind::MatrixSelector(matrix) => metrics.push(metric(&matrix.selector)),
+            // It makes labels.
+            ExprKind::Call(call) if call.function.name.starts_with("label_") || call.function.name == "info" => metrics.push(None),
+            _ => {}
+        });
+        let Some(metrics) = metrics.into_iter().collect::<Option<Vec<_>>>() else { return };
+        for label in &aggregate.grouping {
+            if let Some(name) = metrics.first().filter(|_| metrics.iter().all(|name| self.context.inventory.missing(name, label).is_some()))
+            {
+                self.label(name, label, false, span);
             }
+        }
+    }
+
+    fn label(&mut self, name: &str, label: &str, is_demanded: bool, span: Span) {
+        let Some(known) = self.context.inventory.missing(name, label) else { return };
+        if ((known.all && is_demanded) || known.is_misspelt(label)) && self.is_new(UNKNOWN_LABEL, &format!("{name} {label}")) {
+            let labels = known.labels.iter().map(String::as_str).chain(["job", "instance"]).collect::<Vec<_>>().join(", ");
+            let message = format!("`{name}` has no label `{label}`");
+            self.find(UNKNOWN_LABEL, span, message, Some(format!("its labels are {labels}")));
         }
     }
 
@@ -156,12 +189,10 @@ impl Look<'_> {
         self.tells(lint) && self.told.insert((lint, what.to_owned()))
     }
 
-    fn range(&mut self, matrix: &MatrixSelector, function: &str, span: Span) {
-        let DurationArg::Millis(range) = matrix.range else { return };
-        let recorded = metric(&matrix.selector).and_then(|name| self.recorded.get(name));
-        let apart = recorded.copied().unwrap_or(self.context.resolution_millis);
-        if range < apart.saturating_mul(2) {
-            let (range, apart) = (format_millis(range), format_millis(apart));
+    fn range(&mut self, range: &DurationArg, apart: i64, function: &str, span: Span) {
+        let DurationArg::Millis(range) = range else { return };
+        if *range < apart.saturating_mul(2) {
+            let (range, apart) = (format_millis(*range), format_millis(apart));
             let message = format!("{function} needs two samples, and {range} can hold one: they are {apart} apart");
             self.find(RANGE_TOO_SHORT, span, message, None);
         }
@@ -178,9 +209,21 @@ impl Look<'_> {
         }
     }
 
+    /// What a rule cannot use fails at every evaluation, and is no mistake in a file.
+    fn kind(&mut self) {
+        let expr = &self.rule.expr;
+        let what = match expr.value_type() {
+            ValueType::Matrix => "the expression gives ranges of samples",
+            ValueType::String => "the expression is a text",
+            ValueType::Vector | ValueType::Scalar => return,
+        };
+        let hint = "a rule needs series with one value each, or a number".to_owned();
+        self.find(NOT_A_VECTOR, expr.span, format!("{what}, so that every evaluation fails"), Some(hint));
+    }
+
     fn condition(&mut self) {
         let expr = &self.rule.expr;
-        if reads(expr) && !has_condition(expr) {
+        if expr.value_type() == ValueType::Vector && reads(expr) && !has_condition(expr) {
             let hint = "without a comparison it fires for every series, whatever its value".to_owned();
             self.find(NO_COMPARISON, expr.span, "the expression compares nothing".to_owned(), Some(hint));
         }
@@ -193,7 +236,7 @@ impl Look<'_> {
     }
 
     fn templates(&mut self) {
-        let flow: Flow = flow(&self.rule.expr);
+        let flow: Flow = flow(&self.rule.expr, self.context.inventory);
         let (labels, annotations) = (self.rule.text.labels.clone(), self.rule.text.annotations.clone());
         for (section, texts) in [("labels", labels), ("annotations", annotations)] {
             for (name, text) in texts {
@@ -275,7 +318,7 @@ impl Look<'_> {
 }
 
 /// The metric that a selector selects, where it is one.
-fn metric(selector: &VectorSelector) -> Option<&str> {
+pub(super) fn metric(selector: &VectorSelector) -> Option<&str> {
     let mut names = selector.matchers.iter().filter(|matcher| matcher.name() == METRIC_NAME);
     match (names.next(), names.next()) {
         (Some(matcher), None) if matcher.op() == crate::model::MatchOp::Equal => Some(matcher.value()),

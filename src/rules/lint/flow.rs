@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{METRIC_NAME, MatchOp};
+use super::check::metric;
+use super::names::Inventory;
+use crate::model::{METRIC_NAME, MatchOp, Matcher};
 use crate::promql::{Aggregate, AggregateOp, Binary, Call, Cardinality, Expr, ExprKind, VectorSelector};
 
 /// A set of label names, or all names without a set.
@@ -58,17 +60,17 @@ impl Flow {
 }
 
 /// The labels of an expression's results.
-pub(super) fn flow(expr: &Expr) -> Flow {
+pub(super) fn flow(expr: &Expr, inventory: &Inventory) -> Flow {
     match &expr.kind {
         ExprKind::Number(_) | ExprKind::String(_) => Flow::none(),
-        ExprKind::VectorSelector(selector) => selected(selector),
-        ExprKind::MatrixSelector(matrix) => selected(&matrix.selector),
-        ExprKind::Subquery(subquery) => flow(&subquery.expr),
-        ExprKind::Aggregate(aggregate) => aggregated(aggregate),
-        ExprKind::Call(call) => called(call),
-        ExprKind::Binary(binary) => combined(binary),
-        ExprKind::Unary(unary) => nameless(flow(&unary.expr)),
-        ExprKind::Paren(inner) => flow(inner),
+        ExprKind::VectorSelector(selector) => selected(selector, inventory),
+        ExprKind::MatrixSelector(matrix) => selected(&matrix.selector, inventory),
+        ExprKind::Subquery(subquery) => flow(&subquery.expr, inventory),
+        ExprKind::Aggregate(aggregate) => aggregated(aggregate, inventory),
+        ExprKind::Call(call) => called(call, inventory),
+        ExprKind::Binary(binary) => combined(binary, inventory),
+        ExprKind::Unary(unary) => nameless(flow(&unary.expr, inventory)),
+        ExprKind::Paren(inner) => flow(inner, inventory),
     }
 }
 
@@ -77,13 +79,18 @@ fn nameless(mut flow: Flow) -> Flow {
     flow
 }
 
-fn selected(selector: &VectorSelector) -> Flow {
-    let absent = selector.matchers.iter().filter(|matcher| matcher.op() == MatchOp::Equal && matcher.value().is_empty());
-    Flow::AllBut(absent.map(|matcher| matcher.name().to_owned()).collect())
+fn selected(selector: &VectorSelector, inventory: &Inventory) -> Flow {
+    let is_absent = |matcher: &&Matcher| matcher.op() == MatchOp::Equal && matcher.value().is_empty();
+    let known = metric(selector).and_then(|name| inventory.all_labels(name));
+    let mut flow = known.map_or_else(|| Flow::AllBut(BTreeSet::new()), Flow::Only);
+    // Where it is asked for a label that it has not, that is what is wrong.
+    selector.matchers.iter().filter(|matcher| !is_absent(matcher)).for_each(|matcher| flow.add(matcher.name()));
+    selector.matchers.iter().filter(is_absent).for_each(|matcher| flow.remove(matcher.name()));
+    flow
 }
 
-fn aggregated(aggregate: &Aggregate) -> Flow {
-    let inner = flow(&aggregate.expr);
+fn aggregated(aggregate: &Aggregate, inventory: &Inventory) -> Flow {
+    let inner = flow(&aggregate.expr, inventory);
     if matches!(aggregate.op, AggregateOp::TopK | AggregateOp::BottomK | AggregateOp::LimitK | AggregateOp::LimitRatio) {
         return inner;
     }
@@ -100,8 +107,8 @@ fn aggregated(aggregate: &Aggregate) -> Flow {
     flow
 }
 
-fn called(call: &Call) -> Flow {
-    let vector = || call.args.iter().map(flow).find(|flow| *flow != Flow::none()).unwrap_or_else(Flow::none);
+fn called(call: &Call, inventory: &Inventory) -> Flow {
+    let vector = || call.args.iter().map(|arg| flow(arg, inventory)).find(|flow| *flow != Flow::none()).unwrap_or_else(Flow::none);
     match call.function.name {
         "label_replace" | "label_join" => {
             let mut flow = vector();
@@ -134,8 +141,8 @@ fn absent(arg: &Expr) -> Flow {
     Flow::Only(demanded.map(|matcher| matcher.name().to_owned()).collect())
 }
 
-fn combined(binary: &Binary) -> Flow {
-    let (lhs, rhs) = (flow(&binary.lhs), flow(&binary.rhs));
+fn combined(binary: &Binary, inventory: &Inventory) -> Flow {
+    let (lhs, rhs) = (flow(&binary.lhs, inventory), flow(&binary.rhs, inventory));
     let Some(matching) = &binary.matching else {
         let flow = if lhs == Flow::none() { rhs } else { lhs };
         return if binary.op.is_comparison() && !binary.return_bool { flow } else { nameless(flow) };

@@ -11,31 +11,39 @@ const OF_ALL: [&str; 3] = ["__name__", "job", "instance"];
 /// The metrics that expressions can find, with their labels.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    /// Without labels: it may have any.
-    metrics: BTreeMap<String, Option<BTreeSet<String>>>,
+    metrics: BTreeMap<String, Known>,
     complete: bool,
 }
 
+/// The labels of a metric.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// Those that it has, but for `job` and `instance`.
+    pub(super) labels: BTreeSet<String>,
+    /// There are no others.
+    pub(super) all: bool,
+}
+
 impl Inventory {
-    /// A metric with all its labels but `job` and `instance`; `None` where it can have any.
-    pub fn add<'l>(&mut self, name: &str, labels: Option<impl IntoIterator<Item = &'l str>>) {
-        let labels = labels.map(|labels| labels.into_iter().map(str::to_owned).collect());
-        self.metrics.insert(name.to_owned(), labels);
+    /// A metric with its labels but `job` and `instance`, which are `all`, or it may have others.
+    pub fn add<'l>(&mut self, name: &str, labels: impl IntoIterator<Item = &'l str>, all: bool) {
+        let labels = labels.into_iter().map(str::to_owned).collect();
+        self.metrics.insert(name.to_owned(), Known { labels, all });
     }
 
     /// A metric of this type, by the names of its series.
-    pub fn add_family<'l>(&mut self, name: &str, kind: MetricType, labels: Option<impl IntoIterator<Item = &'l str> + Clone>) {
-        let with = |label| labels.clone().map(|labels| labels.into_iter().chain([label]));
+    pub fn add_family<'l>(&mut self, name: &str, kind: MetricType, labels: impl IntoIterator<Item = &'l str> + Clone, all: bool) {
+        let with = |label| labels.clone().into_iter().chain([label]);
         match kind {
             MetricType::Histogram => {
-                self.add(name, labels.clone());
-                self.add(&format!("{name}_bucket"), with("le"));
+                self.add(name, labels.clone(), all);
+                self.add(&format!("{name}_bucket"), with("le"), all);
             }
-            MetricType::Summary => self.add(name, with("quantile")),
-            MetricType::Counter | MetricType::Gauge | MetricType::Unknown => return self.add(name, labels),
+            MetricType::Summary => self.add(name, with("quantile"), all),
+            MetricType::Counter | MetricType::Gauge | MetricType::Unknown => return self.add(name, labels, all),
         }
-        self.add(&format!("{name}_count"), labels.clone());
-        self.add(&format!("{name}_sum"), labels);
+        self.add(&format!("{name}_count"), labels.clone(), all);
+        self.add(&format!("{name}_sum"), labels, all);
     }
 
     /// There are no metrics but these.
@@ -58,10 +66,22 @@ impl Inventory {
         (self.complete || of_agent || meant.is_some()).then_some(meant)
     }
 
-    /// The labels of a metric, where they are known and `label` is none of them.
-    pub(super) fn missing(&self, name: &str, label: &str) -> Option<&BTreeSet<String>> {
-        let labels = self.metrics.get(name)?.as_ref()?;
-        (!OF_ALL.contains(&label) && !labels.contains(label)).then_some(labels)
+    /// The labels of a metric, where `label` is none of them.
+    pub(super) fn missing(&self, name: &str, label: &str) -> Option<&Known> {
+        self.metrics.get(name).filter(|known| !OF_ALL.contains(&label) && !known.labels.contains(label))
+    }
+
+    /// All labels that a metric can have, where they are known.
+    pub(super) fn all_labels(&self, name: &str) -> Option<BTreeSet<String>> {
+        let known = self.metrics.get(name).filter(|known| known.all)?;
+        Some(known.labels.iter().cloned().chain(OF_ALL.map(str::to_owned)).collect())
+    }
+}
+
+impl Known {
+    /// Whether a label is one of them, misspelt by a letter.
+    pub(super) fn is_misspelt(&self, label: &str) -> bool {
+        self.labels.iter().any(|known| strsim::damerau_levenshtein(known, label) == 1)
     }
 }
 

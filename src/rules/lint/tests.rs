@@ -9,11 +9,11 @@ use crate::rules::file;
 
 fn inventory() -> Inventory {
     let mut inventory = Inventory::default();
-    inventory.add("node_load1", Some([]));
-    inventory.add("node_cpu_seconds_total", Some(["cpu", "mode"]));
-    inventory.add_family("orders_seconds", MetricType::Histogram, Some(["shop"]));
-    inventory.add_family("took_seconds", MetricType::Summary, Some(["shop"]));
-    inventory.add("tagged_total", None::<[&str; 0]>);
+    inventory.add("node_load1", [], true);
+    inventory.add("node_cpu_seconds_total", ["cpu", "mode"], true);
+    inventory.add_family("orders_seconds", MetricType::Histogram, ["shop"], true);
+    inventory.add_family("took_seconds", MetricType::Summary, ["shop"], true);
+    inventory.add("tagged_total", ["cache"], false);
     inventory
 }
 
@@ -66,7 +66,7 @@ fn metrics_and_labels_that_do_not_exist_are_found_in_their_place() {
 #[test]
 fn metrics_of_others_are_no_misspelt_ones() {
     let mut inventory = inventory();
-    inventory.add_family("http_server_request_duration_seconds", MetricType::Histogram, Some(["route"]));
+    inventory.add_family("http_server_request_duration_seconds", MetricType::Histogram, ["route"], true);
     let lints = |expr: &str| {
         let text = format!("groups:\n- name: g\n  rules:\n  - record: r\n    expr: {expr}\n");
         found(&text, &inventory).into_iter().map(|finding| finding.split(' ').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
@@ -94,6 +94,17 @@ fn a_label_that_may_be_absent_need_not_exist() {
     for matcher in ["device=\"x\"", "device!=\"\"", "device=~\".+\"", "mdoe!=\"idle\"", "modes!~\"idle\""] {
         assert_eq!(of_alert(&format!("node_cpu_seconds_total{{{matcher}}} > 1"), ""), [UNKNOWN_LABEL], "{matcher}");
     }
+    for (expr, expected) in [
+        ("tagged_total{cach=\"x\"} > 1", vec![UNKNOWN_LABEL]),
+        ("tagged_total{other=\"x\"} > 1", vec![]),
+        ("sum by (mod) (node_cpu_seconds_total) > 1", vec![UNKNOWN_LABEL]),
+        ("sum without (mod) (rate(node_cpu_seconds_total[1m])) > 1", vec![UNKNOWN_LABEL]),
+        ("sum by (cluster, mode) (node_cpu_seconds_total) > 1", vec![]),
+        ("sum by (mod) (label_replace(node_cpu_seconds_total, \"mod\", \"$1\", \"mode\", \"(.*)\")) > 1", vec![]),
+        ("sum by (mod) (node_cpu_seconds_total * on () group_left (mod) unknown_info) > 1", vec![]),
+    ] {
+        assert_eq!(of_alert(expr, ""), expected, "{expr}");
+    }
 }
 
 #[test]
@@ -109,6 +120,8 @@ fn a_range_has_to_hold_two_samples() {
     assert_eq!(of_alert("rate(node_load1[9s]) > 0", ""), [RANGE_TOO_SHORT]);
     assert_eq!(of_alert("rate(node_load1[10s]) > 0", ""), nothing());
     assert_eq!(of_alert("max_over_time(node_load1[5s]) > 0", ""), nothing());
+    assert_eq!(of_alert("rate(node_load1[5m:5m]) > 0", ""), [RANGE_TOO_SHORT]);
+    assert_eq!(of_alert("rate(node_load1[10m:5m]) > 0", ""), nothing());
     let text =
         "groups:\n- name: g\n  interval: 1m\n  rules:\n  - record: r\n    expr: node_load1\n  - alert: A\n    expr: increase(r[1m]) > 1\n";
     assert_eq!(found(text, &inventory()), ["range-too-short 8:20"]);
@@ -135,6 +148,9 @@ fn an_alert_has_to_compare_something() {
     for expr in ["node_load1", "sum(rate(node_load1[1m]))", "node_load1 > bool 1", "node_load1 * 2 or tagged_total"] {
         assert_eq!(of_alert(expr, ""), [NO_COMPARISON], "{expr}");
     }
+    for expr in ["node_load1[5m]", "'\"text\"'", "node_load1[5m:1m]"] {
+        assert_eq!(of_alert(expr, ""), [NOT_A_VECTOR], "{expr}");
+    }
     for expr in [
         "vector(1)",
         "absent(node_load1)",
@@ -153,7 +169,7 @@ fn a_label_in_a_template_has_to_be_in_the_result() {
     for (expr, kept, dropped) in [
         ("sum by (job) (node_load1) > 1", "job", "instance"),
         ("sum without (cpu) (node_cpu_seconds_total) > 1", "mode", "cpu"),
-        ("node_load1 > on (job) group_left (zone) tagged_total", "zone", "alertname_"),
+        ("node_load1 > on (job) group_left (zone) tagged_total", "zone", "cpu"),
         ("node_load1 > on (job) tagged_total", "job", "instance"),
         ("node_load1 > ignoring (cpu) tagged_total", "job", "cpu"),
         ("absent(node_load1{job=\"a\"})", "job", "instance"),
@@ -161,7 +177,10 @@ fn a_label_in_a_template_has_to_be_in_the_result() {
         ("label_replace(sum(node_load1), \"x\", \"$1\", \"job\", \"(.*)\") > 1", "x", "job"),
         ("count_values(\"v\", node_load1) > 1", "v", "job"),
         ("topk(3, sum by (job) (node_load1)) > 1", "job", "cpu"),
-        ("sum(node_load1) > 1 or sum by (cpu) (node_load1) > 1", "cpu", "job"),
+        ("sum(node_load1) > 1 or sum by (cpu) (node_cpu_seconds_total) > 1", "cpu", "job"),
+        ("node_load1 > 1", "instance", "device"),
+        ("node_cpu_seconds_total{device=\"\"} > 1", "cpu", "device"),
+        ("tagged_total > 1", "zone", ""),
         ("max_over_time(sum by (job) (node_load1)[5m:]) > 1", "job", "cpu"),
         ("tagged_total{zone=\"\"} > 1", "any", "zone"),
         ("vector(1)", "", "job"),
@@ -169,9 +188,9 @@ fn a_label_in_a_template_has_to_be_in_the_result() {
         if !kept.is_empty() {
             assert_eq!(noted(expr, kept), nothing(), "{expr}: {kept}");
         }
-        // Of a series anything is possible.
-        let expected = if dropped == "alertname_" { nothing() } else { vec![TEMPLATE_LABEL.to_owned()] };
-        assert_eq!(noted(expr, dropped), expected, "{expr}: {dropped}");
+        if !dropped.is_empty() {
+            assert_eq!(noted(expr, dropped), [TEMPLATE_LABEL], "{expr}: {dropped}");
+        }
     }
     let text = "    labels: {a: '{{ index $labels \"x\" }}', b: '$labels.y {{ .Labels.z }}'}\n";
     assert_eq!(of_alert("sum(node_load1) > 1", text), [TEMPLATE_LABEL, TEMPLATE_LABEL]);
@@ -179,7 +198,7 @@ fn a_label_in_a_template_has_to_be_in_the_result() {
 
 #[test]
 fn a_template_that_always_fails_is_found() {
-    let lints = |text: &str| of_alert("node_load1 > 1", &format!("    annotations: {{s: '{text}'}}\n"));
+    let lints = |text: &str| of_alert("tagged_total > 1", &format!("    annotations: {{s: '{text}'}}\n"));
     for fails in ["{{ value }}", "{{ humanize \"x\" }}", "{{ .Nothing }}"] {
         assert_eq!(lints(fails), [TEMPLATE_FAILS], "{fails}");
     }
