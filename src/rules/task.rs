@@ -1,7 +1,7 @@
 //! The loop that runs the groups: each at its own slots, on a thread where it may take its time, so that a slow group
 //! delays nobody else. It owns all rule state, and publishes a snapshot after evaluations, a few times a second at most.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -431,7 +431,8 @@ impl Running<'_> {
             }
             // What is not there because its file is broken may come back.
             if let Some(store) = self.state.world.store.as_ref().filter(|_| valid) {
-                store.retain(now, |key| set.groups.iter().any(|group| group.key() == key));
+                let known: HashSet<String> = set.groups.iter().map(|group| group.key()).collect();
+                store.retain(now, |key| known.contains(key));
             }
         }
         self.shown.is_counted = false;
