@@ -72,7 +72,8 @@ fn faults(config: &Config) -> Vec<(String, String)> {
         ("ingest.flush_series", config.ingest.flush_series, 1..=usize::MAX),
         // The kernel's number is an `int`, and it doubles what it is given.
         ("ingest.udp.receive_buffer_bytes", config.ingest.udp.receive_buffer_bytes, 4096..=1 << 30),
-        ("notify.silences_max", config.notify.silences_max, 1..=100_000),
+        // Each whose matchers are patterns alone is compared with every alert, at each change, by the loop that sends.
+        ("notify.silences_max", config.notify.silences_max, 1..=10_000),
         ("http.connections_max", config.http.connections_max, 1..=usize::MAX),
         ("http.header_bytes_max", config.http.header_bytes_max, 1024..=1 << 20),
         // Each takes a thread: the rest of the agent needs some, too.
@@ -211,6 +212,7 @@ log: {level: 'a=b=c'}
             ("history: {retention: 1s}", "history.retention: 1s is too short; it is at least history.resolution, which is 5s"),
             ("history: {series_max: 0}", "history.series_max: 0 is too little; it is at least 1"),
             ("http: {query_concurrency: 1000}", "http.query_concurrency: 1000 is too much; it is at most 32"),
+            ("notify: {silences_max: 10001}", "notify.silences_max: 10001 is too much; it is at most 10000"),
             ("jobs: {host: ''}", "jobs.host: it is empty: the label would be missing"),
             ("instance: ''", "instance: it is empty: the label would be missing"),
             ("ingest: {udp: {listen: ['[::1]:1', '[::1]:2', '[::1]:1']}}", "ingest.udp.listen: [::1]:1 stands there twice"),

@@ -32,7 +32,9 @@ pub struct Config {
     /// How many notifications may wait for one target. Beyond it the oldest go first that are over already: an alert that
     /// fired and resolved and of which nothing was told.
     pub queue_max: usize,
-    /// How many silences there may be that are not over, and how many of those that are over are remembered.
+    /// How many silences there may be that are not over, and how many of those that are over are remembered; at most 10,000. One with a
+    /// certain value for some label (`alertname=A`, `instance=~"a|b"`) is looked up; one with patterns alone is compared with each alert
+    /// whenever a silence begins, ends or is changed.
     pub silences_max: usize,
 }
 
