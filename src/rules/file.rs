@@ -9,7 +9,7 @@ mod raw;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use raw::{RawFile, RawGroup, RawRule};
+use raw::{Element, RawFile, RawGroup, RawRule};
 
 pub(super) use raw::{Exact, Scalar, UnknownKeys, unique};
 
@@ -77,8 +77,8 @@ struct Reader<'t> {
 impl Reader<'_> {
     fn groups(&mut self, raw: RawFile, default_interval_millis: i64, groups: &mut Vec<Arc<GroupSpec>>) {
         let mut names = BTreeSet::new();
-        for (index, raw) in raw.groups.into_iter().enumerate() {
-            let path = vec![key("groups"), PathStep::Index(index)];
+        for Element { place, is: raw } in raw.groups {
+            let path = vec![key("groups"), PathStep::Index(place)];
             if raw.name.is_empty() {
                 self.problem(&path, "Groupname must not be empty");
             } else if !names.insert(raw.name.clone()) {
@@ -94,9 +94,9 @@ impl Reader<'_> {
         let group_labels = raw.labels;
         self.labels(&group_labels, &below(path, "labels"), &prefix);
         let mut rules = Vec::new();
-        for (index, rule) in raw.rules.into_iter().enumerate() {
+        for (index, Element { place, is: rule }) in raw.rules.into_iter().enumerate() {
             let place = Place {
-                path: [below(path, "rules"), vec![PathStep::Index(index)]].concat(),
+                path: [below(path, "rules"), vec![PathStep::Index(place)]].concat(),
                 // As Prometheus names a rule, counting from 1.
                 prefix: format!("group {:?}, rule {}, {:?}: ", raw.name, index + 1, rule.name()),
             };

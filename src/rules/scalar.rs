@@ -8,12 +8,13 @@ use walk::{in_folded, in_quotes};
 use crate::diagnostic::Position;
 
 /// The place of byte `offset` of `value`, whose scalar begins at `start` in `text`: in scalars of all forms, through escapes and
-/// folded lines. Where what stands there does not read as the value (behind an alias, or with an indentation by number), the scalar's start.
+/// folded lines. Where what stands there does not read as the value (folded, with an indentation by number), the scalar's start.
 pub(super) fn position_in_scalar(text: &str, start: Position, value: &str, offset: usize) -> Position {
     find(text, start, value, offset).unwrap_or(start)
 }
 
 fn find(text: &str, start: Position, value: &str, offset: usize) -> Option<Position> {
+    let start = behind_properties(text, start)?;
     let line = text.lines().nth(start.line.checked_sub(1)?)?;
     let rest: String = line.chars().skip(start.column.checked_sub(1)?).collect();
     let offset = offset.min(value.len());
@@ -25,6 +26,24 @@ fn find(text: &str, start: Position, value: &str, offset: usize) -> Option<Posit
     }
     let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''));
     in_quotes(text, start, quote, value, offset)
+}
+
+/// Where a scalar itself begins, behind its tag (`!!str`) and its anchor (`&name`), which may stand on a line of their own.
+fn behind_properties(text: &str, start: Position) -> Option<Position> {
+    let is_blank = |c: &char| matches!(c, ' ' | '\t');
+    let mut at = start;
+    loop {
+        let line = text.lines().nth(at.line.checked_sub(1)?)?;
+        let mut rest = line.chars().skip(at.column.checked_sub(1)?).peekable();
+        while rest.next_if(is_blank).is_some() {
+            at.column += 1;
+        }
+        match rest.peek() {
+            None => at = Position { line: at.line + 1, column: 1 },
+            Some('!' | '&') => at.column += rest.take_while(|c| !is_blank(c)).count(),
+            Some(_) => return Some(at),
+        }
+    }
 }
 
 /// A literal block: line by line the value, behind an indentation that is the same for all.
@@ -90,6 +109,27 @@ mod tests {
         assert_eq!(place("e: \"a{b=\\\"c\\\"} !\"\n"), (1, 16));
         assert_eq!(place("e: \"a\\t\\x41\\u00e9\\\\ !\"\n"), (1, 21));
         assert_eq!(place("e: \"a\\n\"\n"), (1, 8));
+    }
+
+    #[test]
+    fn a_place_is_found_behind_tags_and_anchors() {
+        assert_eq!(place("e: !!str sum( !)\n"), (1, 15));
+        assert_eq!(place("e: &a !!str \"sum( !)\"\n"), (1, 19));
+        assert_eq!(place("e: &a |\n  sum(\n  !)\n"), (3, 3));
+        assert_eq!(place("e: !!str >-\n  sum(\n  !)\n"), (3, 3));
+        assert_eq!(place("e: &a\n  sum( !)\n"), (2, 8));
+    }
+
+    #[test]
+    fn a_place_in_a_block_with_an_indentation_by_number_is_exact() {
+        assert_eq!(place("e: |2-\n    sum(\n  !)\n"), (3, 3));
+        assert_eq!(place("f: 1\ne: |+1 # c\n   sum( !)\n\n"), (3, 9));
+    }
+
+    #[test]
+    fn behind_an_alias_it_is_where_the_text_stands() {
+        assert_eq!(place("f: &f sum( !)\ne: *f\n"), (1, 12));
+        assert_eq!(place("f: &f |\n  sum(\n  !)\ne: *f\n"), (3, 3));
     }
 
     #[test]

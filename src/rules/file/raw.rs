@@ -10,7 +10,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::foreign::foreign;
 use crate::diagnostic::{Diagnostic, Position, excessive_aliases, read_yaml};
@@ -18,7 +18,19 @@ use crate::diagnostic::{Diagnostic, Position, excessive_aliases, read_yaml};
 /// The whole file.
 #[derive(Debug, Default)]
 pub(super) struct RawFile {
-    pub(super) groups: Vec<RawGroup>,
+    pub(super) groups: Vec<Element<RawGroup>>,
+}
+
+/// An element of a list, and its place there: elements that are nothing are left out, as Go's YAML reader does it.
+#[derive(Debug)]
+pub(super) struct Element<T> {
+    pub(super) place: usize,
+    pub(super) is: T,
+}
+
+fn elements<S, T: From<S>>(list: Field<Vec<Option<S>>>) -> Vec<Element<T>> {
+    let list = list.value().unwrap_or_default().into_iter().enumerate();
+    list.filter_map(|(place, element)| Some(Element { place, is: element?.into() })).collect()
 }
 
 /// A group. A duration that is there may be an empty text, which is no duration.
@@ -29,7 +41,7 @@ pub(super) struct RawGroup {
     pub(super) query_offset: Option<String>,
     pub(super) limit: Option<i64>,
     pub(super) labels: BTreeMap<String, String>,
-    pub(super) rules: Vec<RawRule>,
+    pub(super) rules: Vec<Element<RawRule>>,
 }
 
 /// A rule.
@@ -104,7 +116,7 @@ macro_rules! shapes {
         #[derive(Debug, Default, serde::Deserialize)]
         #[serde(default, $($strict,)? bound(deserialize = "T: Deserialize<'de> + Default"))]
         struct $file<T> {
-            groups: Field<Vec<$group<T>>>,
+            groups: Field<Vec<Option<$group<T>>>>,
             #[serde(rename = "<<")]
             bases: Bases<Self>,
         }
@@ -115,9 +127,9 @@ macro_rules! shapes {
             name: Field<T>,
             interval: Field<T>,
             query_offset: Field<T>,
-            limit: Field<i64>,
+            limit: Field<Whole>,
             labels: Field<Texts<T>>,
-            rules: Field<Vec<$rule<T>>>,
+            rules: Field<Vec<Option<$rule<T>>>>,
             #[serde(rename = "<<")]
             bases: Bases<Self>,
         }
@@ -178,7 +190,7 @@ macro_rules! shapes {
         impl<T: Into<String>> From<$file<T>> for RawFile {
             fn from(mut file: $file<T>) -> Self {
                 file.merge();
-                Self { groups: file.groups.value().unwrap_or_default().into_iter().map(RawGroup::from).collect() }
+                Self { groups: elements(file.groups) }
             }
         }
 
@@ -189,9 +201,9 @@ macro_rules! shapes {
                     name: text(group.name).unwrap_or_default(),
                     interval: text(group.interval),
                     query_offset: text(group.query_offset),
-                    limit: group.limit.value(),
+                    limit: group.limit.value().map(|limit| limit.0),
                     labels: texts(group.labels),
-                    rules: group.rules.value().unwrap_or_default().into_iter().map(RawRule::from).collect(),
+                    rules: elements(group.rules),
                 }
             }
         }
@@ -438,6 +450,39 @@ impl Visitor<'_> for Scalar {
     }
 }
 
+/// A whole number as Go's YAML reader takes it: of one with decimals the part in front of them.
+#[derive(Debug)]
+struct Whole(i64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+
+        impl Visitor<'_> for Number {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Whole, E> {
+                Ok(Whole(number))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Whole, E> {
+                i64::try_from(number).map(Whole).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+            }
+
+            #[allow(clippy::cast_possible_truncation)] // it is in range
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Whole, E> {
+                if number.abs() < 9e18 { Ok(Whole(number as i64)) } else { Err(E::invalid_value(Unexpected::Float(number), &self)) }
+            }
+        }
+
+        deserializer.deserialize_any(Number)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -458,10 +503,22 @@ mod tests {
     fn scalars_stay_as_written() {
         let text = "groups:\n- name: 1.10\n  rules:\n  - {alert: yes, expr: 1, for: 0, labels: {a: 0o17, b: ~, c: null}}\n";
         let raw = strict(text).0.expect("valid");
-        let group = &raw.groups[0];
-        let rule = &group.rules[0];
+        let group = &raw.groups[0].is;
+        let rule = &group.rules[0].is;
         assert_eq!((group.name.as_str(), rule.name(), rule.expr.as_str(), rule.hold.as_deref()), ("1.10", "yes", "1", Some("0")));
         assert_eq!(["a", "b", "c"].map(|name| rule.labels[name].as_str()), ["0o17", "", ""]);
+    }
+
+    #[test]
+    fn a_limit_is_a_number_whose_decimals_do_not_count() {
+        let limit = |limit: &str| strict(&format!("groups: [{{name: g, limit: {limit}}}]")).0.map(|raw| raw.groups[0].is.limit);
+        for (written, read) in [("5", 5), ("5.9", 5), ("-3", -3), ("1e3", 1000), ("0x10", 16)] {
+            assert_eq!(limit(written), Some(Some(read)), "{written}");
+        }
+        assert_eq!(limit("~"), Some(None));
+        for wrong in ["'5'", "five", "true", ".inf", ".nan", "1e19", "18446744073709551615", "[5]"] {
+            assert_eq!(limit(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
@@ -480,8 +537,8 @@ mod tests {
     fn merge_keys_stand_for_what_they_name() {
         let rules = "  - &r\n    alert: A\n    expr: up\n    labels: &l {a: b}\n  - {alert: B, expr: up, labels: {<<: *l, c: d}}\n  - <<: *r\n    alert: C\n";
         let raw = strict(&format!("groups:\n- name: g\n  rules:\n{rules}")).0.expect("valid");
-        let rules = &raw.groups[0].rules;
-        let names: Vec<_> = rules.iter().map(RawRule::name).collect();
+        let rules: Vec<_> = raw.groups[0].is.rules.iter().map(|rule| &rule.is).collect();
+        let names: Vec<_> = rules.iter().map(|rule| rule.name()).collect();
         let labels: Vec<_> = rules[1].labels.keys().map(String::as_str).collect();
         assert_eq!((names, labels, rules[2].expr.as_str()), (vec!["A", "B", "C"], vec!["a", "c"], "up"));
         let (raw, problems) = strict("groups:\n- name: g\n  rulez:\n  - {<<: 1}\n");
@@ -495,7 +552,7 @@ mod tests {
                     \x20 - {<<: *r, alert: C, for: , labels: {<<: *l}}\n  - {<<: [{alert: D}, *r]}\n";
         let raw = strict(text).0.expect("valid");
         let shown: Vec<_> =
-            raw.groups[0].rules.iter().map(|rule| (rule.name(), rule.hold.as_deref(), format!("{:?}", rule.labels))).collect();
+            raw.groups[0].is.rules.iter().map(|rule| (rule.is.name(), rule.is.hold.as_deref(), format!("{:?}", rule.is.labels))).collect();
         let with = |labels: &str| format!("{{{labels}}}");
         assert_eq!(
             shown,
@@ -518,7 +575,7 @@ mod tests {
         assert_eq!(strict(text).1.len(), 3);
         let (raw, problems) = read("f", text, UnknownKeys::Ignored);
         assert!(problems.is_empty(), "{problems:?}");
-        assert_eq!(raw.expect("valid").groups[0].rules[0].labels["v"], "1.10");
+        assert_eq!(raw.expect("valid").groups[0].is.rules[0].is.labels["v"], "1.10");
         let (_, problems) = read("f", &format!("{text}  limit: x\n"), UnknownKeys::Ignored);
         assert_eq!(problems.len(), 1, "what is wrong with known keys is still told");
     }

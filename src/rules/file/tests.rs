@@ -148,3 +148,14 @@ fn a_byte_order_mark_says_nothing() {
     let parsed = parse("f.yml", "\u{feff}groups: [{name: g}]", 15_000);
     assert!(parsed.problems.is_empty() && parsed.groups.len() == 1, "{:?}", parsed.problems);
 }
+
+#[test]
+fn elements_that_are_nothing_do_not_count() {
+    let text = "groups:\n- name: g\n  rules:\n  -\n  - {alert: A, expr: up}\n  - ~\n  - {alert: B, expr: 'up('}\n-\n";
+    assert_eq!(
+        problems(text),
+        [r#"r.yml:7:26: group "g", rule 2, "B": could not parse expression: 1:4: parse error: unclosed left parenthesis"#]
+    );
+    let parsed = parse("r.yml", &text.replace("up(", "up"), 15_000);
+    assert_eq!((parsed.groups.len(), parsed.groups[0].rules.len()), (1, 2));
+}
