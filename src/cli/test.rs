@@ -1,6 +1,6 @@
 //! `sidewatch test rules`: runs unit tests of rules, in the format of promtool's.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -117,20 +117,69 @@ fn test(path: &Path, run: &[Regex]) -> FileResult {
     FileResult { file, problems, tests, took: started.elapsed() }
 }
 
-/// The rule files that a test file means.
+/// The rule files that a test file means, each once.
 fn rule_files(test: &Path, tests: &TestFile) -> Result<Vec<PathBuf>, Vec<Diagnostic>> {
     let folder = test.parent().unwrap_or(Path::new(""));
-    let mut files = Vec::new();
+    let mut files: Vec<PathBuf> = Vec::new();
     for pattern in tests.rule_files() {
-        let pattern = folder.join(pattern).display().to_string();
-        let wrong = |error: String| vec![Diagnostic::of_file(&test.display().to_string(), format!("rule_files: {pattern}: {error}"))];
-        let before = files.len();
-        for path in glob::glob(&pattern).map_err(|error| wrong(error.to_string()))? {
-            files.push(path.map_err(|error| wrong(error.to_string()))?);
+        // What is no name is not the folder, either.
+        let full = if pattern.is_empty() { String::new() } else { folder.join(pattern).display().to_string() };
+        let wrong = |error: String| vec![Diagnostic::of_file(&test.display().to_string(), format!("rule_files: {full}: {error}"))];
+        let mut found = false;
+        let options = glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+        for path in glob::glob_with(&go_pattern(&full), options).map_err(|error| wrong(error.to_string()))? {
+            let path = path.map_err(|error| wrong(error.to_string()))?;
+            // Without the `./` that says nothing.
+            let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+            found = true;
+            if !files.contains(&path) {
+                files.push(path);
+            }
         }
-        if files.len() == before {
-            note(&format!("  WARNING: no file match pattern {pattern}"));
+        if !found {
+            note(&format!("  WARNING: no file match pattern {full}"));
         }
     }
     Ok(files)
+}
+
+/// A pattern as Go reads it, for a library that reads others: `**` is no more than `*`, `[^…]` means what is not there, `[!…]` is a mark
+/// among others, and a backslash takes the meaning of what follows.
+fn go_pattern(pattern: &str) -> String {
+    let mut out = String::new();
+    let mut chars = pattern.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('*', Some('*')) => {}
+            ('[', Some('^')) => {
+                chars.next();
+                out.push_str("[!");
+            }
+            ('[', Some('!')) => {
+                chars.next();
+                let rest: String = chars.by_ref().take_while(|c| *c != ']').collect();
+                out.push_str(&format!("[{rest}!]"));
+            }
+            ('\\', Some(&next)) => {
+                chars.next();
+                out.push_str(&glob::Pattern::escape(&next.to_string()));
+            }
+            (c, _) => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_gos() {
+        for (pattern, read) in
+            [("a*/**.yml", "a*/*.yml"), ("[^a].yml", "[!a].yml"), ("[!a].yml", "[a!].yml"), (r"\r\*.yml", "r[*].yml"), ("**/r", "*/r")]
+        {
+            assert_eq!(go_pattern(pattern), read);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use raw::{Element, RawFile, RawGroup, RawRule};
 
-pub(super) use raw::{Exact, Scalar, UnknownKeys, unique};
+pub(super) use raw::{Bases, Exact, Field, Scalar, Texts, UnknownKeys, first_document};
 
 use super::alert::Timing;
 use super::overlay::Overlay;
@@ -43,8 +43,7 @@ pub(super) fn parse(file: &str, text: &str, default_interval_millis: i64) -> Par
 
 /// As [`parse`], with what is to become of keys that nobody knows.
 pub(super) fn parse_with(file: &str, text: &str, default_interval_millis: i64, unknown: UnknownKeys) -> Parsed {
-    // Editors put a byte order mark in front, which says nothing.
-    let (first, second) = raw::first_document(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let (first, second) = first_document(text);
     let mut reader = Reader { file, text: first, problems: Vec::new() };
     let mut groups = Vec::new();
     let (raw, problems) = raw::read(file, first, unknown);

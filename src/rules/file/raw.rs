@@ -235,23 +235,26 @@ trait Merge {
 
 /// What stands behind a key.
 #[derive(Debug, Default)]
-enum Field<T> {
+pub(in crate::rules) enum Field<T> {
     /// There is no such key.
     #[default]
     Absent,
     /// Nothing.
     Null,
+    /// A value.
     Is(T),
 }
 
 impl<T> Field<T> {
-    fn or(&mut self, base: Self) {
+    /// Takes what stands elsewhere, where there is no such key here.
+    pub(in crate::rules) fn or(&mut self, base: Self) {
         if matches!(self, Self::Absent) {
             *self = base;
         }
     }
 
-    fn value(self) -> Option<T> {
+    /// What stands there, if there is anything.
+    pub(in crate::rules) fn value(self) -> Option<T> {
         match self {
             Self::Is(value) => Some(value),
             Self::Absent | Self::Null => None,
@@ -275,10 +278,11 @@ fn texts<T: Into<String>>(field: Field<Texts<T>>) -> BTreeMap<String, String> {
 
 /// What a merge key names: a map, or several, of which the first counts most.
 #[derive(Debug)]
-struct Bases<B>(Vec<B>);
+pub(in crate::rules) struct Bases<B>(Vec<B>);
 
 impl<B> Bases<B> {
-    fn take(&mut self) -> Vec<B> {
+    /// Them, once.
+    pub(in crate::rules) fn take(&mut self) -> Vec<B> {
         std::mem::take(&mut self.0)
     }
 }
@@ -318,7 +322,9 @@ impl<'de, B: Deserialize<'de>> Deserialize<'de> for Bases<B> {
 }
 
 /// The first YAML document of a text, and the line on which another one begins.
-pub(super) fn first_document(text: &str) -> (&str, Option<usize>) {
+pub(in crate::rules) fn first_document(text: &str) -> (&str, Option<usize>) {
+    // Editors put a byte order mark in front, which says nothing.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut begun = false;
     let mut at = 0;
     for (index, line) in text.split_inclusive('\n').enumerate() {
@@ -336,16 +342,9 @@ pub(super) fn first_document(text: &str) -> (&str, Option<usize>) {
     (text, None)
 }
 
-/// A map that has no key twice: of two texts one would be lost.
-pub(in crate::rules) fn unique<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<BTreeMap<String, T>>, D::Error> {
-    Option::<Texts<T>>::deserialize(deserializer).map(|texts| texts.map(|texts| texts.0))
-}
-
 /// Texts by name, none of which is there twice, with those that merge keys bring.
 #[derive(Debug)]
-struct Texts<T>(BTreeMap<String, T>);
+pub(in crate::rules) struct Texts<T>(pub(in crate::rules) BTreeMap<String, T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Texts<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

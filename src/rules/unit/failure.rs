@@ -1,7 +1,9 @@
 //! What is not as a test expects, and how it is told.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use super::file::AlertTexts;
 use crate::model::Labels;
 
 /// One thing that is not as expected.
@@ -81,8 +83,11 @@ impl fmt::Display for Failure {
 }
 
 /// Alerts, one a line.
-pub(super) fn shown_alerts(alerts: &[(Labels, Labels)]) -> Vec<String> {
-    let shown = |labels: &Labels| if labels.is_empty() { "{}".to_owned() } else { labels.to_string() };
+pub(super) fn shown_alerts(alerts: &[AlertTexts]) -> Vec<String> {
+    let shown = |texts: &BTreeMap<String, String>| {
+        let pairs: Vec<_> = texts.iter().map(|(name, text)| format!("{name}={text:?}")).collect();
+        format!("{{{}}}", pairs.join(", "))
+    };
     alerts.iter().map(|(labels, annotations)| format!("labels: {} annotations: {}", shown(labels), shown(annotations))).collect()
 }
 

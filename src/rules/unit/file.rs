@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::Deserialize;
-
+use super::raw::{Merged, RawAlert, RawFile, RawSample, RawTest, items, map, text};
 use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml, read_yaml};
 use crate::model::{Labels, Timestamp, format_millis, parse_millis};
 use crate::promql::{Slot, read_series, read_values};
-use crate::rules::file::{Exact, Scalar, unique};
+use crate::rules::file::{Exact, Field, Scalar, first_document};
 
 /// How often rules are evaluated where the file does not say.
 const EVALUATION_INTERVAL_MILLIS: i64 = 60_000;
@@ -44,9 +43,11 @@ pub(super) struct Test {
 pub(super) struct AlertCase {
     pub(super) at_millis: i64,
     pub(super) name: String,
-    /// Labels, with the alert's name, and annotations.
-    pub(super) expected: Vec<(Labels, Labels)>,
+    pub(super) expected: Vec<AlertTexts>,
 }
+
+/// An alert's labels, its name among them, and its annotations. Annotations may be empty.
+pub(super) type AlertTexts = (BTreeMap<String, String>, BTreeMap<String, String>);
 
 /// What an expression should give at a time.
 #[derive(Debug)]
@@ -68,8 +69,9 @@ impl TestFile {
     /// # Errors
     /// With everything that is wrong with its form. What is wrong with a single test fails that test alone.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
+        let (text, _) = first_document(text);
         let raw = match serde_yaml::from_str::<Option<RawFile>>(text) {
-            Ok(raw) => raw.unwrap_or_default(),
+            Ok(raw) => raw.unwrap_or_default().merged(),
             Err(error) => {
                 let (_, mut problems) = read_yaml::<RawFile<Scalar>>(file, text);
                 if problems.is_empty() {
@@ -100,21 +102,21 @@ struct Reader<'t> {
 impl Reader<'_> {
     fn file(&mut self, raw: RawFile) -> TestFile {
         let mut order: Vec<String> = Vec::new();
-        for (index, name) in raw.group_eval_order.unwrap_or_default().into_iter().enumerate() {
+        for (index, name) in raw.group_eval_order.value().unwrap_or_default().into_iter().enumerate() {
             if order.contains(&name.0) {
                 let path = [key("group_eval_order"), PathStep::Index(index)];
                 self.problem(&path, format!("group name repeated in evaluation order: {}", name.0));
             }
             order.push(name.0);
         }
-        let interval = self.duration(&raw.evaluation_interval.0, &[key("evaluation_interval")]);
+        let interval = self.duration(&raw.evaluation_interval, &[key("evaluation_interval")]);
         let evaluation_interval_millis = if interval == 0 { EVALUATION_INTERVAL_MILLIS } else { interval };
-        let tests = raw.tests.unwrap_or_default().into_iter().enumerate();
+        let tests = items(raw.tests).enumerate();
         let tests = tests.map(|(index, raw)| self.test(index, raw, evaluation_interval_millis)).collect();
         TestFile {
-            rule_files: raw.rule_files.unwrap_or_default().into_iter().map(|name| name.0).collect(),
+            rule_files: raw.rule_files.value().unwrap_or_default().into_iter().map(|name| name.0).collect(),
             evaluation_interval_millis,
-            fuzzy: raw.fuzzy_compare.unwrap_or(false),
+            fuzzy: raw.fuzzy_compare.value().unwrap_or(false),
             order,
             tests,
         }
@@ -123,8 +125,8 @@ impl Reader<'_> {
     fn test(&mut self, index: usize, raw: RawTest, evaluation_interval_millis: i64) -> Test {
         let path = [key("tests"), PathStep::Index(index)];
         let below = |names: &[PathStep]| [&path[..], names].concat();
-        let interval = self.duration(&raw.interval.0, &below(&[key("interval")]));
-        let start = match start(&raw.start_timestamp.0) {
+        let interval = self.duration(&raw.interval, &below(&[key("interval")]));
+        let start = match start(&text(raw.start_timestamp)) {
             Ok(start) => start,
             Err(message) => {
                 self.problem(&below(&[key("start_timestamp")]), message);
@@ -133,11 +135,11 @@ impl Reader<'_> {
         };
         let mut refused = None;
         let mut series = Vec::new();
-        for (index, raw) in raw.input_series.unwrap_or_default().into_iter().enumerate() {
-            match read(&raw.series.0, &raw.values.0) {
+        for line in lines(items(raw.input_series).map(|raw| (text(raw.series), text(raw.values)))) {
+            match read(&line.text) {
                 Ok(one) => series.push(one),
                 Err((field, error)) if refused.is_none() => {
-                    let path = below(&[key("input_series"), PathStep::Index(index), key(field)]);
+                    let path = below(&[key("input_series"), PathStep::Index(line.entry), key(field)]);
                     let position = locate_yaml(self.text, &path).unwrap_or(Position::START);
                     refused = Some(Diagnostic::new(self.file, self.text, position, error).to_string());
                 }
@@ -145,43 +147,47 @@ impl Reader<'_> {
             }
         }
         let mut alerts = Vec::new();
-        for (index, raw) in raw.alert_rule_test.unwrap_or_default().into_iter().enumerate() {
-            let at_millis = self.duration(&raw.eval_time.0, &below(&[key("alert_rule_test"), PathStep::Index(index), key("eval_time")]));
-            if raw.alertname.0.is_empty() {
+        for (index, raw) in items(raw.alert_rule_test).enumerate() {
+            let at_millis = self.duration(&raw.eval_time, &below(&[key("alert_rule_test"), PathStep::Index(index), key("eval_time")]));
+            let name = text(raw.alertname);
+            if name.is_empty() {
                 let at = format_millis(at_millis);
                 refused = refused.or(Some(format!("an item under alert_rule_test misses required attribute alertname at eval_time {at}")));
             }
-            alerts.push(alert_case(raw, at_millis));
+            alerts.push(alert_case(name, raw.exp_alerts, at_millis));
         }
         let mut expressions = Vec::new();
-        for (index, raw) in raw.promql_expr_test.unwrap_or_default().into_iter().enumerate() {
-            let at_millis = self.duration(&raw.eval_time.0, &below(&[key("promql_expr_test"), PathStep::Index(index), key("eval_time")]));
+        for (index, raw) in items(raw.promql_expr_test).enumerate() {
+            let at_millis = self.duration(&raw.eval_time, &below(&[key("promql_expr_test"), PathStep::Index(index), key("eval_time")]));
             let expected = |raw: RawSample| {
-                let value = if raw.histogram.0.is_empty() { Expected::Float(raw.value.unwrap_or(0.0)) } else { Expected::Native };
-                (raw.labels.0, value)
+                let value = if text(raw.histogram).is_empty() {
+                    Expected::Float(raw.value.value().unwrap_or_default().0)
+                } else {
+                    Expected::Native
+                };
+                (text(raw.labels), value)
             };
-            let expected = raw.exp_samples.unwrap_or_default().into_iter().map(expected).collect();
-            expressions.push(ExpressionCase { at_millis, expression: raw.expr.0, expected });
+            let expected = items(raw.exp_samples).map(expected).collect();
+            expressions.push(ExpressionCase { at_millis, expression: text(raw.expr), expected });
         }
+        let name = text(raw.name);
         Test {
-            named: !raw.name.0.is_empty(),
-            name: if raw.name.0.is_empty() { format!("unnamed#{index}") } else { raw.name.0 },
+            named: !name.is_empty(),
+            name: if name.is_empty() { format!("unnamed#{index}") } else { name },
             refused,
             start,
             interval_millis: if interval == 0 { evaluation_interval_millis } else { interval },
             series,
-            external_labels: labels(raw.external_labels),
-            external_url: raw.external_url.0,
+            external_labels: Labels::from_pairs(map(raw.external_labels)),
+            external_url: text(raw.external_url),
             alerts,
             expressions,
         }
     }
 
     /// Milliseconds; an absent duration is zero.
-    fn duration(&mut self, text: &str, path: &[PathStep]) -> i64 {
-        if text.is_empty() {
-            return 0;
-        }
+    fn duration(&mut self, field: &Field<Exact>, path: &[PathStep]) -> i64 {
+        let Field::Is(Exact(text)) = field else { return 0 };
         parse_millis(text).unwrap_or_else(|error| {
             self.problem(path, error.to_string());
             0
@@ -194,26 +200,46 @@ impl Reader<'_> {
     }
 }
 
+/// A line of the notation in which promtool puts series and values together.
+struct Line {
+    /// The entry of `input_series` that it comes from.
+    entry: usize,
+    text: String,
+}
+
+/// The lines of all series. One that is empty, or a comment, is the end of them, as in promtool.
+fn lines(entries: impl Iterator<Item = (String, String)>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (entry, (series, values)) in entries.enumerate() {
+        for text in format!("{series} {values}").split('\n').map(str::trim) {
+            if text.is_empty() || text.starts_with('#') {
+                return lines;
+            }
+            lines.push(Line { entry, text: text.to_owned() });
+        }
+    }
+    lines
+}
+
 /// A series with its values, or which of the two fields is wrong, and how.
-fn read(series: &str, values: &str) -> Result<(Labels, Vec<Slot>), (&'static str, String)> {
-    let (labels, rest) = read_series(series).map_err(|error| ("series", error))?;
-    let wrong = |error: String| ("values", format!("{series}: {error}"));
-    let slots = read_values(&format!("{rest} {values}")).map_err(wrong)?;
+fn read(line: &str) -> Result<(Labels, Vec<Slot>), (&'static str, String)> {
+    let (labels, values) = read_series(line).map_err(|error| ("series", error))?;
+    let wrong = |error: String| ("values", format!("{labels}: {error}"));
+    let slots = read_values(values).map_err(wrong)?;
     if slots.contains(&Slot::Native) {
         return Err(wrong("native histograms are not supported yet".to_owned()));
     }
     Ok((labels, slots))
 }
 
-fn alert_case(raw: RawAlertCase, at_millis: i64) -> AlertCase {
-    let name = raw.alertname.0;
-    let expected = raw.exp_alerts.unwrap_or_default().into_iter();
-    let expected = expected.map(|alert| (labels(alert.exp_labels).with("alertname", &name), labels(alert.exp_annotations))).collect();
+fn alert_case(name: String, expected: Field<Vec<Option<RawAlert>>>, at_millis: i64) -> AlertCase {
+    let texts = |alert: RawAlert| {
+        let mut labels = map(alert.exp_labels);
+        labels.insert("alertname".to_owned(), name.clone());
+        (labels, map(alert.exp_annotations))
+    };
+    let expected = items(expected).map(texts).collect();
     AlertCase { at_millis, name, expected }
-}
-
-fn labels(map: Option<BTreeMap<String, Exact>>) -> Labels {
-    Labels::from_pairs(map.unwrap_or_default().into_iter().map(|(name, value)| (name, value.0)))
 }
 
 /// Unix seconds or RFC 3339; nothing is the epoch.
@@ -230,68 +256,4 @@ fn start(text: &str) -> Result<Timestamp, String> {
 
 fn key(name: &str) -> PathStep {
     PathStep::Key(name.to_owned())
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
-struct RawFile<T = Exact> {
-    rule_files: Option<Vec<T>>,
-    evaluation_interval: T,
-    fuzzy_compare: Option<bool>,
-    group_eval_order: Option<Vec<T>>,
-    tests: Option<Vec<RawTest<T>>>,
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
-struct RawTest<T = Exact> {
-    name: T,
-    interval: T,
-    start_timestamp: T,
-    input_series: Option<Vec<RawSeries<T>>>,
-    alert_rule_test: Option<Vec<RawAlertCase<T>>>,
-    promql_expr_test: Option<Vec<RawExpressionCase<T>>>,
-    #[serde(deserialize_with = "unique")]
-    external_labels: Option<BTreeMap<String, T>>,
-    external_url: T,
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
-struct RawSeries<T = Exact> {
-    series: T,
-    values: T,
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
-struct RawAlertCase<T = Exact> {
-    eval_time: T,
-    alertname: T,
-    exp_alerts: Option<Vec<RawAlert<T>>>,
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
-struct RawAlert<T = Exact> {
-    #[serde(deserialize_with = "unique")]
-    exp_labels: Option<BTreeMap<String, T>>,
-    #[serde(deserialize_with = "unique")]
-    exp_annotations: Option<BTreeMap<String, T>>,
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
-struct RawExpressionCase<T = Exact> {
-    expr: T,
-    eval_time: T,
-    exp_samples: Option<Vec<RawSample<T>>>,
-}
-
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "T: Deserialize<'de> + Default"))]
-struct RawSample<T = Exact> {
-    labels: T,
-    value: Option<f64>,
-    histogram: T,
 }

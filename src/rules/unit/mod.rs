@@ -4,9 +4,11 @@
 //! `file` reads a test file, `run` evaluates the rules over its series as the agent would, `failure` says what is not as
 //! expected, `coverage` which rules and which of their states no test has seen.
 
+mod clash;
 mod coverage;
 mod failure;
 mod file;
+mod raw;
 mod run;
 
 pub use coverage::{Coverage, RuleCoverage};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::clash::Clashes;
 use super::coverage::Coverage;
 use super::failure::{Failure, shown_alerts, shown_samples};
-use super::file::{Expected, ExpressionCase, Test, TestFile};
+use super::file::{AlertTexts, Expected, ExpressionCase, Test, TestFile};
 use crate::history::{Append, History, Query};
 use crate::model::{
     AlertState, GroupSnapshot, Labels, METRIC_NAME, MatchOp, Matcher, PromDuration, RuleHealth, RuleKind, Timestamp, format_millis,
@@ -73,6 +74,7 @@ impl TestFile {
 /// A history of its own, with an engine and what is to come.
 struct Bench {
     history: History,
+    clashes: Arc<Clashes>,
     world: World,
     samples: BTreeMap<i64, Vec<(Labels, f64)>>,
     start: i64,
@@ -84,9 +86,10 @@ impl Bench {
         let step = PromDuration::from_millis(file.evaluation_interval_millis.unsigned_abs());
         let engine = Engine::new(Arc::new(history.clone()), EngineConfig { subquery_step: step, ..EngineConfig::default() });
         let externals = Externals { labels: test.external_labels.clone(), url: test.external_url.clone() };
-        let world = World::closed(Arc::new(engine), &history, externals);
+        let clashes = Arc::new(Clashes::new(history.clone()));
+        let world = World { history: clashes.clone(), ..World::closed(Arc::new(engine), &history, externals) };
         let start = test.start.as_millis();
-        Self { history, world, samples: samples(test, start), start }
+        Self { history, clashes, world, samples: samples(test, start), start }
     }
 
     /// Evaluates the groups up to the time of the last case, and compares the alerts that fire at the times of those about alerts.
@@ -102,7 +105,7 @@ impl Bench {
         while since <= last {
             let at = self.start.saturating_add(since);
             for (time, samples) in self.samples.range(loaded..=at) {
-                self.history.append(Timestamp::from_millis(*time), samples);
+                self.clashes.append(Timestamp::from_millis(*time), samples);
             }
             loaded = at.saturating_add(1);
             let mut errors = Vec::new();
@@ -110,12 +113,14 @@ impl Bench {
             for (group, before) in groups.iter_mut().zip(&mut before) {
                 group.evaluate(Timestamp::from_millis(at), &self.world);
                 let now = group.snapshot();
+                let failed = |name: &str, error: &str| format!("rule: {name}, time: {}, err: {error}", format_millis(since));
+                errors.extend(self.clashes.take().iter().map(|name| failed(name, "duplicate sample for timestamp")));
                 errors.extend(now.rules.iter().filter_map(|rule| match &rule.health {
-                    RuleHealth::Err(error) => Some(format!("rule: {}, time: {}, err: {error}", rule.name, format_millis(since))),
+                    RuleHealth::Err(error) => Some(failed(&rule.name, error)),
                     _ => None,
                 }));
                 coverage.see(before.as_deref(), &now);
-                firing.extend(firing_alerts(&now));
+                firing.extend(firing_alerts(group.spec(), &now));
                 *before = Some(now);
             }
             if !errors.is_empty() {
@@ -126,11 +131,7 @@ impl Bench {
             let mut due: Vec<_> = test.alerts.iter().filter(|case| (since..next).contains(&case.at_millis)).collect();
             due.sort_by_key(|case| case.at_millis);
             for case in due {
-                let mut got: Vec<_> = firing
-                    .iter()
-                    .filter(|(name, ..)| *name == case.name)
-                    .map(|(_, labels, notes)| (labels.clone(), notes.clone()))
-                    .collect();
+                let mut got: Vec<_> = firing.iter().filter(|(name, _)| *name == case.name).map(|(_, texts)| texts.clone()).collect();
                 let mut expected = case.expected.clone();
                 got.sort();
                 expected.sort();
@@ -218,16 +219,18 @@ fn samples(test: &Test, start: i64) -> BTreeMap<i64, Vec<(Labels, f64)>> {
     samples
 }
 
-/// The alerts that fire: name, labels, annotations.
-fn firing_alerts(group: &GroupSnapshot) -> Vec<(String, Labels, Labels)> {
-    let alerts = group.rules.iter().flat_map(|rule| match &rule.kind {
-        RuleKind::Alerting { alerts, .. } => alerts.as_slice(),
-        RuleKind::Recording => &[],
-    });
-    let firing = alerts.filter(|alert| alert.state == AlertState::Firing);
+/// The alerts that fire, each with its rule's name. Annotations that come out empty are there, too.
+fn firing_alerts(spec: &GroupSpec, group: &GroupSnapshot) -> Vec<(String, AlertTexts)> {
+    let mut firing = Vec::new();
+    for (rule, snapshot) in spec.rules.iter().zip(&group.rules) {
+        let RuleKind::Alerting { alerts, .. } = &snapshot.kind else { continue };
+        for alert in alerts.iter().filter(|alert| alert.state == AlertState::Firing) {
+            let labels = alert.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            let text = |name: &String| (name.clone(), alert.annotations.get(name).unwrap_or_default().to_owned());
+            firing.push((rule.text.name.clone(), (labels, rule.text.annotations.keys().map(text).collect())));
+        }
+    }
     firing
-        .map(|alert| (alert.labels.get("alertname").unwrap_or_default().to_owned(), alert.labels.clone(), alert.annotations.clone()))
-        .collect()
 }
 
 fn metric(text: &str) -> Result<Labels, String> {
