@@ -2,11 +2,12 @@
 //! and the same records in the same order give the same ledger, so that the disk brings it back.
 
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::index::Index;
 use super::life::{Life, Phase};
+use super::queue::Queue;
 use super::record::{Id, Record, number};
 use super::sight::{Absence, Sight, View};
 use crate::model::{EndedAlert, RuleSnapshot, Timestamp};
@@ -17,28 +18,6 @@ const RESOLVED_RETENTION: Duration = Duration::from_mins(15);
 const SETTLE: Duration = Duration::from_secs(1);
 /// The most alerts in one message, as in Prometheus.
 pub(super) const BATCH_MAX: usize = 256;
-
-/// What a target knows and is to be told.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Queue {
-    /// In the order in which it happened.
-    pending: VecDeque<(Id, Phase)>,
-    /// What it was told last of an alert, and when.
-    told: BTreeMap<Id, (Phase, Timestamp)>,
-    /// Since when it is there: what was over by then is not for it.
-    since: Timestamp,
-}
-
-impl Queue {
-    /// All that it knows or is to be told, to look many up.
-    fn all(&self) -> HashSet<Id> {
-        self.told.keys().chain(self.pending.iter().map(|(id, _)| id)).copied().collect()
-    }
-
-    fn knows(&self, id: Id) -> bool {
-        self.told.contains_key(&id) || self.pending.iter().any(|(pending, _)| *pending == id)
-    }
-}
 
 /// All alerts and targets.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,7 +46,7 @@ impl Ledger {
         }
         records.extend(self.queues.iter().map(|(target, queue)| Record::Target {
             target: target.clone(),
-            pending: queue.pending.iter().copied().collect(),
+            pending: queue.pending().copied().collect(),
             told: queue.told.iter().map(|(id, (phase, at))| (*id, *phase, at.as_millis())).collect(),
             since: queue.since.as_millis(),
         }));
@@ -101,23 +80,23 @@ impl Ledger {
                 for (id, phase) in &what {
                     queue.told.insert(*id, (*phase, at));
                 }
-                remove(&mut queue.pending, &what);
+                queue.remove(&what);
             }
-            Record::Dropped { target, what } => remove(&mut self.queues.entry(target).or_default().pending, &what),
+            Record::Dropped { target, what } => self.queues.entry(target).or_default().remove(&what),
             Record::Gone { target } => drop(self.queues.remove(&target)),
             Record::Target { target, pending, told, since } => {
                 let alive = |id: &Id| self.lives.contains_key(id);
                 let pending = pending.into_iter().filter(|(id, _)| alive(id)).collect();
                 let told = told.into_iter().filter(|(id, ..)| alive(id));
                 let told = told.map(|(id, phase, at)| (id, (phase, Timestamp::from_millis(at)))).collect();
-                self.queues.insert(target, Queue { pending, told, since: Timestamp::from_millis(since) });
+                self.queues.insert(target, Queue::new(pending, told, Timestamp::from_millis(since)));
             }
         }
     }
 
     fn push(&mut self, id: Id, phase: Phase, to: Vec<String>) {
         for target in to {
-            self.queues.entry(target).or_default().pending.push_back((id, phase));
+            self.queues.entry(target).or_default().push(id, phase);
         }
     }
 
@@ -142,13 +121,12 @@ impl Ledger {
         steps
     }
 
-    /// A target is told of everything that fires and that it does not know of.
+    /// A target is told of everything that fires and that it does not know of. What only the disk says may be over: it is told of
+    /// that once a rule says the same.
     pub(super) fn catch_up(&mut self, target: &str) -> Vec<Record> {
         let mut steps = Vec::new();
         let Some(queue) = self.queues.get(target) else { return steps };
-        let known = queue.all();
-        let unknown: Vec<Id> =
-            self.lives.iter().filter(|(id, life)| life.ends_at.is_none() && !known.contains(*id)).map(|(id, _)| *id).collect();
+        let unknown: Vec<Id> = self.firing().filter(|(id, life)| life.seen_at.is_some() && !queue.knows(*id)).map(|(id, _)| id).collect();
         unknown.into_iter().for_each(|id| self.step(Record::Queued { id, phase: Phase::Firing, to: target.to_owned() }, &mut steps));
         steps
     }
@@ -157,9 +135,8 @@ impl Ledger {
     pub(super) fn relieve(&mut self, target: &str, others: &[String]) -> Vec<Record> {
         let mut steps = Vec::new();
         let Some(queue) = self.queues.get(target) else { return steps };
-        let known = queue.all();
-        let waiting = others.iter().filter_map(|other| self.queues.get(other)).flat_map(|queue| &queue.pending);
-        let waiting = waiting.filter(|(id, phase)| *phase == Phase::Firing && !known.contains(id)).map(|(id, _)| *id);
+        let waiting = others.iter().filter_map(|other| self.queues.get(other)).flat_map(Queue::pending);
+        let waiting = waiting.filter(|(id, phase)| *phase == Phase::Firing && !queue.knows(*id)).map(|(id, _)| *id);
         for id in waiting.collect::<BTreeSet<_>>() {
             let over = self.lives.get(&id).is_some_and(|life| life.ends_at.is_some());
             for phase in [Phase::Firing, Phase::Resolved].into_iter().take(1 + usize::from(over)) {
@@ -203,8 +180,12 @@ impl Ledger {
             if let Some((id, life)) = known.and_then(|id| Some((id, self.lives.get_mut(&id)?))).filter(|(_, life)| life.ends_at.is_none()) {
                 // What only the disk knew of goes on; else another beginning is another alert.
                 if life.seen_at.is_none() || life.again_at == seen.fired_at {
+                    let was_seen = life.seen_at.is_some();
                     life.go_on(view, seen);
                     present.insert(id);
+                    if !was_seen {
+                        self.inform(id, to, steps);
+                    }
                     continue;
                 }
                 let ends_at = seen.alert.active_at.max(life.starts_at);
@@ -226,7 +207,8 @@ impl Ledger {
                 continue;
             }
             let ends_at = match view.absence(&life.key.rule, &life.key.labels, life.seen_at.is_none()) {
-                Absence::Since(evaluated_at) if life.seen_at.is_none_or(|seen| evaluated_at > seen) => evaluated_at,
+                // Another evaluation than the one that saw it; an earlier time where the clock was set back.
+                Absence::Since(evaluated_at) if life.seen_at != Some(evaluated_at) => evaluated_at,
                 Absence::NoRule => at,
                 Absence::Since(_) | Absence::Unknown => continue,
             };
@@ -263,6 +245,14 @@ impl Ledger {
         }
     }
 
+    /// That an alert fires is for those of `to` that do not know of it: they were not there when it began.
+    fn inform(&mut self, id: Id, to: &[String], steps: &mut Vec<Record>) {
+        let unaware = |target: &&String| self.queues.get(*target).is_some_and(|queue| !queue.knows(id));
+        for to in to.iter().filter(unaware).cloned().collect::<Vec<_>>() {
+            self.step(Record::Queued { id, phase: Phase::Firing, to }, steps);
+        }
+    }
+
     fn begin(&mut self, life: &Life, to: &[String], steps: &mut Vec<Record>) -> Id {
         let id = self.next;
         self.step(Record::Fired { id, life: Box::new(life.into()), to: to.to_vec() }, steps);
@@ -294,7 +284,7 @@ impl Ledger {
         let goes_on = |life: &Life| firing.get(&life.key.labels).is_some_and(|key| **key != life.key);
         let mut batch: Vec<(Id, Phase)> = Vec::new();
         let mut met = HashSet::new();
-        for (id, phase) in &queue.pending {
+        for (id, phase) in queue.pending() {
             if batch.len() >= BATCH_MAX {
                 return batch;
             }
@@ -343,13 +333,13 @@ impl Ledger {
     /// may know in a moment that it has begun.
     pub(super) fn pass_over(&mut self, target: &str, under_way: &[Id], mut held: impl FnMut(Id, &Life) -> bool) -> Vec<Record> {
         let Some(queue) = self.queues.get(target) else { return Vec::new() };
-        let untold = queue.pending.iter().filter(|(_, phase)| *phase == Phase::Firing).map(|(id, _)| *id);
+        let untold = queue.pending().filter(|(_, phase)| *phase == Phase::Firing).map(|(id, _)| *id);
         let over = untold.filter(|id| self.lives.get(id).is_some_and(|life| life.ends_at.is_some() && held(*id, life)));
         let over: BTreeSet<Id> = over.filter(|id| !under_way.contains(id)).collect();
         if over.is_empty() {
             return Vec::new();
         }
-        let what: Vec<_> = queue.pending.iter().filter(|(id, _)| over.contains(id)).copied().collect();
+        let what: Vec<_> = queue.pending().filter(|(id, _)| over.contains(id)).copied().collect();
         self.refused(target, &what)
     }
 
@@ -362,20 +352,21 @@ impl Ledger {
     /// oldest of all; but nothing that is `under_way` to it.
     pub(super) fn bound(&mut self, target: &str, most: usize, under_way: &[Id]) -> Vec<Record> {
         let Some(queue) = self.queues.get(target) else { return Vec::new() };
-        let mut excess = queue.pending.len().saturating_sub(most);
+        let mut excess = queue.waiting().saturating_sub(most);
         if excess == 0 {
             return Vec::new();
         }
-        let over: BTreeSet<Id> = queue.pending.iter().filter(|(_, phase)| *phase == Phase::Resolved).map(|(id, _)| *id).collect();
+        let under_way: HashSet<&Id> = under_way.iter().collect();
+        let over: BTreeSet<Id> = queue.pending().filter(|(_, phase)| *phase == Phase::Resolved).map(|(id, _)| *id).collect();
         let mut gone = BTreeSet::new();
-        let pending = || queue.pending.iter().filter(|(id, _)| !under_way.contains(id));
+        let pending = || queue.pending().filter(|(id, _)| !under_way.contains(id));
         for (id, phase) in pending() {
             if excess > 0 && *phase == Phase::Firing && over.contains(id) {
                 gone.insert(*id);
                 excess = excess.saturating_sub(2);
             }
         }
-        let mut what: Vec<(Id, Phase)> = queue.pending.iter().filter(|(id, _)| gone.contains(id)).copied().collect();
+        let mut what: Vec<(Id, Phase)> = queue.pending().filter(|(id, _)| gone.contains(id)).copied().collect();
         what.extend(pending().filter(|(id, _)| !gone.contains(id)).take(excess));
         self.refused(target, &what)
     }
@@ -383,7 +374,7 @@ impl Ledger {
     /// Forgets what is over and of which everyone has been told, and of which the rules do not tell any more. Of an alert that has
     /// begun again, what was before.
     pub(super) fn prune(&mut self, at: Timestamp) {
-        let waiting: HashSet<Id> = self.queues.values().flat_map(|queue| queue.pending.iter().map(|(id, _)| *id)).collect();
+        let waiting: HashSet<Id> = self.queues.values().flat_map(|queue| queue.pending().map(|(id, _)| *id)).collect();
         let Self { lives, index, .. } = self;
         lives.retain(|id, life| {
             let recent = life.ends_at.is_none_or(|ends_at| at.since(ends_at) <= RESOLVED_RETENTION) || life.shown;
@@ -405,16 +396,11 @@ impl Ledger {
 
     /// How many notifications wait for a target.
     pub(super) fn waiting(&self, target: &str) -> usize {
-        self.queues.get(target).map_or(0, |queue| queue.pending.len())
+        self.queues.get(target).map_or(0, Queue::waiting)
     }
-}
-
-fn remove(pending: &mut VecDeque<(Id, Phase)>, what: &[(Id, Phase)]) {
-    let gone: BTreeSet<&(Id, Phase)> = what.iter().collect();
-    pending.retain(|one| !gone.contains(one));
 }
 
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,7 +1,7 @@
 //! Notifications: what fires is told to Alertmanagers, webhooks, commands and the systemd journal, from a queue on disk.
 //!
 //! `sight` is what is seen of the rules; `ledger`, with `index` to find its alerts, knows every alert that was told of or is still to be, and is rebuilt from
-//! the records that `store` keeps; `payload` writes what receivers read; `target` is one receiver with its patience;
+//! the records that `store` keeps; `queue` is what one target knows and is to be told; `payload` writes what receivers read; `target` is one receiver with its patience;
 //! `post`, `process` and `journald` deliver, the first by what `connect` connects to; `silence` knows whose beginnings are held back;
 //! `heartbeat` says that somebody watches; `task` runs all of it. `client` is for others who ask servers of the same kinds.
 
@@ -20,6 +20,7 @@ mod metrics;
 mod payload;
 mod post;
 mod process;
+mod queue;
 mod record;
 mod secret;
 mod sight;

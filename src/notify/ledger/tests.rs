@@ -4,16 +4,17 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{AlertSnapshot, AlertState, EndedAlert, GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, RulesSnapshot};
+use crate::notify::queue::tests::WALKS;
 use crate::notify::store::Store;
 use std::sync::Arc;
 
 const RESEND: Option<Duration> = Some(Duration::from_mins(1));
 
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub(in crate::notify) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
 }
 
-fn alert(name: &str, state: AlertState, since: i64) -> AlertSnapshot {
+pub(in crate::notify) fn alert(name: &str, state: AlertState, since: i64) -> AlertSnapshot {
     AlertSnapshot {
         state,
         labels: Labels::from_pairs([("alertname", "A"), ("x", name)]),
@@ -49,7 +50,7 @@ fn ended(evaluated: i64, alerts: &[(&str, i64)], ended: Vec<EndedAlert>) -> Sigh
     Sight::of(&snapshot(Some(evaluated), RuleHealth::Ok, alerts, ended, false))
 }
 
-fn snapshot(
+pub(in crate::notify) fn snapshot(
     evaluated: Option<i64>,
     health: RuleHealth,
     alerts: Vec<AlertSnapshot>,
@@ -349,6 +350,51 @@ fn a_target_that_is_new_is_told_of_what_fires_and_one_that_is_gone_waits_for_not
         [vec![], vec![(1, Phase::Firing)], vec![]]
     );
     assert_eq!(ledger.waiting("a"), 0);
+}
+
+#[test]
+fn a_target_that_is_new_at_a_start_is_told_of_what_still_fires_and_not_of_what_ended_meanwhile() {
+    let (mut first, mut steps, to) = ledger(&["a"]);
+    steps.extend(first.observe(&firing(5, &[("ended", 5), ("slow", 5), ("goes on", 5)]), &to, at(5)));
+    steps.extend(first.told("a", &[(0, Phase::Firing), (1, Phase::Firing), (2, Phase::Firing)], at(5)));
+    let mut ledger = Ledger::replay(steps);
+    let to = ["a", "b"].map(str::to_owned);
+    ledger.target(&to.clone().into(), &BTreeSet::new(), at(50));
+    let settling = |evaluated: i64, names: &[&str]| {
+        let alerts = names.iter().map(|name| alert(name, AlertState::Firing, 5)).collect();
+        Sight::of(&snapshot(Some(evaluated), RuleHealth::Ok, alerts, vec![], true))
+    };
+    ledger.observe(&settling(55, &["goes on"]), &to, at(55));
+    assert_eq!(phases(&ledger, "b", 55), [(2, Phase::Firing)]);
+    // It still fires by the disk's word alone.
+    assert_eq!(ledger.catch_up("b"), []);
+    ledger.observe(&firing(60, &[("slow", 5), ("goes on", 5)]), &to, at(60));
+    assert_eq!(phases(&ledger, "b", 60), [(2, Phase::Firing), (1, Phase::Firing)]);
+    assert_eq!(phases(&ledger, "a", 60), [(0, Phase::Resolved)], "whoever knew of it hears of its end");
+    ledger.told("b", &[(2, Phase::Firing), (1, Phase::Firing)], at(60));
+    assert_eq!(ledger.observe(&firing(65, &[("slow", 5), ("goes on", 5)]), &to, at(65)), [], "once");
+}
+
+#[test]
+fn no_end_goes_through_all_that_waits() {
+    const ALERTS: usize = 10_000;
+    let (mut ledger, _, to) = ledger(&["a", "b"]);
+    let names: Vec<String> = (0..ALERTS).map(|number| number.to_string()).collect();
+    let alerts: Vec<_> = names.iter().map(|name| (name.as_str(), 5)).collect();
+    ledger.observe(&firing(5, &alerts), &to, at(5));
+    let walks = || WALKS.with(std::cell::Cell::get);
+    let before = walks();
+    ledger.observe(&firing(10, &[]), &to, at(10));
+    assert_eq!((ledger.waiting("a"), walks() - before), (2 * ALERTS, 0));
+}
+
+#[test]
+fn an_alert_ends_also_where_the_clock_was_set_back() {
+    let (mut ledger, _, to) = ledger(&["a"]);
+    ledger.observe(&firing(5000, &[("x", 5000)]), &to, at(5000));
+    ledger.told("a", &[(0, Phase::Firing)], at(5000));
+    assert_eq!(ends(&ledger.observe(&firing(1000, &[]), &to, at(1000))), [(0, 1000, None)]);
+    assert_eq!(phases(&ledger, "a", 1000), [(0, Phase::Resolved)]);
 }
 
 #[test]
