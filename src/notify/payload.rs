@@ -51,6 +51,16 @@ impl<'l> Telling<'l> {
         annotations
     }
 
+    /// When it stopped, where that is told.
+    fn ends_at(self) -> Option<Timestamp> {
+        self.life.ends_at.filter(|_| self.phase == Phase::Resolved)
+    }
+
+    /// When it began. No receiver takes what began after its end, as it seems where the clock was set back in between.
+    fn starts_at(self) -> Timestamp {
+        self.ends_at().map_or(self.life.starts_at, |ends_at| self.life.starts_at.min(ends_at))
+    }
+
     fn resolved_value(self) -> Option<String> {
         self.life.resolved_value.filter(|_| self.phase == Phase::Resolved).map(|value| format_float(value, FloatStyle::Api))
     }
@@ -99,16 +109,15 @@ impl Manner {
     }
 
     fn postable<'l>(&'l self, telling: Telling<'l>, at: Timestamp) -> Postable<'l> {
-        let Telling { life, phase } = telling;
-        let ends_at = match (phase, life.ends_at) {
-            (Phase::Resolved, Some(ends_at)) => ends_at,
-            // It has stopped since, which is told next, or nobody has looked yet: it fires as far as is known now.
-            _ => life.seen_at.filter(|_| life.ends_at.is_none()).unwrap_or(at) + self.validity(life),
-        };
+        let life = telling.life;
+        // It has stopped since, which is told next, or nobody has looked yet: it fires as far as is known now.
+        let expires_at = || life.seen_at.filter(|_| life.ends_at.is_none()).unwrap_or(at) + self.validity(life);
+        let ends_at = telling.ends_at().unwrap_or_else(expires_at);
         Postable {
             labels: self.labels(life),
             annotations: telling.annotations(),
-            starts_at: life.starts_at.to_string(),
+            // The clock may have been set back since.
+            starts_at: telling.starts_at().min(at).min(ends_at).to_string(),
             ends_at: ends_at.to_string(),
             generator_url: self.generator_url(life),
         }
@@ -122,15 +131,14 @@ impl Manner {
         let alerts: Vec<_> = tellings
             .iter()
             .zip(labels.iter().zip(&annotations))
-            .map(|(Telling { life, phase }, (labels, annotations))| {
-                let ends_at = life.ends_at.filter(|_| *phase == Phase::Resolved);
+            .map(|(telling, (labels, annotations))| {
                 serde_json::json!({
-                    "status": status(*phase),
+                    "status": status(telling.phase),
                     "labels": labels,
                     "annotations": annotations,
-                    "startsAt": life.starts_at.to_string(),
-                    "endsAt": ends_at.map_or_else(|| NO_TIME.to_owned(), |at| at.to_string()),
-                    "generatorURL": self.generator_url(life),
+                    "startsAt": telling.starts_at().to_string(),
+                    "endsAt": telling.ends_at().map_or_else(|| NO_TIME.to_owned(), |at| at.to_string()),
+                    "generatorURL": self.generator_url(telling.life),
                     "fingerprint": fingerprint(labels),
                 })
             })
@@ -168,10 +176,9 @@ impl Manner {
             ("SYSLOG_IDENTIFIER".to_owned(), "sidewatch".to_owned()),
             ("ALERT_NAME".to_owned(), name.to_owned()),
             ("ALERT_STATUS".to_owned(), word.to_owned()),
-            ("ALERT_STARTS_AT".to_owned(), life.starts_at.to_string()),
+            ("ALERT_STARTS_AT".to_owned(), telling.starts_at().to_string()),
         ];
-        let ends_at = life.ends_at.filter(|_| telling.phase == Phase::Resolved);
-        fields.extend(ends_at.map(|at| ("ALERT_ENDS_AT".to_owned(), at.to_string())));
+        fields.extend(telling.ends_at().map(|at| ("ALERT_ENDS_AT".to_owned(), at.to_string())));
         fields.extend(telling.resolved_value().map(|value| ("ALERT_RESOLVED_VALUE".to_owned(), value)));
         fields.extend(life.owner.iter().map(|owner| ("ALERT_OWNER".to_owned(), owner.clone())));
         fields.push(("ALERT_LABELS".to_owned(), Labels::from_pairs(self.labels(life)).to_string()));

@@ -71,6 +71,30 @@ fn an_alertmanager_reads_labels_and_times_as_prometheus_sends_them() {
 }
 
 #[test]
+fn nothing_begins_after_its_end_also_where_the_clock_was_set_back() {
+    let at = Timestamp::from_millis(200_000);
+    let times = |life: &Life, phase| {
+        let told = Telling { life, phase };
+        let posted = read(&manner().alertmanager(&[told], at))[0].clone();
+        let hooked = read(&manner().webhook("pager", &[told]))["alerts"][0].clone();
+        let journal = manner().journal(told);
+        let journal = journal.iter().filter(|(name, _)| name.starts_with("ALERT_STARTS") || name.starts_with("ALERT_ENDS"));
+        let journal: Vec<_> = journal.map(|(_, value)| value.clone()).collect();
+        ([&posted, &hooked].map(|one| [one["startsAt"].clone(), one["endsAt"].clone()]), journal)
+    };
+    let begun = |ends_at| Life { starts_at: Timestamp::from_millis(4_000_000), ..life(ends_at) };
+    let over = json!(["1970-01-01T00:02:30.000Z", "1970-01-01T00:02:30.000Z"]);
+    let (told, journal) = times(&begun(Some(150_000)), Phase::Resolved);
+    assert_eq!((json!(told), json!(journal)), (json!([over, over]), over));
+    // To Alertmanager it fires since now at the latest.
+    let (told, _) = times(&begun(None), Phase::Firing);
+    assert_eq!(json!(told[0]), json!(["1970-01-01T00:03:20.000Z", "1970-01-01T00:05:40.000Z"]));
+    let expired = Life { seen_at: Some(Timestamp::from_millis(-200_000)), ..begun(None) };
+    let [starts, ends] = times(&expired, Phase::Firing).0[0].clone();
+    assert_eq!(starts, ends, "set forward since");
+}
+
+#[test]
 fn a_webhook_reads_what_alertmanager_sends() {
     let (mut other, over) = (life(None), life(Some(150_000)));
     other.key.labels = other.key.labels.with("x", "2");
