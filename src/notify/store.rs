@@ -92,3 +92,41 @@ impl Store {
         self.file.is_none() || self.bytes > self.whole_bytes.saturating_mul(2).saturating_add(256 << 10)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::life::Phase;
+
+    fn told(number: i64) -> Record {
+        Record::Told { target: "a".into(), what: vec![(1, Phase::Firing)], at: number }
+    }
+
+    #[test]
+    fn after_a_part_of_a_batch_was_written_all_is_written_anew_and_nothing_stands_there_twice() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FOLDER).join(FILE);
+        let mut store = Store::open(folder.path()).expect("a folder");
+        store.replace(&[told(0)]).expect("room");
+        // The disk takes one record of the batch and half of the next.
+        let mut lines = Vec::new();
+        [told(1), told(2)].iter().for_each(|record| record::write(record, &mut lines));
+        let part = lines.len() - 9;
+        store.file.as_mut().expect("open").write_all(&lines[..part]).expect("room");
+        store.file = Some(File::open(&path).expect("there"));
+        store.append(&[told(1), told(2)]).expect_err("it cannot be written to");
+        assert_eq!(store.load().expect("readable"), (vec![told(0), told(1)], 1), "what is whole can be read");
+        // Also where the next attempt fails as well.
+        let unfinished = folder.path().join(FOLDER).join(UNFINISHED);
+        fs::create_dir(&unfinished).expect("room");
+        assert!(store.is_due());
+        store.append(&[told(3)]).expect_err("nothing is added behind half a record");
+        store.replace(&[told(0)]).expect_err("it cannot be written");
+        assert_eq!(store.load().expect("readable").0, [told(0), told(1)]);
+        fs::remove_dir(&unfinished).expect("there");
+        let all = [told(0), told(1), told(2)];
+        store.replace(&all).expect("room");
+        store.append(&[told(3)]).expect("room");
+        assert_eq!(store.load().expect("readable"), ([&all[..], &[told(3)]].concat(), 0));
+    }
+}
