@@ -9,6 +9,8 @@ pub(super) enum Verdict {
     Delivered,
     /// It will never be taken: the same again would be refused again.
     Refused(String),
+    /// It will never be taken as a whole; a part of it may be.
+    Divide(String),
     /// It may be taken later.
     Failed {
         /// Why not now.
@@ -30,7 +32,9 @@ impl Verdict {
         let error = || format!("it answers {status}{}{}", if body.is_empty() { "" } else { ": " }, body.trim_end());
         match status {
             200..=299 => Self::Delivered,
-            400 | 413 | 422 => Self::Refused(error()),
+            400 => Self::Refused(error()),
+            // Too large; or, by Alertmanager, one alert in it that it cannot read, and then it takes none of them.
+            413 | 422 => Self::Divide(error()),
             _ => Self::Failed { error: error(), retry_after },
         }
     }
@@ -64,10 +68,11 @@ mod tests {
         let kind = |status| match Verdict::of_status(status, "", None) {
             Verdict::Delivered => 'd',
             Verdict::Refused(_) => 'r',
+            Verdict::Divide(_) => 'h',
             Verdict::Failed { .. } => 'f',
         };
         let kinds: String = [200, 202, 204, 302, 400, 401, 404, 405, 413, 415, 422, 429, 500, 503].into_iter().map(kind).collect();
-        assert_eq!(kinds, "dddfrfffrfrfff");
+        assert_eq!(kinds, "dddfrfffhfhfff");
         assert_eq!(Verdict::of_status(400, "bad\n", None), Verdict::Refused("it answers 400: bad".into()));
     }
 }

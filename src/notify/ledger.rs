@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::index::Index;
-use super::life::{Life, Phase};
+use super::life::{Key, Life, Phase};
 use super::queue::Queue;
 use super::record::{Id, Record, number};
 use super::sight::{Absence, Sight, View};
-use crate::model::{EndedAlert, RuleSnapshot, Timestamp};
+use crate::model::{EndedAlert, Labels, RuleSnapshot, Timestamp};
 
 /// How long a resolved alert is kept, and an Alertmanager told again of it, as Prometheus does.
 const RESOLVED_RETENTION: Duration = Duration::from_mins(15);
@@ -280,8 +280,12 @@ impl Ledger {
         let Some(queue) = self.queues.get(target) else { return Vec::new() };
         // Whoever is told knows an alert by its labels: of two groups that have it, or of one under another name, the end of the one is
         // not told while the other fires.
-        let firing = LazyCell::new(|| self.firing().map(|(_, life)| (&life.key.labels, &life.key)).collect::<HashMap<_, _>>());
-        let goes_on = |life: &Life| firing.get(&life.key.labels).is_some_and(|key| **key != life.key);
+        let firing = LazyCell::new(|| {
+            let mut firing: HashMap<&Labels, Vec<&Key>> = HashMap::new();
+            self.firing().for_each(|(_, life)| firing.entry(&life.key.labels).or_default().push(&life.key));
+            firing
+        });
+        let goes_on = |life: &Life| firing.get(&life.key.labels).is_some_and(|keys| keys.iter().any(|key| **key != life.key));
         let mut batch: Vec<(Id, Phase)> = Vec::new();
         let mut met = HashSet::new();
         for (id, phase) in queue.pending() {

@@ -1,24 +1,30 @@
 //! One request over a connection of its own: notifications are few, and a fresh connection has no stale one's doubts about
 //! whether a request arrived.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use futures_util::FutureExt;
+use futures_util::future::Fuse;
+use http_body_util::{BodyExt, Collected, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
 use super::backoff::Verdict;
 use super::config::{Authorization, BasicAuth, Tls};
-use super::connect::{connect, credentials};
+use super::connect::{Stream, connect, credentials};
 use super::url::without_path;
 use crate::telemetry::chain;
 
 /// No more of an answer is read: it is for the log.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// So long it may take to come after the head.
+const BODY_WAIT: Duration = Duration::from_secs(1);
 /// No more of it is shown.
 const SHOWN_CHARS_MAX: usize = 300;
 
@@ -29,7 +35,7 @@ pub(super) struct Endpoint {
     pub(super) url: Uri,
     /// Nobody is to see more of it than the host.
     pub(super) secret: bool,
-    /// For all of it, from the look-up of the host to the last byte of the answer.
+    /// From the look-up of the host to the head of the answer.
     pub(super) timeout: Duration,
     /// User and password.
     pub(super) basic_auth: Option<BasicAuth>,
@@ -47,18 +53,16 @@ impl Endpoint {
 
     /// Sends a request; a body is JSON.
     pub(super) async fn send(self, method: Method, body: Vec<u8>) -> Verdict {
-        let timeout = self.timeout;
-        match tokio::time::timeout(timeout, self.exchange(method, body)).await {
-            Ok(Ok(verdict)) => verdict,
+        match timeout(self.timeout, self.exchange(method, body)).await {
+            Ok(Ok(answer)) => answer.verdict(self.secret.then_some(&self.url)).await,
             Ok(Err(error)) => Verdict::failed(error),
-            Err(_) => Verdict::failed(format!("no answer within {} s", timeout.as_secs_f64())),
+            Err(_) => Verdict::failed(format!("no answer within {} s", self.timeout.as_secs_f64())),
         }
     }
 
-    async fn exchange(self, method: Method, body: Vec<u8>) -> Result<Verdict, String> {
+    async fn exchange(&self, method: Method, body: Vec<u8>) -> Result<Answer, String> {
         let request = self.request(method, body).await?;
-        let unsaid = self.secret.then_some(&self.url);
-        converse(connect(&self.url, &self.tls).await?, request, unsaid).await
+        converse(connect(&self.url, &self.tls).await?, request).await
     }
 
     async fn request(&self, method: Method, body: Vec<u8>) -> Result<Request<Full<Bytes>>, String> {
@@ -80,28 +84,50 @@ impl Endpoint {
     }
 }
 
-/// Sends a request and makes something of the answer, in which the path of `unsaid` is not repeated.
-async fn converse<S>(stream: S, request: Request<Full<Bytes>>, unsaid: Option<&Uri>) -> Result<Verdict, String>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+type Connection = Fuse<http1::Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>>;
+
+/// The head of an answer, and what its body comes over.
+struct Answer {
+    head: Response<Incoming>,
+    connection: Connection,
+    // The connection goes on for as long as somebody could send over it.
+    _sender: http1::SendRequest<Full<Bytes>>,
+}
+
+async fn converse(stream: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Result<Answer, String> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error))?;
-    let exchange = async move {
-        let answer = sender.send_request(request).await.map_err(|error| format!("no answer: {}", chain(&error)))?;
-        let status = answer.status().as_u16();
-        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        // The status says what became of it, whatever becomes of the body.
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let mut connection = connection.fuse();
+    let head = over(&mut connection, sender.send_request(request)).await.map_err(|error| format!("no answer: {}", chain(&error)))?;
+    Ok(Answer { head, connection, _sender: sender })
+}
+
+/// What comes over a connection, which is kept going meanwhile. A receiver that has answered need not read the rest of the request.
+async fn over<T>(connection: &mut Connection, wanted: impl Future<Output = T>) -> T {
+    let mut wanted = pin!(wanted);
+    tokio::select! {
+        biased;
+        came = &mut wanted => came,
+        // How it ends is of no interest: whoever waits for something hears of it.
+        _ = connection => wanted.await,
+    }
+}
+
+impl Answer {
+    /// The status says what became of the request, whatever becomes of the body: that is for the log, and the path of `unsaid` is
+    /// not repeated in it.
+    async fn verdict(mut self, unsaid: Option<&Uri>) -> Verdict {
+        let status = self.head.status().as_u16();
+        let retry_after = self.head.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let body = Limited::new(self.head.into_body(), ANSWER_BYTES_MAX).collect();
+        let body = timeout(BODY_WAIT, over(&mut self.connection, body)).await;
+        let body = body.ok().and_then(Result::ok).map(Collected::to_bytes).unwrap_or_default();
         let mut said = String::from_utf8_lossy(&body).into_owned();
         if let Some(url) = unsaid {
             said = without_path(url, &said);
         }
         let shown: String = said.chars().take(SHOWN_CHARS_MAX).collect();
-        Ok(Verdict::of_status(status, &shown, retry_after.map(Duration::from_secs)))
-    };
-    // The connection ends once the exchange has let go of it; how is of no interest then.
-    let (verdict, _ended) = tokio::join!(exchange, connection);
-    verdict
+        Verdict::of_status(status, &shown, retry_after.map(Duration::from_secs))
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use hyper::Uri;
 
 use super::backoff::pause;
 use super::config::Config;
+use super::ledger::BATCH_MAX;
 use super::post::Endpoint;
 use super::record::Id;
 use crate::model::Timestamp;
@@ -14,6 +15,8 @@ use crate::model::Timestamp;
 /// The journal's name among the targets.
 const JOURNAL: &str = "journal";
 const MINUTE: Duration = Duration::from_mins(1);
+/// How long it is shown that a target has refused something.
+const REFUSAL_SHOWN: Duration = Duration::from_mins(15);
 
 /// How a target is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +68,16 @@ pub(super) fn specs(config: &Config) -> Vec<Spec> {
     alertmanagers.chain(webhooks).chain(commands).chain(config.journal.enabled.then_some(journal)).collect()
 }
 
+/// What a target has refused, for as long as that is shown.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Why, the last time.
+    pub(super) error: String,
+    /// How many notifications in all.
+    pub(super) notifications: usize,
+    last: Timestamp,
+}
+
 /// A target at work.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -79,6 +92,12 @@ pub(super) struct Target {
     waits: Option<(Timestamp, Duration)>,
     /// Since when nothing gets through, and why.
     pub(super) failing: Option<(Timestamp, String)>,
+    /// What it has refused.
+    refused: Option<Refusal>,
+    /// What was given up because too much waited: it is told of what still fires once nothing waits any more.
+    pub(super) owed: bool,
+    /// The most alerts in one message: fewer where it has not taken as many.
+    pub(super) batch_max: usize,
     /// When messages of the last minute went out.
     recent: VecDeque<Timestamp>,
 }
@@ -86,12 +105,23 @@ pub(super) struct Target {
 impl Target {
     /// One that nothing is known of.
     pub(super) fn new(spec: Spec) -> Self {
-        Self { spec, busy: false, under_way: Vec::new(), failures: 0, waits: None, failing: None, recent: VecDeque::new() }
+        Self {
+            spec,
+            busy: false,
+            under_way: Vec::new(),
+            failures: 0,
+            waits: None,
+            failing: None,
+            refused: None,
+            owed: false,
+            batch_max: BATCH_MAX,
+            recent: VecDeque::new(),
+        }
     }
 
     /// The same one, configured anew: it may be tried at once.
     pub(super) fn replaced(self, spec: Spec) -> Self {
-        Self { busy: self.busy, under_way: self.under_way, recent: self.recent, ..Self::new(spec) }
+        Self { busy: self.busy, under_way: self.under_way, owed: self.owed, recent: self.recent, ..Self::new(spec) }
     }
 
     /// Whether it is an Alertmanager.
@@ -127,6 +157,30 @@ impl Target {
     pub(super) fn answered(&mut self) {
         (self.busy, self.failures, self.waits, self.failing) = (false, 0, None, None);
         self.under_way.clear();
+    }
+
+    /// It has taken all of it: it may take more.
+    pub(super) fn took(&mut self) {
+        self.answered();
+        self.batch_max = self.batch_max.saturating_mul(2).min(BATCH_MAX);
+    }
+
+    /// It does not take so many alerts at once.
+    pub(super) fn divides(&mut self, alerts: usize) {
+        self.answered();
+        self.batch_max = (alerts / 2).max(1);
+    }
+
+    /// It will never take so many notifications.
+    pub(super) fn refuses(&mut self, error: String, notifications: usize, at: Timestamp) {
+        self.answered();
+        let before = self.refusal(at).map_or(0, |refusal| refusal.notifications);
+        self.refused = Some(Refusal { error, notifications: before.saturating_add(notifications), last: at });
+    }
+
+    /// What it has refused lately.
+    pub(super) fn refusal(&self, at: Timestamp) -> Option<&Refusal> {
+        self.refused.as_ref().filter(|refusal| at.since(refusal.last) < REFUSAL_SHOWN)
     }
 
     /// There is nothing to tell it: what did not work the last time says nothing any more.
@@ -174,6 +228,38 @@ mod tests {
         assert_eq!(target.failing, Some((at(0), "no".to_owned())));
         target.answered();
         assert!(target.may_try(at(2)) && target.failing.is_none() && target.under_way().is_empty());
+    }
+
+    #[test]
+    fn a_message_that_is_not_taken_as_a_whole_is_halved_until_one_alert_is_left() {
+        let mut target = target("alertmanagers: [{url: 'http://a'}]");
+        assert_eq!(target.batch_max, BATCH_MAX);
+        for (alerts, fewer) in [(256, 128), (5, 2), (2, 1)] {
+            target.divides(alerts);
+            assert_eq!(target.batch_max, fewer);
+        }
+        target.refuses("no".into(), 1, at(0));
+        assert_eq!(target.batch_max, 1, "the next one may be like it");
+        for more in [2, 4, 8] {
+            target.took();
+            assert_eq!(target.batch_max, more);
+        }
+        (0..20).for_each(|_| target.took());
+        assert_eq!(target.batch_max, BATCH_MAX);
+    }
+
+    #[test]
+    fn what_a_target_refuses_is_known_for_a_quarter_of_an_hour() {
+        let mut target = target("webhooks: [{name: w, url: 'http://a/'}]");
+        let shown = |target: &Target, second| target.refusal(at(second)).map(|refusal| (refusal.error.clone(), refusal.notifications));
+        assert_eq!(shown(&target, 0), None);
+        target.refuses("no".into(), 2, at(0));
+        target.refuses("never".into(), 1, at(10));
+        target.took();
+        assert_eq!([10, 909, 910].map(|second| shown(&target, second).map(|(_, refused)| refused)), [Some(3), Some(3), None]);
+        assert_eq!(shown(&target, 10), Some(("never".to_owned(), 3)));
+        target.refuses("again".into(), 1, at(2000));
+        assert_eq!(shown(&target, 2000), Some(("again".to_owned(), 1)));
     }
 
     #[test]

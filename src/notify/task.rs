@@ -25,7 +25,7 @@ use super::record::{Id, Record};
 use super::sight::Sight;
 use super::silence::{Held, SilenceState, Silences};
 use super::store::Store;
-use super::target::{How, Spec, Target, specs};
+use super::target::{How, Refusal, Spec, Target, specs};
 use crate::clock;
 use crate::model::{Condition, RulesSnapshot, Timestamp};
 use crate::runtime::{Board, Panicked, Stage, TaskContext, TaskResult, blocking};
@@ -37,8 +37,10 @@ const PART: &str = "notify";
 const SILENCES: &str = "silences";
 /// How often it looks for what is due.
 const TICK: Duration = Duration::from_millis(250);
-/// How long it waits before it tries a disk again that took nothing.
+/// How long it waits before it tries a disk again that took nothing, and for how long a disk may take what it is given.
 const DISK_PAUSE: Duration = Duration::from_secs(10);
+/// Where more steps wait for a disk, they are given up, and all of the ledger is written instead.
+const UNKEPT_MAX: usize = 4096;
 /// How long the last messages may take when the agent stops; what is not told then waits on disk.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -78,8 +80,12 @@ struct State {
     restored: bool,
     /// The rules as they were looked at last; `None` where they have not said anything yet.
     looked_at: Option<Arc<RulesSnapshot>>,
+    /// Since when it is being written.
+    writing_since: Option<Timestamp>,
     /// Steps of the ledger that are not on disk yet.
     unkept: Vec<Record>,
+    /// There were too many of them: all of the ledger is to be written.
+    whole: bool,
     /// Why nothing is kept, and since when it has not been tried again.
     memory_alone: Option<(String, Timestamp)>,
     pruned_at: Timestamp,
@@ -105,7 +111,9 @@ pub fn new(needs: Needs) -> Service {
         store,
         restored: false,
         looked_at: None,
+        writing_since: None,
         unkept: Vec::new(),
+        whole: false,
         memory_alone,
         pruned_at: Timestamp::default(),
     };
@@ -123,6 +131,7 @@ pub async fn run(service: Service, context: TaskContext) -> TaskResult {
     if state.store.is_none() && state.memory_alone.is_none() {
         state.memory_alone = Some(("its file was lost in a panic".to_owned(), Timestamp::default()));
     }
+    state.writing_since = None;
     state.reconfigure();
     for target in &mut state.targets {
         target.busy = false;
@@ -160,6 +169,11 @@ impl Running<'_> {
             self.go_on();
             context.pulse.beat();
         }
+        self.end().await;
+    }
+
+    /// Says what can be said at once, and has the disk know the rest.
+    async fn end(&mut self) {
         let last_words = async {
             self.go_on();
             while let Some(event) = self.work.next().await {
@@ -170,7 +184,11 @@ impl Running<'_> {
         if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
             tracing::warn!("not everything could be told before the end; it waits on disk");
         }
-        // A message that is under way is given up; what the disk has to know is not.
+        // A message that is under way is given up; what the disk has to know is not, also where it is still at what came before.
+        while self.state.writing_since.is_some() {
+            let Some(event) = self.work.next().await else { break };
+            self.state.handle(event);
+        }
         self.state.keep_now().await;
     }
 
@@ -234,6 +252,7 @@ impl State {
         for target in &old {
             self.metrics.ended(&target.spec.name);
             self.board.remove(&part(&target.spec));
+            self.board.remove(&refused(&target.spec));
         }
         self.targets = targets;
         for target in &self.targets {
@@ -255,6 +274,9 @@ impl State {
     fn remember(&mut self, steps: Vec<Record>) {
         if self.memory_alone.as_ref().is_none_or(|(_, tried)| *tried != Timestamp::default()) {
             self.unkept.extend(steps);
+            if self.unkept.len() > UNKEPT_MAX {
+                (self.unkept, self.whole) = (Vec::new(), true);
+            }
         }
     }
 
@@ -274,10 +296,15 @@ impl State {
         self.remember(steps);
         let most = self.config.borrow().queue_max;
         let mut given_up = Vec::new();
-        for target in &self.targets {
+        for target in &mut self.targets {
+            if target.owed && self.ledger.waiting(&target.spec.name) == 0 {
+                target.owed = false;
+                given_up.extend(self.ledger.catch_up(&target.spec.name));
+            }
             let steps = self.ledger.bound(&target.spec.name, most, target.under_way());
             let dropped = steps.iter().map(|step| if let Record::Dropped { what, .. } = step { what.len() } else { 0 }).sum();
             if dropped > 0 {
+                target.owed = !target.spec.fallback;
                 self.metrics.dropped(target, "queue_full", dropped);
                 tracing::warn!(target = target.spec.name, dropped, "too many notifications wait; the oldest are given up");
             }
@@ -328,6 +355,7 @@ impl State {
                 let first = what.first().map(|(id, _)| name(id)).unwrap_or_default();
                 what.retain(|(id, _)| name(id) == first);
             }
+            what.truncate(target.batch_max);
             if what.is_empty() {
                 target.has_nothing_to_hear();
                 continue;
@@ -351,14 +379,16 @@ impl State {
         match event {
             Event::Answered { target, what, verdict, seconds } => self.answered(&target, &what, verdict, seconds),
             Event::Kept(Ok((store, outcome))) => {
-                self.store = Some(store);
+                (self.store, self.writing_since) = (Some(store), None);
                 self.memory_alone = outcome.err().map(|error| {
                     self.metrics.store_failures.inc();
                     tracing::error!(%error, "the notifications' state cannot be written");
                     (format!("the state cannot be written: {error}"), clock::now())
                 });
             }
-            Event::Kept(Err(panicked)) => self.memory_alone = Some((chain(&panicked), Timestamp::default())),
+            Event::Kept(Err(panicked)) => {
+                (self.memory_alone, self.writing_since) = (Some((chain(&panicked), Timestamp::default())), None);
+            }
         }
     }
 
@@ -369,11 +399,16 @@ impl State {
         self.metrics.tried(target, what.len(), seconds, verdict == Verdict::Delivered);
         let steps = match verdict {
             Verdict::Delivered => {
-                target.answered();
+                target.took();
                 self.ledger.told(name, what, at)
             }
-            Verdict::Refused(error) => {
-                target.answered();
+            Verdict::Divide(error) if what.len() > 1 => {
+                target.divides(what.len());
+                tracing::warn!(target = name, alerts = what.len(), error, "notifications were not taken together; fewer are sent");
+                Vec::new()
+            }
+            Verdict::Refused(error) | Verdict::Divide(error) => {
+                target.refuses(error.clone(), what.len(), at);
                 self.metrics.dropped(target, "refused", what.len());
                 tracing::error!(target = name, alerts = what.len(), error, "notifications were refused and are not sent again");
                 // Of a batch that an Alertmanager calls bad it has taken what is good; and what is told in need would be due again.
@@ -406,15 +441,21 @@ impl State {
         if paused {
             return;
         }
-        let due = |store: &mut Store| !self.unkept.is_empty() || (store.is_due() && !self.targets.is_empty());
-        let Some(store) = self.store.take_if(due) else { return };
+        let Some(store) = self.take_due() else { return };
+        self.writing_since = Some(at);
         let write = self.writing(store);
         work.push(write.map(Event::Kept).boxed());
     }
 
+    /// The store, where there is something to write.
+    fn take_due(&mut self) -> Option<Store> {
+        let due = |store: &mut Store| self.whole || !self.unkept.is_empty() || (store.is_due() && !self.targets.is_empty());
+        self.store.take_if(due)
+    }
+
     fn writing(&mut self, mut store: Store) -> impl Future<Output = Result<(Store, io::Result<()>), Panicked>> + Send + 'static {
         let steps = std::mem::take(&mut self.unkept);
-        let whole = store.is_due().then(|| self.ledger.records());
+        let whole = (std::mem::take(&mut self.whole) || store.is_due()).then(|| self.ledger.records());
         blocking(move || {
             let outcome = match whole {
                 Some(records) => store.replace(&records),
@@ -426,7 +467,7 @@ impl State {
 
     /// The same, and waits for it.
     async fn keep_now(&mut self) {
-        let Some(store) = self.store.take().filter(|_| !self.unkept.is_empty()) else { return };
+        let Some(store) = self.take_due() else { return };
         let kept = self.writing(store).await;
         self.handle(Event::Kept(kept));
     }
@@ -457,10 +498,20 @@ impl State {
                 }
                 None => self.board.report(&part(&target.spec), Condition::Ok, "", at),
             }
+            match target.refusal(at) {
+                Some(Refusal { error, notifications, .. }) => {
+                    let detail = format!("{error}; {notifications} notifications were refused");
+                    self.board.report(&refused(&target.spec), Condition::Degraded, &detail, at);
+                }
+                None => self.board.remove(&refused(&target.spec)),
+            }
         }
         match &self.memory_alone {
             _ if self.targets.is_empty() => self.board.remove(PART),
             Some((why, _)) => self.board.report(PART, Condition::Degraded, &format!("in memory alone: {why}"), at),
+            None if self.writing_since.is_some_and(|since| at.since(since) >= DISK_PAUSE) => {
+                self.board.report(PART, Condition::Degraded, "in memory alone: the disk takes too long", at);
+            }
             None => self.board.report(PART, Condition::Ok, "", at),
         }
     }
@@ -468,6 +519,11 @@ impl State {
 
 fn part(spec: &Spec) -> String {
     format!("{PART}:{}", spec.name)
+}
+
+/// Apart from whether a target can be reached: what it refuses holds nothing else back.
+fn refused(spec: &Spec) -> String {
+    format!("refused:{}", spec.name)
 }
 
 /// The message, on its way.
@@ -483,3 +539,6 @@ fn deliver(spec: &Spec, manner: &Manner, tellings: &[Telling<'_>], at: Timestamp
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,6 +189,21 @@ fn answers_that_say_no_and_answers_that_are_lost() {
     }
     let dropped = agent.metrics().sum("sidewatch_notify_dropped_total", &["reason=\"refused\""]);
     assert_eq!(dropped, 2.0);
+    let board = agent.get("/readyz?verbose").body;
+    assert!(
+        board.lines().any(|line| line.contains("refused:hook") && line.contains("it answers 400; 1 notifications were refused")),
+        "{board}"
+    );
+
+    // 413: of two together it takes each.
+    as_webhook.will(&[Reply::Status(503), Reply::Status(503), Reply::Status(503), Reply::Status(413)]);
+    for queue in ["d", "e"] {
+        fire(&agent, queue);
+    }
+    for queue in ["d", "e"] {
+        await_told(&as_webhook, queue, true);
+    }
+    assert!(as_webhook.is_done());
     // Secrets are used and not shown.
     let shown = agent.get("/api/v1/status/config").body + &agent.log();
     assert!(shown.contains("<secret>") && !shown.contains("hunter2") && !shown.contains("s3cret"), "{shown}");

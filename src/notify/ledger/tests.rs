@@ -145,6 +145,28 @@ fn the_end_of_an_alert_that_fires_in_another_group_is_not_told() {
 }
 
 #[test]
+fn an_end_is_not_told_while_another_group_has_the_alert_also_where_it_has_begun_again() {
+    let (mut ledger, _, to) = ledger(&["a"]);
+    let both = |evaluated: i64, first: Option<i64>, second: Option<i64>| {
+        let group = |file: &str, since: Option<i64>| {
+            let alerts = since.map(|since| alert("x", AlertState::Firing, since)).into_iter().collect();
+            let group = snapshot(Some(evaluated), RuleHealth::Ok, alerts, Vec::new(), false).groups.remove(0);
+            Arc::new(GroupSnapshot { file: file.into(), ..(*group).clone() })
+        };
+        Sight::of(&RulesSnapshot { groups: vec![group("f", first), group("g", second)], load_errors: Vec::new() })
+    };
+    ledger.observe(&both(5, Some(5), Some(5)), &to, at(5));
+    ledger.told("a", &[(0, Phase::Firing), (1, Phase::Firing)], at(5));
+    ledger.observe(&both(10, Some(5), None), &to, at(10));
+    ledger.observe(&both(15, Some(5), Some(15)), &to, at(15));
+    assert_eq!(phases(&ledger, "a", 15), [], "one goes on");
+    ledger.observe(&both(20, None, Some(15)), &to, at(20));
+    assert_eq!(phases(&ledger, "a", 20), [(1, Phase::Resolved)], "what fires has begun after that");
+    ledger.told("a", &[(1, Phase::Resolved)], at(20));
+    assert_eq!(phases(&ledger, "a", 21), [(2, Phase::Firing)]);
+}
+
+#[test]
 fn an_alertmanager_is_told_again_while_the_rule_says_so_and_for_a_while_after_the_end() {
     let (mut ledger, _, to) = ledger(&["a"]);
     ledger.observe(&firing(0, &[("x", 0)]), &to, at(0));

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -96,6 +96,25 @@ async fn a_silent_receiver_is_given_up_in_time() {
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
     let endpoint = Endpoint { timeout: Duration::from_millis(50), ..endpoint(&url, Tls::default()) };
     assert_eq!(endpoint.post(Vec::new()).await, Verdict::failed("no answer within 0.05 s"));
+}
+
+#[tokio::test]
+async fn the_status_counts_also_where_the_rest_of_the_answer_does_not_come() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    for (status, expected) in [(200, Verdict::Delivered), (413, Verdict::Divide("it answers 413".into()))] {
+        // More than the buffers between both hold, so that it cannot be written as a whole.
+        let body = vec![b' '; 16 << 20];
+        let server = async {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            read_head(&mut stream).await;
+            let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: 5\r\n\r\nla");
+            stream.write_all(answer.as_bytes()).await.expect("answered");
+            stream
+        };
+        let (_open, verdict) = tokio::join!(server, endpoint(&url, Tls::default()).post(body));
+        assert_eq!(verdict, expected);
+    }
 }
 
 #[tokio::test]
