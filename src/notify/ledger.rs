@@ -278,30 +278,24 @@ impl Ledger {
         mut held: impl FnMut(Id, &Life) -> bool,
     ) -> Vec<(Id, Phase)> {
         let Some(queue) = self.queues.get(target) else { return Vec::new() };
+        let mut met = HashSet::new();
+        let next = queue.pending().filter_map(|(id, phase)| Some((*id, *phase, self.lives.get(id)?)));
+        let next: Vec<_> = next.filter(|(.., life)| met.insert(&life.key)).collect();
+        let begin: HashSet<Id> =
+            next.iter().filter(|(id, phase, life)| *phase == Phase::Firing && !held(*id, life)).map(|(id, ..)| *id).collect();
         // Whoever is told knows an alert by its labels: of two groups that have it, or of one under another name, the end of the one is
-        // not told while the other fires.
+        // not told while it knows, or hears now, that the other fires. Not where it does not: then both could wait for each other.
         let firing = LazyCell::new(|| {
             let mut firing: HashMap<&Labels, Vec<&Key>> = HashMap::new();
-            self.firing().for_each(|(_, life)| firing.entry(&life.key.labels).or_default().push(&life.key));
+            let known = self.firing().filter(|(id, _)| queue.told.contains_key(id) || begin.contains(id));
+            known.for_each(|(_, life)| firing.entry(&life.key.labels).or_default().push(&life.key));
             firing
         });
         let goes_on = |life: &Life| firing.get(&life.key.labels).is_some_and(|keys| keys.iter().any(|key| **key != life.key));
-        let mut batch: Vec<(Id, Phase)> = Vec::new();
-        let mut met = HashSet::new();
-        for (id, phase) in queue.pending() {
-            if batch.len() >= BATCH_MAX {
-                return batch;
-            }
-            let settled = || queue.told.get(id).is_none_or(|(_, told)| at.since(*told) >= SETTLE || at < *told);
-            let Some(life) = self.lives.get(id).filter(|life| met.insert(&life.key)) else { continue };
-            let due = match phase {
-                Phase::Firing => !held(*id, life),
-                Phase::Resolved => settled() && !goes_on(life),
-            };
-            if due {
-                batch.push((*id, *phase));
-            }
-        }
+        let settled = |id| queue.told.get(&id).is_none_or(|(_, told)| at.since(*told) >= SETTLE || at < *told);
+        let due = |id, phase, life| if phase == Phase::Firing { begin.contains(&id) } else { settled(id) && !goes_on(life) };
+        let due = next.iter().filter(|(id, phase, life)| due(*id, *phase, life)).map(|(id, phase, _)| (*id, *phase));
+        let mut batch: Vec<(Id, Phase)> = due.take(BATCH_MAX).collect();
         let Some(resend) = resend else { return batch };
         let again = queue.told.iter().filter(|(_, (_, told))| at.since(*told) >= resend || at < *told);
         let again = again.filter_map(|(id, (phase, told))| {

@@ -161,9 +161,18 @@ fn an_end_is_not_told_while_another_group_has_the_alert_also_where_it_has_begun_
     ledger.observe(&both(15, Some(5), Some(15)), &to, at(15));
     assert_eq!(phases(&ledger, "a", 15), [], "one goes on");
     ledger.observe(&both(20, None, Some(15)), &to, at(20));
-    assert_eq!(phases(&ledger, "a", 20), [(1, Phase::Resolved)], "what fires has begun after that");
-    ledger.told("a", &[(1, Phase::Resolved)], at(20));
+    assert_eq!(phases(&ledger, "a", 20), [(1, Phase::Resolved), (0, Phase::Resolved)], "it has not heard that one fires again");
+    ledger.told("a", &[(0, Phase::Resolved), (1, Phase::Resolved)], at(20));
     assert_eq!(phases(&ledger, "a", 21), [(2, Phase::Firing)]);
+    ledger.told("a", &[(2, Phase::Firing)], at(21));
+    // Both begin again before anyone hears of an end: neither waits for the other.
+    ledger.observe(&both(25, Some(25), Some(15)), &to, at(25));
+    ledger.told("a", &[(3, Phase::Firing)], at(25));
+    ledger.observe(&both(30, None, None), &to, at(30));
+    ledger.observe(&both(35, Some(35), Some(35)), &to, at(35));
+    assert_eq!(phases(&ledger, "a", 35), [(3, Phase::Resolved), (2, Phase::Resolved)]);
+    ledger.told("a", &[(3, Phase::Resolved), (2, Phase::Resolved)], at(35));
+    assert_eq!(phases(&ledger, "a", 36), [(4, Phase::Firing), (5, Phase::Firing)]);
 }
 
 #[test]
