@@ -287,7 +287,7 @@ fn a_backtest_says_what_rules_would_have_done_over_what_is_saved_and_what_a_serv
     let url = format!("unix:{}/http.sock", agent.folder.path().display());
     let state = agent.folder.path().join("state").display().to_string();
     let replay = |agent: &Unread, more: &[&str]| {
-        let (done, said) = agent.run(&[&["backtest", "--rules", &new, "--since", "20s", "--until", &at], more].concat(), true);
+        let (done, said) = agent.run(&[&["backtest", "--rules", &new, "--since", "3s", "--until", &at], more].concat(), true);
         assert!(done, "{said}");
         said
     };
@@ -315,7 +315,7 @@ fn a_backtest_says_what_rules_would_have_done_over_what_is_saved_and_what_a_serv
 
     // Without a word where, it is the state folder of the configuration.
     let (done, said) = agent.run(&["backtest", "--rules", &new, "--since", "1h"], true);
-    assert!(done && said.contains("Up"), "{said}");
+    assert!(done && said.contains("Up") && said.contains("history begins at 20"), "{said}");
     let broken = agent.folder.path().join("broken.yml");
     std::fs::write(&broken, "groups: [{name: g, rules: [{alert: A}]}]").expect("written");
     let (done, said) = agent.run(&["backtest", "--rules", &broken.display().to_string(), "--since", "1h"], true);

@@ -1,5 +1,6 @@
 //! `sidewatch backtest`: what rules would have done over a past time, and what another version of them does otherwise.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -70,15 +71,14 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     if !new.problems.is_empty() || !old.problems.is_empty() {
         return Ok(ExitCode::FAILURE);
     }
-    let (past, end): (Arc<dyn Query>, Timestamp) = match &arguments.url {
+    let (past, span): (Arc<dyn Query>, Span) = match &arguments.url {
         Some(url) => {
-            let end = arguments.until.unwrap_or_else(clock::now);
+            let span = span(arguments.until.unwrap_or_else(clock::now), arguments.since);
             let server = Remote::new(url, arguments.http_config_file.as_deref())?;
-            (Arc::new(fetch::fetch(&server, &[&new, &old], &config.promql, span(end, arguments.since))?), end)
+            (Arc::new(fetch::fetch(&server, &[&new, &old], &config.promql, span)?), span)
         }
         None => saved(source, &config, arguments)?,
     };
-    let span = span(end, arguments.since);
     let externals = Externals::default();
     let replay = |rules: &RuleSet| rules::replay(rules, Arc::clone(&past), &config.promql, &externals, span);
     let after = replay(&new);
@@ -106,8 +106,8 @@ fn load(files: &[PathBuf], interval: PromDuration) -> RuleSet {
     rules::load_at(files, interval)
 }
 
-/// The saved history, and the time to end at.
-fn saved(source: &Source, config: &Config, arguments: &Arguments) -> anyhow::Result<(Arc<dyn Query>, Timestamp)> {
+/// The saved history, and the time of it that is asked for.
+fn saved(source: &Source, config: &Config, arguments: &Arguments) -> anyhow::Result<(Arc<dyn Query>, Span)> {
     let Some(folder) = arguments.history.clone().or_else(|| past::find(source)) else {
         bail!("no agent has saved a history here: say where one is with --history, or ask a server with --url");
     };
@@ -116,12 +116,27 @@ fn saved(source: &Source, config: &Config, arguments: &Arguments) -> anyhow::Res
         note(&sentence);
     }
     let Some(newest) = newest else { bail!("{} has no samples", folder.display()) };
-    let end = arguments.until.unwrap_or(newest);
-    let start = span(end, arguments.since).start;
-    if history.thinned_until().is_some_and(|thinned| thinned >= start) {
+    let mut span = span(arguments.until.unwrap_or(newest), arguments.since);
+    let first = oldest(&history)?.min(span.end);
+    if span.start < first {
+        // What is absent from it would fire there, and a word too much be years of nothing.
+        note(&format!("history begins at {first}, and so does the backtest"));
+        span.start = first;
+    }
+    if history.thinned_until().is_some_and(|thinned| thinned >= span.start) {
         note("a part of the time is kept with one sample a minute: rules that look at less see less there");
     }
-    Ok((Arc::new(history), end))
+    Ok((Arc::new(history), span))
+}
+
+/// The time of the oldest sample; the latest of all times where there is none.
+fn oldest(history: &dyn Query) -> anyhow::Result<Timestamp> {
+    let mut oldest = Timestamp::MAX;
+    history.visit(&[], Timestamp::MIN, Timestamp::MAX, &mut |_, samples| {
+        oldest = samples.first().map_or(oldest, |first| first.at.min(oldest));
+        ControlFlow::Continue(())
+    })?;
+    Ok(oldest)
 }
 
 /// The timeline, and the difference where there are two versions.
