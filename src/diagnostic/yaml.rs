@@ -11,7 +11,7 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAn
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
 
-use super::{Diagnostic, Position, excessive_aliases, nearest};
+use super::{Diagnostic, Position, excessive_aliases, nearest, position_of_byte};
 
 /// How serde begins to speak of a key that a type does not have.
 const UNKNOWN: &str = "unknown field `";
@@ -98,10 +98,15 @@ fn locate(text: &str, path: &[PathStep], at_key: bool) -> Option<Position> {
 }
 
 fn syntax_problem(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnostic {
-    let place = error.location().map_or(Position::START, |l| Position { line: l.line(), column: l.column() });
     let message = error.to_string();
-    // The library repeats the place at the end of its message.
-    let message = message.split(" at line ").next().unwrap_or(&message);
+    // The library repeats the place at the end of its message; that of a letter which no YAML may have is there alone, as a byte.
+    let (message, byte) = message.rsplit_once(" at position ").unwrap_or((&message, ""));
+    let message = message.split(" at line ").next().unwrap_or(message);
+    let place = match (byte.parse(), error.location()) {
+        (Ok(byte), _) => position_of_byte(text, byte),
+        (_, Some(place)) => Position { line: place.line(), column: place.column() },
+        _ => Position::START,
+    };
     Diagnostic::new(file, text, place, message)
 }
 
@@ -319,6 +324,11 @@ mod tests {
                 r#"a.yml:8:15: list[1].interval: not a valid duration string: "5 s" (write it like 30s, 5m or 1h30m)"#,
             ]
         );
+    }
+
+    #[test]
+    fn a_control_character_is_found_where_it_stands() {
+        assert_eq!(problems("name: é\nlist: [\u{7}]\n"), ["a.yml:2:8: control characters are not allowed"]);
     }
 
     #[test]
