@@ -131,4 +131,6 @@ fn what_is_probably_the_cause_of_a_failure_is_said() {
     assert!(broken.contains("t.yml:4:18: unexpected '!' inside braces"), "{broken}");
     let broken = said("series: x, values: '1 b'", "5m");
     assert!(broken.contains("t.yml:4:29: x: \"b\" is no value"), "{broken}");
+    let picture = format!("\n    4 |       - {{series: x, values: '1 b'}}\n      | {}^\n", " ".repeat(28));
+    assert!(broken.contains(&picture), "{broken}");
 }

@@ -141,7 +141,8 @@ impl Reader<'_> {
                 Err((field, error)) if refused.is_none() => {
                     let path = below(&[key("input_series"), PathStep::Index(line.entry), key(field)]);
                     let position = locate_yaml(self.text, &path).unwrap_or(Position::START);
-                    refused = Some(Diagnostic::new(self.file, self.text, position, error).to_string());
+                    // Where in the text it is wrong is not known; the mark is where that begins.
+                    refused = Some(pictured(&Diagnostic::new(self.file, self.text, position, error).with_length(1)));
                 }
                 Err(_) => {}
             }
@@ -219,6 +220,13 @@ fn lines(entries: impl Iterator<Item = (String, String)>) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// The problem as a line, and the line of the file below it, with its caret; as far in as what else is said of a test.
+fn pictured(problem: &Diagnostic) -> String {
+    let picture = problem.render(false);
+    // What and where is in the line already.
+    picture.lines().skip(2).fold(problem.to_string(), |told, line| format!("{told}\n    {line}"))
 }
 
 /// A series with its values, or which of the two fields is wrong, and how.
