@@ -225,8 +225,15 @@ pub(super) fn shown(args: &[Value]) -> String {
     match args {
         [one] => shown_value(one),
         many => {
-            let nil = |arg: &Value| if matches!(arg, Value::Nil) { Value::text("<no value>") } else { arg.clone() };
-            printf::sprint(&many.iter().map(nil).collect::<Vec<_>>())
+            let mut out = String::new();
+            for (index, arg) in many.iter().enumerate() {
+                let text = |arg: Option<&Value>| matches!(arg, None | Some(Value::Nil | Value::Text(_) | Value::Html(_)));
+                if index > 0 && !text(Some(arg)) && !text(many.get(index - 1)) {
+                    out.push(' ');
+                }
+                out.push_str(&shown_value(arg));
+            }
+            out
         }
     }
 }

@@ -279,6 +279,21 @@ impl<'t> Lexer<'t> {
 
     fn number(&mut self) -> Result<Kind, Mistake> {
         let start = self.at;
+        let mut good = self.scan_number();
+        // A sign behind it makes it a complex number, of which there are none here.
+        if good && self.rest().starts_with(['+', '-']) {
+            self.scan_number();
+            good = false;
+        }
+        if good {
+            return Ok(Kind::Number);
+        }
+        let text = self.text.get(start..self.at).unwrap_or("");
+        Err((start, format!("bad number syntax: {}", super::printf::quote(text))))
+    }
+
+    /// Over a number; false where it does not end.
+    fn scan_number(&mut self) -> bool {
         self.accept("+-", 1);
         let mut digits = "0123456789_";
         if self.accept("0", 1) > 0 {
@@ -303,12 +318,13 @@ impl<'t> Lexer<'t> {
             self.accept("+-", 1);
             self.accept("0123456789_", usize::MAX);
         }
-        if let Some(c) = self.peek().filter(|c| is_word(*c)) {
-            self.at += c.len_utf8();
-            let text = self.text.get(start..self.at).unwrap_or("");
-            return Err((start, format!("bad number syntax: {}", super::printf::quote(text))));
+        match self.peek().filter(|c| is_word(*c)) {
+            Some(c) => {
+                self.at += c.len_utf8();
+                false
+            }
+            None => true,
         }
-        Ok(Kind::Number)
     }
 
     /// Over at most so many of these characters, which are ASCII; how many there were.

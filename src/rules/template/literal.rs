@@ -48,42 +48,60 @@ fn hexadecimal(digits: &str) -> Option<f64> {
     Some(mantissa as f64 * 2_f64.powi(exponent.checked_sub(places.checked_mul(4)?)?))
 }
 
-/// What stands between quotes, its escapes replaced; none where one is wrong.
+/// What stands between quotes, its escapes replaced; none where one is wrong. Bytes that are no text together show as `�`.
 pub(super) fn unquote(text: &str, quote: char) -> Option<String> {
-    let mut rest = text.strip_prefix(quote)?.strip_suffix(quote)?;
-    let mut out = String::new();
-    while let Some(c) = rest.chars().next() {
-        let (c, length) = if c == '\\' { escape(rest, quote)? } else { (c, c.len_utf8()) };
-        out.push(c);
-        rest = rest.get(length..)?;
+    let mut bytes = Vec::new();
+    for unit in units(text, quote)? {
+        match unit {
+            Unit::Byte(byte) => bytes.push(byte),
+            Unit::Char(c) => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+        }
     }
-    Some(out)
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// A character constant's number, or why it is none.
 pub(super) fn character(text: &str) -> Result<i64, String> {
-    let inner = unquote(text, '\'').ok_or("invalid syntax")?;
-    let mut chars = inner.chars();
-    match (chars.next(), chars.next()) {
-        (Some(c), None) => Ok(i64::from(u32::from(c))),
-        (None, _) => Err("invalid syntax".to_owned()),
+    match units(text, '\'').ok_or("invalid syntax")?.as_slice() {
+        [Unit::Char(c)] => Ok(i64::from(u32::from(*c))),
+        [Unit::Byte(byte)] => Ok(i64::from(*byte)),
+        [] => Err("invalid syntax".to_owned()),
         _ => Err(format!("malformed character constant: {text}")),
     }
 }
 
+/// What a character or an escape stands for.
+#[derive(Clone, Copy)]
+enum Unit {
+    Byte(u8),
+    Char(char),
+}
+
+fn units(text: &str, quote: char) -> Option<Vec<Unit>> {
+    let mut rest = text.strip_prefix(quote)?.strip_suffix(quote)?;
+    let mut units = Vec::new();
+    while let Some(c) = rest.chars().next() {
+        let (unit, length) = if c == '\\' { escape(rest, quote)? } else { (Unit::Char(c), c.len_utf8()) };
+        units.push(unit);
+        rest = rest.get(length..)?;
+    }
+    Some(units)
+}
+
 /// One of Go's escapes and its length; `quote` is the one quote that may be escaped.
-fn escape(text: &str, quote: char) -> Option<(char, usize)> {
+fn escape(text: &str, quote: char) -> Option<(Unit, usize)> {
     let letter = text.chars().nth(1)?;
+    let letter_for = |c| Some((Unit::Char(c), 2));
     let (from, digits, radix) = match letter {
-        'a' => return Some(('\x07', 2)),
-        'b' => return Some(('\x08', 2)),
-        'f' => return Some(('\x0c', 2)),
-        'n' => return Some(('\n', 2)),
-        'r' => return Some(('\r', 2)),
-        't' => return Some(('\t', 2)),
-        'v' => return Some(('\x0b', 2)),
-        '\\' => return Some(('\\', 2)),
-        c if c == quote => return Some((c, 2)),
+        'a' => return letter_for('\x07'),
+        'b' => return letter_for('\x08'),
+        'f' => return letter_for('\x0c'),
+        'n' => return letter_for('\n'),
+        'r' => return letter_for('\r'),
+        't' => return letter_for('\t'),
+        'v' => return letter_for('\x0b'),
+        '\\' => return letter_for('\\'),
+        c if c == quote => return letter_for(c),
         'x' => (2, 2, 16),
         'u' => (2, 4, 16),
         'U' => (2, 8, 16),
@@ -92,7 +110,8 @@ fn escape(text: &str, quote: char) -> Option<(char, usize)> {
     };
     let code = text.get(from..from + digits)?;
     let number = u32::from_str_radix(code, radix).ok().filter(|_| !code.starts_with('+'))?;
-    Some((char::from_u32(number)?, from + digits))
+    let unit = if matches!(letter, 'u' | 'U') { Unit::Char(char::from_u32(number)?) } else { Unit::Byte(u8::try_from(number).ok()?) };
+    Some((unit, from + digits))
 }
 
 #[cfg(test)]
@@ -123,7 +142,9 @@ mod tests {
     #[test]
     fn escapes_are_gos() {
         assert_eq!(unquote(r#""t\t\"\u00e9\x41\101""#, '"').as_deref(), Some("t\t\"éAA"));
-        for text in [r#""\'""#, r#""\q""#, r#""\x4""#, r#""\ud800""#] {
+        assert_eq!(unquote(r#""\xc3\xa9\xff""#, '"').as_deref(), Some("é�"));
+        assert_eq!(character(r"'\xff'"), Ok(255));
+        for text in [r#""\400""#, r#""\'""#, r#""\q""#, r#""\x4""#, r#""\ud800""#] {
             assert_eq!(unquote(text, '"'), None, "{text}");
         }
         assert_eq!((character(r"'\n'"), character("'ab'").is_err(), character("''").is_err()), (Ok(10), true, true));

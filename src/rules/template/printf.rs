@@ -67,6 +67,14 @@ pub(super) fn significant_4(value: f64) -> String {
     verb::float('g', value, spec).unwrap_or_default()
 }
 
+/// What is known of the numbers of arguments in a directive.
+struct Indexed {
+    /// One has just been read.
+    after: bool,
+    /// All of them were right.
+    good: bool,
+}
+
 struct Printer<'a> {
     out: String,
     args: &'a [Value],
@@ -118,7 +126,7 @@ impl Printer<'_> {
             }
             rest = rest.get(1..).unwrap_or("");
         }
-        let mut indexed = Ok(false);
+        let mut indexed = Indexed { after: false, good: true };
         self.index(&mut rest, &mut indexed);
         if let Some(after) = rest.strip_prefix('*') {
             rest = after;
@@ -129,18 +137,14 @@ impl Printer<'_> {
                 }
                 None => self.out.push_str("%!(BADWIDTH)"),
             }
-            indexed = indexed.map(|_| false);
+            indexed.after = false;
         } else {
             spec.width = self.number(&mut rest, "%!(BADWIDTH)");
-            if spec.width.is_some() && indexed == Ok(true) {
-                indexed = Err(());
-            }
+            indexed.good &= spec.width.is_none() || !indexed.after;
         }
         if let Some(after) = rest.strip_prefix('.') {
             rest = after;
-            if indexed == Ok(true) {
-                indexed = Err(());
-            }
+            indexed.good &= !indexed.after;
             self.index(&mut rest, &mut indexed);
             if let Some(after) = rest.strip_prefix('*') {
                 rest = after;
@@ -149,14 +153,14 @@ impl Printer<'_> {
                     Some(Err(_)) => {}
                     None => self.out.push_str("%!(BADPREC)"),
                 }
-                indexed = indexed.map(|_| false);
+                indexed.after = false;
             } else if rest.starts_with(|c: char| c.is_ascii_digit()) {
                 spec.precision = self.number(&mut rest, "%!(BADPREC)");
             } else {
                 spec.precision = Some(0);
             }
         }
-        if indexed != Ok(true) {
+        if !indexed.after {
             self.index(&mut rest, &mut indexed);
         }
         let Some(verb) = rest.chars().next() else {
@@ -165,10 +169,15 @@ impl Printer<'_> {
         };
         if verb == '%' {
             self.out.push('%');
-        } else if indexed.is_err() {
+        } else if !indexed.good {
             self.out.push_str(&format!("%!{verb}(BADINDEX)"));
         } else if let Some(arg) = self.args.get(self.next) {
             self.next += 1;
+            if verb == 'v' {
+                // They are not for what is in it.
+                (spec.sharp_v, spec.plus_v) = (spec.sharp, spec.plus);
+                (spec.sharp, spec.plus) = (false, false);
+            }
             write(&mut self.out, verb, arg, spec);
         } else {
             self.out.push_str(&format!("%!{verb}(MISSING)"));
@@ -177,21 +186,22 @@ impl Printer<'_> {
     }
 
     /// `[3]`: the number of the argument that comes next.
-    fn index(&mut self, rest: &mut &str, indexed: &mut Result<bool, ()>) {
+    fn index(&mut self, rest: &mut &str, indexed: &mut Indexed) {
+        indexed.after = false;
         let Some(inner) = rest.strip_prefix('[') else { return };
         self.reordered = true;
         let Some((number, after)) = inner.split_once(']') else {
-            *indexed = Err(());
+            indexed.good = false;
             *rest = inner;
             return;
         };
         *rest = after;
-        match number.parse::<usize>() {
-            Ok(number) if (1..=self.args.len()).contains(&number) => {
-                self.next = number - 1;
-                *indexed = indexed.map(|_| true);
-            }
-            _ => *indexed = Err(()),
+        let number = number.parse::<usize>().ok();
+        // One that is beyond the last argument is a number all the same: no other one is looked for.
+        indexed.after = number.is_some();
+        match number {
+            Some(number) if (1..=self.args.len()).contains(&number) => self.next = number - 1,
+            _ => indexed.good = false,
         }
     }
 
@@ -218,6 +228,10 @@ impl Printer<'_> {
 fn write(out: &mut String, verb: char, arg: &Value, spec: Spec) {
     if verb == 'T' {
         return out.push_str(&verb::pad(arg.type_name(), spec));
+    }
+    // For errors only, which a template does not have.
+    if verb == 'w' {
+        return bad(out, verb, arg, spec);
     }
     if let Some(named) = arg.named()
         && let Some(text) = verb::string(verb, &named, spec)
@@ -310,7 +324,7 @@ fn write_struct(out: &mut String, verb: char, fields: &[(&str, Value)], spec: Sp
         if index > 0 {
             out.push(' ');
         }
-        if spec.plus && verb == 'v' {
+        if spec.plus_v {
             out.push_str(&format!("{name}:"));
         }
         write(out, verb, value, spec);

@@ -11,6 +11,10 @@ pub(super) struct Spec {
     pub(super) plus: bool,
     /// `#`: the other form.
     pub(super) sharp: bool,
+    /// `%#v`: as in Go's source.
+    pub(super) sharp_v: bool,
+    /// `%+v`: with the names of fields.
+    pub(super) plus_v: bool,
     /// A blank where a sign would be.
     pub(super) space: bool,
     /// `0`: zeros on the left.
@@ -28,7 +32,7 @@ pub(super) fn string(verb: char, text: &str, spec: Spec) -> Option<String> {
         None => text.to_owned(),
     };
     match verb {
-        'v' if spec.sharp => Some(pad(&quote(&cut), spec)),
+        'v' if spec.sharp_v => Some(pad(&quote(&cut), spec)),
         'v' | 's' => Some(pad(&cut, spec)),
         'q' if spec.sharp && !cut.contains(['`', '\x7f']) && cut.chars().all(|c| c == '\t' || !c.is_control()) => {
             Some(pad(&format!("`{cut}`"), spec))
@@ -120,9 +124,7 @@ pub(super) fn int(verb: char, number: i64, spec: Spec) -> Option<String> {
         let signs = usize::from(number < 0 || spec.plus || spec.space);
         digits = format!("{}{digits}", "0".repeat(width.saturating_sub(signs).saturating_sub(digits.len())));
     }
-    // As in fmt, the sign of `%+v` is not for numbers.
-    let plus = spec.plus && verb != 'v';
-    Some(signed(&format!("{prefix}{digits}"), number < 0, Spec { zero: false, plus, ..spec }))
+    Some(signed(&format!("{prefix}{digits}"), number < 0, Spec { zero: false, ..spec }))
 }
 
 /// `%v` and `%g` without a precision give the shortest digits that read back, the others six places.
@@ -137,9 +139,9 @@ pub(super) fn float(verb: char, value: f64, spec: Spec) -> Option<String> {
         "Inf".to_owned()
     } else {
         match (verb, spec.precision) {
-            ('v' | 'g' | 'G', None) if spec.sharp && verb != 'v' => general(magnitude, 6, true),
+            ('v' | 'g' | 'G', None) if spec.sharp => general(magnitude, 6, true),
             ('v' | 'g' | 'G', None) => format_float(magnitude, FloatStyle::General),
-            ('v' | 'g' | 'G', Some(precision)) => general(magnitude, precision, spec.sharp && verb != 'v'),
+            ('v' | 'g' | 'G', Some(precision)) => general(magnitude, precision, spec.sharp),
             ('f' | 'F', precision) => format!("{magnitude:.*}", precision.unwrap_or(6)),
             ('e' | 'E', precision) => scientific(magnitude, precision.unwrap_or(6)),
             ('b', _) => binary(magnitude),
@@ -148,7 +150,7 @@ pub(super) fn float(verb: char, value: f64, spec: Spec) -> Option<String> {
     };
     let digits = if value.is_finite() && matches!(verb, 'G' | 'E' | 'X') { digits.to_uppercase() } else { digits };
     let finite = value.is_finite();
-    let plus = spec.plus && verb != 'v' || value == f64::INFINITY && !spec.space;
+    let plus = spec.plus || value == f64::INFINITY && !spec.space;
     let spec = Spec { plus, zero: spec.zero && finite, ..spec };
     Some(signed(&digits, value.is_sign_negative() && !value.is_nan(), spec))
 }
