@@ -393,7 +393,7 @@ mod tests {
     async fn what_does_not_drain_takes_no_time_from_what_has_to_be_saved() {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path();
-        std::fs::write(folder.join("sidewatch.yml"), "{http: {listen: []}, shutdown: {deadline: 2s}}").expect("written");
+        std::fs::write(folder.join("sidewatch.yml"), "{http: {listen: []}, shutdown: {deadline: 5s}}").expect("written");
         let places = Places {
             config: folder.join("sidewatch.yml"),
             rules: folder.join("rules"),
@@ -417,6 +417,6 @@ mod tests {
         });
         let started = clock::monotonic();
         agent.stop(None).await;
-        assert!(*was_saved.borrow() && started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        assert!(*was_saved.borrow() && started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     }
 }

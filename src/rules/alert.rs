@@ -134,7 +134,7 @@ impl Alert {
                 self.fired_at = Some(at);
             }
             // `for` was made longer by a reload. A clock that was set back by little ends nothing.
-            AlertState::Firing if !held && at >= self.active_at => {
+            AlertState::Firing if !held && self.fired_at.is_none_or(|fired| at >= fired) => {
                 self.state = AlertState::Pending;
                 self.fired_at = None;
                 self.keep_firing_since = None;
@@ -405,6 +405,11 @@ mod tests {
         alerts.step(at(100), timing(0, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
         alerts.step(at(99), timing(0, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
         assert_eq!(alerts.snapshot()[0].state, AlertState::Firing);
+        let mut held = Alerts::default();
+        for minute in [100, 101, 100] {
+            held.step(at(minute), timing(1, 0), 0, vec![observed("a", 1.0)], over).expect("one alert");
+        }
+        assert_eq!(held.snapshot()[0].state, AlertState::Firing);
         alerts.step(at(100), timing(0, 0), 0, Vec::new(), over).expect("none");
         alerts.step(at(90), timing(0, 0), 0, Vec::new(), over).expect("none");
         assert_eq!(alerts.ended().len(), 1);

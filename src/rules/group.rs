@@ -15,8 +15,8 @@ use super::series::{Output, Written, of_alerts};
 use super::store::{Past, Store};
 use crate::clock;
 use crate::history::{Append, Appended, History, Query};
-use crate::model::{AlertState, GroupSnapshot, Labels, PromDuration, RuleHealth, RuleKind, RuleSnapshot, Timestamp, is_stale};
-use crate::promql::{Engine, EngineConfig};
+use crate::model::{AlertState, GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, Timestamp, is_stale};
+use crate::promql::Engine;
 
 /// A stop that is not longer counts as none, in milliseconds: it is but a few evaluations that were missed.
 const BRIEF_MILLIS: i64 = 30_000;
@@ -87,11 +87,10 @@ pub(super) struct Round {
     pub(super) appended: Appended,
 }
 
-/// After a start or a jump of the clock what was active before does not end only because it is not seen.
+/// A stop of the agent: when the group was last evaluated before, and when it was there again.
 #[derive(Clone, Copy, Debug)]
-struct Settling {
-    /// What was measured later is not from before; `None` where the clock was set back, so that times come again.
-    since: Option<Timestamp>,
+struct Stop {
+    after: Timestamp,
     until: Timestamp,
 }
 
@@ -108,9 +107,10 @@ pub(super) struct Group {
     restore_seconds: f64,
     /// The store knows of it as it is.
     noted: bool,
-    /// When it was last evaluated before a stop of the agent, until it is evaluated again.
-    stopped_after: Option<Timestamp>,
-    settling: Option<Settling>,
+    /// The stop of the agent that it goes on after, until it is evaluated again.
+    stop: Option<Stop>,
+    /// Up to then what was active before does not end only because it is not seen.
+    settles_at: Option<Timestamp>,
     /// How many evaluations are to come before history is asked since when alerts are pending.
     asks_history_in: Option<u8>,
 }
@@ -155,8 +155,8 @@ impl Group {
             seconds: 0.0,
             restore_seconds: 0.0,
             noted: false,
-            stopped_after: None,
-            settling: None,
+            stop: None,
+            settles_at: None,
             asks_history_in: None,
         }
     }
@@ -174,14 +174,9 @@ impl Group {
             // What is not pending any more ends.
             state.written.written_before(of_alerts(&mut Alerts::restored(alerts.clone(), true)));
             state.alerts = Alerts::restored(alerts, stopped_for <= tolerance.outage_millis);
-            if stopped_for < 0 {
-                state.alerts.clock_jumped(stopped_for, true);
-            }
         }
-        self.stopped_after = Some(self.last_slot(past.alive));
-        // Where the clock was set back, history has a value of another time for these.
-        let since = (stopped_for >= 0).then_some(now);
-        self.settling = Some(Settling { since, until: now.plus_millis(tolerance.settle_millis) });
+        self.stop = Some(Stop { after: self.last_slot(past.alive), until: now });
+        self.settles_at = Some(now.plus_millis(tolerance.settle_millis));
         self.restore_seconds = started.elapsed().as_secs_f64();
     }
 
@@ -192,10 +187,17 @@ impl Group {
     }
 
     /// Where the agent was away for long, the time between the evaluations before and after does not count for what is pending.
-    fn skip_stop(&mut self, at: Timestamp) {
-        let Some(before) = self.stopped_after.take() else { return };
-        let away = at.as_millis().saturating_sub(before.as_millis());
-        if away > BRIEF_MILLIS.max(self.spec.interval_millis.saturating_mul(BRIEF_INTERVALS)) {
+    /// Only now is the clock to be trusted: after the start of a machine it is often set before the first slot.
+    fn skip_stop(&mut self, at: Timestamp, tolerance: Tolerance) {
+        let Some(Stop { after, until }) = self.stop.take() else { return };
+        let between = |from: Timestamp| at.as_millis().saturating_sub(from.as_millis());
+        let away = between(after);
+        if between(until).saturating_abs() > self.spec.interval_millis.saturating_add(BRIEF_MILLIS) {
+            self.settles_at = Some(at.plus_millis(tolerance.settle_millis));
+        }
+        if away < 0 {
+            self.clock_jumped(away, at, tolerance);
+        } else if away > BRIEF_MILLIS.max(self.spec.interval_millis.saturating_mul(BRIEF_INTERVALS)) {
             let alerts = self.states.iter_mut().flat_map(|state| state.alerts.iter_mut());
             for (_, alert) in alerts.filter(|(_, alert)| alert.state == AlertState::Pending) {
                 alert.active_at = alert.active_at.plus_millis(away).min(at);
@@ -211,15 +213,14 @@ impl Group {
             state.alerts.clock_jumped(millis, is_long);
         }
         if is_long {
-            let until = at.plus_millis(tolerance.settle_millis.max(millis.saturating_neg()));
-            self.settling = Some(Settling { since: (millis > 0).then_some(at), until });
+            self.settles_at = Some(at.plus_millis(tolerance.settle_millis.max(millis.saturating_neg())));
         }
     }
 
     /// Finds out from history since when alerts are pending, as Prometheus does: after the second evaluation.
     pub(super) fn ask_history(&mut self, now: Timestamp, tolerance: Tolerance) {
         self.asks_history_in = Some(2);
-        self.settling = Some(Settling { since: Some(now), until: now.plus_millis(tolerance.settle_millis) });
+        self.settles_at = Some(now.plus_millis(tolerance.settle_millis));
     }
 
     /// The group that takes this one's place: a rule of equal kind, name and labels keeps its state, the n-th of several
@@ -250,7 +251,7 @@ impl Group {
         let stamp = at.plus_millis(-self.spec.query_offset_millis);
         let mut round = Round::default();
         let key = self.spec.key();
-        self.skip_stop(at);
+        self.skip_stop(at, world.tolerance);
         if self.asks_history_in == Some(2) {
             self.look_back(at, world);
         }
@@ -258,11 +259,11 @@ impl Group {
             store.begin(at, &key, self.keys(), self.states.iter().map(|state| &state.alerts));
             self.noted = true;
         }
-        let settling = self.settling.filter(|settling| at < settling.until);
+        let settles = self.settles(at);
         for (index, (rule, state)) in self.spec.rules.iter().zip(&mut self.states).enumerate() {
             let rule_started = clock::monotonic();
             // A mistake in the engine or in a template function is this rule's failure, not the end of its group.
-            let result = catch_unwind(AssertUnwindSafe(|| state.evaluate(rule, &self.spec, at, stamp, settling, world)));
+            let result = catch_unwind(AssertUnwindSafe(|| state.evaluate(rule, &self.spec, at, stamp, settles, world)));
             let result = result.unwrap_or_else(|_| Err("its evaluation panicked".to_owned()));
             state.last_evaluation = Some(at);
             state.seconds = rule_started.elapsed().as_secs_f64();
@@ -312,6 +313,10 @@ impl Group {
         round
     }
 
+    fn settles(&self, at: Timestamp) -> bool {
+        self.settles_at.is_some_and(|until| at < until)
+    }
+
     /// Learns of which alerts history knows. Where it knows of none there is nothing to wait for.
     fn look_back(&mut self, at: Timestamp, world: &World) {
         let Tolerance { outage_millis, grace_millis, .. } = world.tolerance;
@@ -348,7 +353,7 @@ impl Group {
             limit: self.spec.limit,
             last_evaluation: self.last_evaluation,
             evaluation_seconds: self.seconds,
-            settling: self.last_evaluation.is_none_or(|at| self.settling.is_some_and(|settling| at < settling.until)),
+            settling: self.last_evaluation.is_none_or(|at| self.settles(at)),
             rules: self.spec.rules.iter().zip(&self.states).map(|(rule, state)| state.snapshot(rule)).collect(),
         })
     }
@@ -362,7 +367,7 @@ impl RuleState {
         group: &GroupSpec,
         at: Timestamp,
         stamp: Timestamp,
-        settling: Option<Settling>,
+        settles: bool,
         world: &World,
     ) -> Result<Vec<Output>, String> {
         let samples = samples(&world.engine, &rule.expr, stamp)?;
@@ -371,11 +376,11 @@ impl RuleState {
                 // As in Prometheus, templates look at the time of the slot, without the offset.
                 let mut observed = world.observe(rule, &samples, at);
                 let data = self.data(rule, &mut observed, at, stamp, world)?;
-                let judged = self.judged(rule, at, stamp, settling, world)?;
                 let absence = |labels: &Labels, alert: &Alert| match &data {
                     Some(data) if !data.contains(labels) && rule.overlay.no_data == NoData::Fire => Absence::Holds,
                     Some(data) if !data.contains(labels) => Absence::Unknown,
-                    _ if settling.is_some() && alert.unseen && !judged.contains(labels) => Absence::Unknown,
+                    // Of one that is kept firing it was seen before the stop that it does not hold.
+                    _ if settles && alert.unseen && alert.keep_firing_since.is_none() => Absence::Unknown,
                     _ => Absence::Over,
                 };
                 self.alerts.step(at, timing, group.limit, observed, absence).map_err(|error| error.to_string())?;
@@ -416,28 +421,6 @@ impl RuleState {
             }
         }
         Ok(Some(data))
-    }
-
-    /// Of the alerts that were there before, those whose condition has been measured since: it does not hold, where it is not seen.
-    fn judged(
-        &self,
-        rule: &Rule,
-        at: Timestamp,
-        stamp: Timestamp,
-        settling: Option<Settling>,
-        world: &World,
-    ) -> Result<HashSet<Labels>, String> {
-        let since = settling.and_then(|settling| settling.since).filter(|since| stamp > *since);
-        let (Some(measured), Some(since)) = (rule.tells_at_once(), since) else { return Ok(HashSet::new()) };
-        if !self.alerts.active().any(|(_, alert)| alert.unseen) {
-            return Ok(HashSet::new());
-        }
-        let lookback = PromDuration::from_millis(stamp.as_millis().abs_diff(since.as_millis())).min(world.engine.config().lookback);
-        let engine = Engine::new(Arc::clone(&world.past), EngineConfig { lookback, ..world.engine.config().clone() });
-        let samples = samples(&engine, measured, stamp)?;
-        let asker = Asker::new(&world.engine, at);
-        let judged = rule.identify(&samples, &world.externals, at, &|query| asker.ask(query)).map(|(labels, _)| labels).collect();
-        Ok(judged)
     }
 
     /// Takes the times from history for which it has waited.

@@ -241,22 +241,6 @@ impl Rule {
         self.measured().filter(|_| self.resolve.is_some() || self.comparison().is_some_and(scalar))
     }
 
-    /// The same, where any value of it says whether the condition holds: it is compared with a number and nothing else, and no range
-    /// has to fill before.
-    pub(super) fn tells_at_once(&self) -> Option<&Expr> {
-        let mut is_plain = true;
-        self.expr.walk(&mut |expr| {
-            is_plain &= match &expr.kind {
-                ExprKind::Number(_) | ExprKind::VectorSelector(_) | ExprKind::Aggregate(_) | ExprKind::Unary(_) | ExprKind::Paren(_) => {
-                    true
-                }
-                ExprKind::Binary(binary) => !matches!(binary.op, BinaryOp::And | BinaryOp::Or | BinaryOp::Unless),
-                ExprKind::String(_) | ExprKind::MatrixSelector(_) | ExprKind::Subquery(_) | ExprKind::Call(_) => false,
-            }
-        });
-        self.tells_of_data().filter(|_| is_plain && self.resolve.is_none())
-    }
-
     fn comparison(&self) -> Option<&Binary> {
         let mut expr = self.expr.unwrap_parens();
         loop {

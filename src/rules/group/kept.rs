@@ -181,36 +181,58 @@ fn what_was_saved_does_not_end_while_ranges_fill() {
 }
 
 #[test]
-fn what_is_measured_after_a_start_ends_what_was_saved_at_once_where_no_range_has_to_fill() {
-    for (expr, stays) in [
-        ("up < 1", false),
-        ("sum by (x) (up) * 2 < 1", false),
-        ("up < 1 and on () up{x='2'} == 5", true),
-        ("max_over_time(up[15s]) < 1", true),
-    ] {
+fn what_was_kept_firing_before_a_kill_ends_in_its_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = Bench::new();
+    bench.world.tolerance.settle_millis = 60_000;
+    let rule = "groups: [{name: g, interval: 15s, rules: [{alert: A, expr: up < 1, keep_firing_for: 40s}]}]";
+    let mut group = start(&mut bench, folder.path(), rule, 999_999);
+    for (seconds, value) in [(1_000_000, 0.0), (1_000_015, 1.0)] {
+        bench.put(seconds, "up", &[], value);
+        group.evaluate(at(seconds), &bench.world);
+    }
+    let mut group = start(&mut bench, folder.path(), rule, 1_000_020);
+    let mut shown = Vec::new();
+    for seconds in [1_000_030, 1_000_045, 1_000_060] {
+        bench.put(seconds, "up", &[], 1.0);
+        group.evaluate(at(seconds), &bench.world);
+        shown.push(seen(&group).is_some());
+    }
+    assert_eq!(shown, [true, true, false]);
+}
+
+#[test]
+fn a_clock_that_is_set_between_a_start_and_the_first_slot_counts_as_if_it_had_been_right() {
+    for wrong in [-600, 0, 600, -7_200] {
         let folder = tempfile::tempdir().expect("a folder");
         let mut bench = Bench::new();
         bench.world.tolerance.settle_millis = 60_000;
-        let rule = format!("groups: [{{name: g, interval: 15s, rules: [{{alert: A, expr: \"{expr}\"}}]}}]");
-        let mut group = start(&mut bench, folder.path(), &rule, 999);
-        let put = |seconds, value| {
-            bench.put(seconds, "up", &[("x", "1")], value);
-            bench.put(seconds, "up", &[("x", "2")], 5.0);
+        let rules = "groups: [{name: g, interval: 15s, rules: [{alert: A, expr: up < 1, for: 2m}, {alert: B, expr: up < 1}]}]";
+        let mut group = start(&mut bench, folder.path(), rules, 999_999);
+        for seconds in [1_000_000, 1_000_015] {
+            bench.put(seconds, "up", &[], 0.0);
+            group.evaluate(at(seconds), &bench.world);
+        }
+        bench.put(1_000_016, "up", &[], f64::from_bits(crate::model::STALE_BITS));
+        let mut group = start(&mut bench, folder.path(), rules, 1_000_020 + wrong);
+        let states = |group: &Group| {
+            let rules = &group.snapshot().rules;
+            let of = |rule: &RuleSnapshot| match &rule.kind {
+                RuleKind::Alerting { alerts, .. } => alerts.first().map(|alert| (alert.state, alert.active_at)),
+                RuleKind::Recording => None,
+            };
+            [of(&rules[0]), of(&rules[1])]
         };
-        // The last minute, when it began to fire, is not in history after the kill: there is what was before.
-        put(1_000, 0.0);
-        group.evaluate(at(1_000), &bench.world);
-        put(1_015, 1.0);
-        let mut group = start(&mut bench, folder.path(), &rule, 1_020);
-        let bench = &bench;
-        let fires = |group: &Group| {
-            group.snapshot().rules.iter().any(|rule| matches!(&rule.kind, RuleKind::Alerting { alerts, .. } if !alerts.is_empty()))
-        };
-        group.evaluate(at(1_030), &bench.world);
-        assert!(fires(&group), "{expr}: what is there is from before");
-        bench.put(1_040, "up", &[("x", "1")], 1.0);
-        group.evaluate(at(1_045), &bench.world);
-        assert_eq!(fires(&group), stays, "{expr}");
+        for seconds in [1_000_030, 1_000_045] {
+            group.evaluate(at(seconds), &bench.world);
+        }
+        let since = Some(at(1_000_000));
+        let [pending, firing] = states(&group);
+        assert_eq!((pending.map(|(_, at)| at), firing.map(|(_, at)| at)), (since, since), "{wrong}");
+        assert_eq!(
+            (pending.map(|(state, _)| state), firing.map(|(state, _)| state)),
+            (Some(AlertState::Pending), Some(AlertState::Firing))
+        );
     }
 }
 
@@ -319,5 +341,8 @@ fn a_clock_that_was_set_back_during_a_stop_ends_nothing() {
     let mut group = start(&mut bench, folder.path(), RULE, 500_030);
     bench.put(500_040, "up", &[], 0.0);
     group.evaluate(at(500_040), &bench.world);
-    assert_eq!(seen(&group), Some((AlertState::Firing, 500_000, Some(1_000_030))));
+    let (state, active_at, fired_at) = seen(&group).expect("it goes on");
+    assert_eq!((state, fired_at), (AlertState::Firing, Some(1_000_030)));
+    // Counted from slot to slot.
+    assert!((500_000..500_025).contains(&active_at), "{active_at}");
 }
