@@ -38,6 +38,9 @@ const OPEN: [&str; 22] = [
 /// Keys in them behind which there are maps and lists, and a secret where somebody has forgotten that.
 const ABOVE: [&str; 7] = ["notify", "heartbeat", "alertmanagers", "webhooks", "commands", "basic_auth", "authorization"];
 
+/// Keys in them whose values are secrets.
+const SECRET: [&str; 3] = ["credentials", "password", "url"];
+
 /// What may stand around keys.
 const PUNCTUATION: [char; 11] = [' ', '\t', '-', '{', '}', '[', ']', ',', '"', '\'', '\r'];
 
@@ -53,6 +56,13 @@ pub(super) fn hide_secrets(problem: &mut Diagnostic, text: &str) {
 pub fn hide(problem: &mut Diagnostic) {
     if let Some((line, _)) = &mut problem.source {
         *line = hidden(line);
+    }
+    // A key that nobody knows may be a secret where one was forgotten; one that is nearly known is none.
+    let is_misspelt = problem.hint.as_ref().is_some_and(|hint| hint.starts_with("did you mean"));
+    if let Some(name) = problem.message.strip_prefix("unknown key `").and_then(|rest| rest.strip_suffix('`')).filter(|_| !is_misspelt) {
+        let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']');
+        let above = name.get(..name.find(|c| !sound(c)).unwrap_or(name.len())).and_then(|name| name.rsplit_once('.'));
+        problem.message = format!("unknown key in `{}`", above.map_or("", |(above, _)| above));
     }
     // What was found instead is told by its kind alone.
     if let Some((before, rest)) = problem.message.split_once("invalid type: ")
@@ -88,14 +98,14 @@ struct Key<'l> {
 fn keys(line: &str) -> Vec<Key<'_>> {
     let key = |(colon, _): (usize, &str)| {
         let (before, after) = line.split_at_checked(colon)?;
-        let quoted = before.ends_with(['"', '\'']);
-        if !quoted && !after.chars().nth(1).is_none_or(char::is_whitespace) {
-            return None;
-        }
+        let is_plain = before.ends_with(['"', '\'']) || after.chars().nth(1).is_none_or(char::is_whitespace);
         let before = before.trim_end_matches([' ', '"', '\'']);
         let start = before.rfind(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-'));
         let start = start.map_or(0, |byte| byte + before.get(byte..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8));
-        Some(Key { name: before.get(start..)?, bytes: (start, colon + 1) })
+        let name = before.get(start..)?;
+        // One that is known counts without the space behind it, too, which may be what is wrong.
+        let is_known = || OPEN.contains(&name) || ABOVE.contains(&name) || SECRET.contains(&name);
+        (is_plain || is_known()).then_some(Key { name, bytes: (start, colon + 1) })
     };
     line.match_indices(':').filter_map(key).collect()
 }
@@ -113,7 +123,8 @@ fn harmless(line: &str) -> usize {
     for key in keys(line).into_iter().chain([end]) {
         let part = line.get(from..key.bytes.0).unwrap_or_default();
         let secret = match what {
-            What::Open => None,
+            // A comment, though, may hold anything.
+            What::Open => part.find(" #").or_else(|| part.find("://")),
             What::Above => part.find(|c| !PUNCTUATION.contains(&c)),
             // Also where another key seems to follow: a secret may look like one.
             What::Secret => line.get(from..).unwrap_or_default().find(|c: char| !c.is_whitespace()),
@@ -159,7 +170,10 @@ mod tests {
             ("    basic_auth: {username: me, password: x", "    basic_auth: {username: me, password: *"),
             ("  webhooks: [http://a/b]", "  webhooks: [***********"),
             ("  - http://a/b", "  - **********"),
-            ("    url:http://a/b", "    **************"),
+            ("    url:http://a/b", "    url:**********"),
+            ("  - {name: w, url:https://a/b}", "  - {name: w, url:************"),
+            ("    every: 'https://a/b'", "    every: 'https*******"),
+            ("    name: w # http://a/b", "    name: w*************"),
             ("    hunter2, name: b}", "    *****************"),
             ("    password: >-", "    password: **"),
             ("    timeout: 1d1", "    timeout: 1d1"),
@@ -174,7 +188,6 @@ mod tests {
     /// Every key of the sections has to be looked at when it is made: is its value a secret?
     #[test]
     fn all_keys_of_the_sections_are_known_here() {
-        let secret = ["credentials", "password", "url"];
         let not_secret = ["command", "external_labels", "external_url"]; // not shown all the same: they may hold some
         let schema = crate::config::json_schema();
         let mut names = Vec::new();
@@ -189,7 +202,7 @@ mod tests {
             }
         }
         assert!(names.len() > 30, "{names:?}");
-        names.retain(|name| ![&OPEN[..], &ABOVE, &secret, &not_secret].concat().contains(&name.as_str()));
+        names.retain(|name| ![&OPEN[..], &ABOVE, &SECRET, &not_secret].concat().contains(&name.as_str()));
         assert_eq!(names, Vec::<String>::new(), "is it a secret?");
     }
 
@@ -214,6 +227,11 @@ mod tests {
             "heartbeat: http://a/hidden645\n",
             "heartbeat: {url: [http://a/hidden645]}\n",
             "heartbeat: {url: http://a/hidden645, evry: 1}\n",
+            "heartbeat: {every: 1m, url:https://a/hidden645}\n",
+            "notify:\n  webhooks:\n  - {name: w, url:https://hooks.example/hidden645}\n",
+            "notify:\n  alertmanagers:\n  - {url: 'http://a', basic_auth: {username: u, password:hidden645}}\n",
+            "notify:\n  alertmanagers:\n  - {url: 'http://a', authorization: {Bearer hidden645}}\n",
+            "notify:\n  alertmanagers:\n  - {url: 'http://a', authorization: {hidden645}}\n",
             "{\n\"heartbeat\":\n{\"url\":\"http://a/hidden645\",\n\"evry\":\"hidden645\"}}\n",
         ] {
             let problems = problems_of(text);

@@ -9,8 +9,10 @@ pub(super) enum Verdict {
     Delivered,
     /// It will never be taken: the same again would be refused again.
     Refused(String),
-    /// It will never be taken as a whole; a part of it may be.
-    Divide(String),
+    /// It is too large to be taken as a whole.
+    TooLarge(String),
+    /// Something in it cannot be read.
+    Unreadable(String),
     /// It may be taken later.
     Failed {
         /// Why not now.
@@ -33,8 +35,8 @@ impl Verdict {
         match status {
             200..=299 => Self::Delivered,
             400 => Self::Refused(error()),
-            // Too large; or, by Alertmanager, one alert in it that it cannot read, and then it takes none of them.
-            413 | 422 => Self::Divide(error()),
+            413 => Self::TooLarge(error()),
+            422 => Self::Unreadable(error()),
             _ => Self::Failed { error: error(), retry_after },
         }
     }
@@ -68,11 +70,12 @@ mod tests {
         let kind = |status| match Verdict::of_status(status, "", None) {
             Verdict::Delivered => 'd',
             Verdict::Refused(_) => 'r',
-            Verdict::Divide(_) => 'h',
+            Verdict::TooLarge(_) => 'l',
+            Verdict::Unreadable(_) => 'u',
             Verdict::Failed { .. } => 'f',
         };
         let kinds: String = [200, 202, 204, 302, 400, 401, 404, 405, 413, 415, 422, 429, 500, 503].into_iter().map(kind).collect();
-        assert_eq!(kinds, "dddfrfffhfhfff");
+        assert_eq!(kinds, "dddfrffflfufff");
         assert_eq!(Verdict::of_status(400, "bad\n", None), Verdict::Refused("it answers 400: bad".into()));
     }
 }

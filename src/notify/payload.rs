@@ -112,11 +112,11 @@ impl Manner {
         let life = telling.life;
         // It has stopped since, which is told next, or nobody has looked yet: it fires as far as is known now.
         let expires_at = || life.seen_at.filter(|_| life.ends_at.is_none()).unwrap_or(at) + self.validity(life);
-        let ends_at = telling.ends_at().unwrap_or_else(expires_at);
+        // The clock may have been set back since: what has ended does not end later.
+        let ends_at = telling.ends_at().map_or_else(expires_at, |ends_at| ends_at.min(at));
         Postable {
             labels: self.labels(life),
             annotations: telling.annotations(),
-            // The clock may have been set back since.
             starts_at: telling.starts_at().min(at).min(ends_at).to_string(),
             ends_at: ends_at.to_string(),
             generator_url: self.generator_url(life),

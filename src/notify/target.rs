@@ -14,6 +14,7 @@ use crate::model::Timestamp;
 
 /// The journal's name among the targets.
 const JOURNAL: &str = "journal";
+const GROWTH_PAUSE: Duration = Duration::from_mins(10);
 const MINUTE: Duration = Duration::from_mins(1);
 /// How long it is shown that a target has refused something.
 const REFUSAL_SHOWN: Duration = Duration::from_mins(15);
@@ -98,6 +99,8 @@ pub(super) struct Target {
     pub(super) owed: bool,
     /// The most alerts in one message: fewer where it has not taken as many.
     pub(super) batch_max: usize,
+    /// How many alerts it did not take together, and when.
+    too_many: Option<(usize, Timestamp)>,
     /// When messages of the last minute went out.
     recent: VecDeque<Timestamp>,
 }
@@ -115,6 +118,7 @@ impl Target {
             refused: None,
             owed: false,
             batch_max: BATCH_MAX,
+            too_many: None,
             recent: VecDeque::new(),
         }
     }
@@ -159,21 +163,27 @@ impl Target {
         self.under_way.clear();
     }
 
-    /// It has taken all of it: it may take more.
-    pub(super) fn took(&mut self) {
+    /// It has taken all of it: it may take more, but not at once as many as it has not taken.
+    pub(super) fn took(&mut self, at: Timestamp) {
         self.answered();
-        self.batch_max = self.batch_max.saturating_mul(2).min(BATCH_MAX);
+        let more = self.batch_max.saturating_mul(2).min(BATCH_MAX);
+        let is_known = |(alerts, since): (usize, Timestamp)| more >= alerts && at >= since && at.since(since) < GROWTH_PAUSE;
+        if !self.too_many.is_some_and(is_known) {
+            self.batch_max = more;
+        }
     }
 
     /// It does not take so many alerts at once.
-    pub(super) fn divides(&mut self, alerts: usize) {
+    pub(super) fn divides(&mut self, alerts: usize, at: Timestamp) {
         self.answered();
-        self.batch_max = (alerts / 2).max(1);
+        (self.batch_max, self.too_many) = ((alerts / 2).max(1), Some((alerts, at)));
     }
 
     /// It will never take so many notifications.
     pub(super) fn refuses(&mut self, error: String, notifications: usize, at: Timestamp) {
         self.answered();
+        // It was these, and not their number.
+        self.too_many = None;
         let before = self.refusal(at).map_or(0, |refusal| refusal.notifications);
         self.refused = Some(Refusal { error, notifications: before.saturating_add(notifications), last: at });
     }
@@ -235,17 +245,22 @@ mod tests {
         let mut target = target("alertmanagers: [{url: 'http://a'}]");
         assert_eq!(target.batch_max, BATCH_MAX);
         for (alerts, fewer) in [(256, 128), (5, 2), (2, 1)] {
-            target.divides(alerts);
+            target.divides(alerts, at(0));
             assert_eq!(target.batch_max, fewer);
         }
         target.refuses("no".into(), 1, at(0));
         assert_eq!(target.batch_max, 1, "the next one may be like it");
         for more in [2, 4, 8] {
-            target.took();
+            target.took(at(1));
             assert_eq!(target.batch_max, more);
         }
-        (0..20).for_each(|_| target.took());
+        (0..20).for_each(|_| target.took(at(1)));
         assert_eq!(target.batch_max, BATCH_MAX);
+        target.divides(100, at(10));
+        (0..20).for_each(|_| target.took(at(609)));
+        assert_eq!(target.batch_max, 50, "it has said that 100 are too many");
+        target.took(at(610));
+        assert_eq!(target.batch_max, 100);
     }
 
     #[test]
@@ -255,7 +270,7 @@ mod tests {
         assert_eq!(shown(&target, 0), None);
         target.refuses("no".into(), 2, at(0));
         target.refuses("never".into(), 1, at(10));
-        target.took();
+        target.took(at(10));
         assert_eq!([10, 909, 910].map(|second| shown(&target, second).map(|(_, refused)| refused)), [Some(3), Some(3), None]);
         assert_eq!(shown(&target, 10), Some(("never".to_owned(), 3)));
         target.refuses("again".into(), 1, at(2000));

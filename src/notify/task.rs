@@ -297,10 +297,6 @@ impl State {
         let most = self.config.borrow().queue_max;
         let mut given_up = Vec::new();
         for target in &mut self.targets {
-            if target.owed && self.ledger.waiting(&target.spec.name) == 0 {
-                target.owed = false;
-                given_up.extend(self.ledger.catch_up(&target.spec.name));
-            }
             let steps = self.ledger.bound(&target.spec.name, most, target.under_way());
             let dropped = steps.iter().map(|step| if let Record::Dropped { what, .. } = step { what.len() } else { 0 }).sum();
             if dropped > 0 {
@@ -343,13 +339,22 @@ impl State {
 
     /// Sends whatever is due.
     fn tell(&mut self, at: Timestamp, work: &FuturesUnordered<Work>) {
+        let mut owed = Vec::new();
+        let room = self.config.borrow().queue_max.div_ceil(2);
         for target in &mut self.targets {
             if !target.may_try(at) {
                 continue;
             }
             let resend = target.is_alertmanager().then_some(self.manner.resend_delay);
             let (held, manner) = (&mut self.held, &self.manner);
-            let mut what = self.ledger.batch(&target.spec.name, at, resend, |id, life| held.holds(id, life, manner));
+            let mut holds = |id, life: &_| held.holds(id, life, manner);
+            let mut what = self.ledger.batch(&target.spec.name, at, resend, &mut holds);
+            // What still waits is held back.
+            if what.is_empty() && target.owed && self.ledger.waiting(&target.spec.name) < room {
+                target.owed = false;
+                owed.extend(self.ledger.catch_up(&target.spec.name));
+                what = self.ledger.batch(&target.spec.name, at, resend, &mut holds);
+            }
             if matches!(target.spec.how, How::Webhook(_) | How::Command(..)) {
                 let name = |id: &Id| self.ledger.life(*id).and_then(|life| life.key.labels.get("alertname")).unwrap_or_default();
                 let first = what.first().map(|(id, _)| name(id)).unwrap_or_default();
@@ -373,6 +378,7 @@ impl State {
             });
             work.push(answered.boxed());
         }
+        self.remember(owed);
     }
 
     fn handle(&mut self, event: Event) {
@@ -397,17 +403,19 @@ impl State {
         // A reload may have taken it away.
         let Some(target) = self.targets.iter_mut().find(|target| target.spec.name == name) else { return };
         self.metrics.tried(target, what.len(), seconds, verdict == Verdict::Delivered);
+        let is_too_large = matches!(verdict, Verdict::TooLarge(_));
         let steps = match verdict {
             Verdict::Delivered => {
-                target.took();
+                target.took(at);
                 self.ledger.told(name, what, at)
             }
-            Verdict::Divide(error) if what.len() > 1 => {
-                target.divides(what.len());
+            // An Alertmanager takes none of a batch in which it cannot read one.
+            Verdict::TooLarge(error) | Verdict::Unreadable(error) if what.len() > 1 && (is_too_large || target.is_alertmanager()) => {
+                target.divides(what.len(), at);
                 tracing::warn!(target = name, alerts = what.len(), error, "notifications were not taken together; fewer are sent");
                 Vec::new()
             }
-            Verdict::Refused(error) | Verdict::Divide(error) => {
+            Verdict::Refused(error) | Verdict::TooLarge(error) | Verdict::Unreadable(error) => {
                 target.refuses(error.clone(), what.len(), at);
                 self.metrics.dropped(target, "refused", what.len());
                 tracing::error!(target = name, alerts = what.len(), error, "notifications were refused and are not sent again");

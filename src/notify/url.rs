@@ -67,8 +67,10 @@ impl schemars::JsonSchema for SecretUrl {
 /// What somebody says who was asked for a URL, without what in it may be secret: servers repeat the path that they do not know.
 pub(super) fn without_path(url: &Uri, said: &str) -> String {
     let path = url.path_and_query().map_or("", |path| path.as_str());
-    let parts = path.split(['/', '?', '&', '=']).filter(|part| part.chars().count() >= SECRET_CHARS_MIN);
-    parts.fold(said.to_owned(), |said, part| said.replace(part, SHOWN))
+    let mut parts: Vec<_> = path.split(['/', '?', '&', '=']).filter(|part| part.chars().count() >= SECRET_CHARS_MIN).collect();
+    // One may be a part of another.
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts.into_iter().fold(said.to_owned(), |said, part| said.replace(part, SHOWN))
 }
 
 /// Why a text is no URL that can be asked. The text itself is not repeated: it may hold a password.
@@ -113,6 +115,8 @@ mod tests {
         let url = "https://hc.example/ping/5b1f0e63-0b5a?token=t0ps3cr3t".parse().expect("a URL");
         let said = "404: no /ping/5b1f0e63-0b5a, nor t0ps3cr3t";
         assert_eq!(without_path(&url, said), "404: no /ping/<secret>, nor <secret>");
+        let url = "http://a/webhook/webhook-9f8e7d".parse().expect("a URL");
+        assert_eq!(without_path(&url, "no webhook-9f8e7d"), "no <secret>");
         for (url, fault) in [
             ("http://a b", "it is not a URL: invalid uri character"),
             ("hidden/x", "it is not a URL: invalid format"),

@@ -173,7 +173,7 @@ impl Beat {
                 self.failing = None;
                 needs.board.report(PART, Condition::Ok, "", at);
             }
-            Verdict::Refused(error) | Verdict::Divide(error) | Verdict::Failed { error, .. } => {
+            Verdict::Refused(error) | Verdict::TooLarge(error) | Verdict::Unreadable(error) | Verdict::Failed { error, .. } => {
                 metrics.sent.with_label_values(&["failed"]).inc();
                 // Once, not each time.
                 if self.failing.as_ref() != Some(&error) {

@@ -86,6 +86,8 @@ fn nothing_begins_after_its_end_also_where_the_clock_was_set_back() {
     let over = json!(["1970-01-01T00:02:30.000Z", "1970-01-01T00:02:30.000Z"]);
     let (told, journal) = times(&begun(Some(150_000)), Phase::Resolved);
     assert_eq!((json!(told), json!(journal)), (json!([over, over]), over));
+    let ahead = times(&begun(Some(5_000_000)), Phase::Resolved).0[0].clone();
+    assert_eq!(ahead, ["1970-01-01T00:03:20.000Z", "1970-01-01T00:03:20.000Z"], "for Alertmanager it is over now");
     // To Alertmanager it fires since now at the latest.
     let (told, _) = times(&begun(None), Phase::Firing);
     assert_eq!(json!(told[0]), json!(["1970-01-01T00:03:20.000Z", "1970-01-01T00:05:40.000Z"]));

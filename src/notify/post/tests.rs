@@ -102,7 +102,7 @@ async fn a_silent_receiver_is_given_up_in_time() {
 async fn the_status_counts_also_where_the_rest_of_the_answer_does_not_come() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
-    for (status, expected) in [(200, Verdict::Delivered), (413, Verdict::Divide("it answers 413".into()))] {
+    for (status, expected) in [(200, Verdict::Delivered), (413, Verdict::TooLarge("it answers 413".into()))] {
         // More than the buffers between both hold, so that it cannot be written as a whole.
         let body = vec![b' '; 16 << 20];
         let server = async {

@@ -164,7 +164,11 @@ fn load(folder: &Path) -> (Book, Option<Fault>) {
             tracing::error!("of the silences on disk {what}");
             (book, Some(Fault::SetAside(what)))
         }
-        Err(error) => (book, unread(error)),
+        Err(error) => {
+            // There may be no such file, and none is to be left at each attempt.
+            let _absent = fs::remove_file(&aside);
+            (book, unread(error))
+        }
     }
 }
 
