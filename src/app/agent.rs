@@ -386,23 +386,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Places, load};
+    use crate::app::reload::tests::start;
     use crate::runtime::TaskContext;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_does_not_drain_takes_no_time_from_what_has_to_be_saved() {
         let folder = tempfile::tempdir().expect("a folder");
-        let folder = folder.path();
-        std::fs::write(folder.join("sidewatch.yml"), "{http: {listen: []}, shutdown: {deadline: 5s}}").expect("written");
-        let places = Places {
-            config: folder.join("sidewatch.yml"),
-            rules: folder.join("rules"),
-            sockets: folder.to_owned(),
-            state: folder.to_owned(),
-        };
-        let source = Source { file: None, places, host_name: "h1".into() };
-        let loaded = load(&source).expect("valid");
-        let mut agent = Agent::start(source, loaded, Passed::default()).await.expect("starts");
+        let mut agent = start(folder.path(), "{http: {listen: []}, shutdown: {deadline: 5s}}").await;
         agent.draining.push(agent.supervisor.spawn("deaf", Policy::Critical, |_| std::future::pending()));
         let (saved, was_saved) = watch::channel(false);
         let saved = Arc::new(saved);

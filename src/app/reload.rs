@@ -307,7 +307,7 @@ fn in_force(old: &Config, new: Config) -> Config {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::path::Path;
@@ -318,7 +318,8 @@ mod tests {
     use crate::ingest::Passed;
     use crate::runtime::Stage;
 
-    async fn start(folder: &Path, text: &str) -> Agent {
+    /// An agent in a folder, with this configuration.
+    pub(in crate::app) async fn start(folder: &Path, text: &str) -> Agent {
         write(folder, text);
         let places = Places {
             config: folder.join("sidewatch.yml"),

@@ -14,6 +14,7 @@ use crate::model::Timestamp;
 
 /// The journal's name among the targets.
 const JOURNAL: &str = "journal";
+/// For so long it is not given as many alerts together as it has not taken.
 const GROWTH_PAUSE: Duration = Duration::from_mins(10);
 const MINUTE: Duration = Duration::from_mins(1);
 /// How long it is shown that a target has refused something.
@@ -95,7 +96,7 @@ pub(super) struct Target {
     pub(super) failing: Option<(Timestamp, String)>,
     /// What it has refused.
     refused: Option<Refusal>,
-    /// What was given up because too much waited: it is told of what still fires once nothing waits any more.
+    /// What was given up because too much waited: it is told of what still fires once nothing is due any more.
     pub(super) owed: bool,
     /// The most alerts in one message: fewer where it has not taken as many.
     pub(super) batch_max: usize,

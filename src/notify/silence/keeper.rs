@@ -240,6 +240,23 @@ mod tests {
     }
 
     #[test]
+    fn what_can_be_read_holds_also_where_the_rest_cannot_be_set_aside() {
+        let state = tempfile::tempdir().expect("a folder");
+        let folder = state.path().join("notify");
+        open(state.path()).set(draft()).expect("valid");
+        let mut bytes = fs::read(folder.join(FILE)).expect("readable");
+        bytes.extend_from_slice(b"00000000 damaged\n");
+        fs::write(folder.join(FILE), &bytes).expect("written");
+        fs::create_dir(folder.join(UNFINISHED)).expect("in the way");
+        let silences = open(state.path());
+        assert_eq!(silences.all().len(), 1);
+        assert!(silences.set(draft()).is_err() && silences.fault().is_some());
+        let left = fs::read_dir(&folder).expect("a folder").filter_map(Result::ok).map(|entry| entry.file_name());
+        assert_eq!(left.filter(|name| name.to_string_lossy().contains("damaged")).count(), 0, "one at each attempt");
+        assert_eq!(fs::read(folder.join(FILE)).expect("readable"), bytes);
+    }
+
+    #[test]
     fn what_nobody_can_read_is_not_written_over() {
         let state = tempfile::tempdir().expect("a folder");
         let file = state.path().join("notify/silences");

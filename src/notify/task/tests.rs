@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::{AlertState, Part, RuleHealth};
 use crate::notify::ledger::tests::{alert, snapshot};
+use crate::notify::silence::{Draft, parse_matcher};
 
 const HOOK: &str = "webhooks: [{name: w, url: 'http://127.0.0.1:1/'}]";
 
@@ -79,6 +80,23 @@ async fn what_was_given_up_because_too_much_waited_is_told_afterwards_where_it_s
     assert_eq!(tell(&mut state, taken).await, Some(vec![0, 1]));
     fire(&mut state, &rules, 15, 5);
     assert_eq!(tell(&mut state, taken).await, None);
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_told_afterwards_though_something_else_is_held_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut state, rules) = state(&format!("{{queue_max: 3, {HOOK}}}"), folder.path());
+    let now = clock::now();
+    let matchers = vec![parse_matcher("x=4").expect("a matcher")];
+    let (created_by, comment) = ("me".to_owned(), "known".to_owned());
+    let silence = Draft { id: None, matchers, starts_at: now, ends_at: now + Duration::from_hours(1), created_by, comment };
+    state.silences.set(silence).expect("valid");
+    state.hold_back(clock::now());
+    fire(&mut state, &rules, 5, 5);
+    let taken = |_: &[Id]| Verdict::Delivered;
+    assert_eq!(tell(&mut state, taken).await, Some(vec![2, 3]));
+    assert_eq!(tell(&mut state, taken).await, Some(vec![0, 1]));
+    assert_eq!((tell(&mut state, taken).await, state.ledger.waiting("w")), (None, 1));
 }
 
 #[tokio::test(start_paused = true)]
