@@ -83,7 +83,13 @@ impl Ledger {
                 queue.remove(&what);
             }
             Record::Dropped { target, what } => self.queues.entry(target).or_default().remove(&what),
-            Record::Gone { target } => drop(self.queues.remove(&target)),
+            Record::Gone { target } => {
+                self.queues.remove(&target);
+                if self.queues.is_empty() {
+                    // Nobody looks any more: whoever comes later is told of what fires then.
+                    (self.lives, self.index) = (BTreeMap::new(), Index::default());
+                }
+            }
             Record::Target { target, pending, told, since } => {
                 let alive = |id: &Id| self.lives.contains_key(id);
                 let pending = pending.into_iter().filter(|(id, _)| alive(id)).collect();
@@ -109,8 +115,6 @@ impl Ledger {
     /// The targets are these now. Who is new is told of everything that fires, unless it is told only in need.
     pub(super) fn target(&mut self, names: &BTreeSet<String>, in_need: &BTreeSet<String>, at: Timestamp) -> Vec<Record> {
         let mut steps = Vec::new();
-        let gone: Vec<String> = self.queues.keys().filter(|name| !names.contains(*name)).cloned().collect();
-        gone.into_iter().for_each(|target| self.step(Record::Gone { target }, &mut steps));
         for target in names.iter().filter(|name| !self.queues.contains_key(*name)).cloned().collect::<Vec<_>>() {
             let new = Record::Target { target: target.clone(), pending: Vec::new(), told: Vec::new(), since: at.as_millis() };
             self.step(new, &mut steps);
@@ -118,6 +122,9 @@ impl Ledger {
                 steps.extend(self.catch_up(&target));
             }
         }
+        // Last: with the last target what is known of alerts goes as well.
+        let gone: Vec<String> = self.queues.keys().filter(|name| !names.contains(*name)).cloned().collect();
+        gone.into_iter().for_each(|target| self.step(Record::Gone { target }, &mut steps));
         steps
     }
 
@@ -178,8 +185,9 @@ impl Ledger {
                 continue;
             }
             if let Some((id, life)) = known.and_then(|id| Some((id, self.lives.get_mut(&id)?))).filter(|(_, life)| life.ends_at.is_none()) {
-                // What only the disk knew of goes on; else another beginning is another alert.
-                if life.seen_at.is_none() || life.again_at == seen.fired_at {
+                // What only the disk knew of goes on, and what another rule of that name had as well when it was last seen; else another
+                // beginning is another alert.
+                if life.again_at == seen.fired_at || life.seen_at.is_none_or(|last| seen.fired_at <= last) {
                     let was_seen = life.seen_at.is_some();
                     life.go_on(view, seen);
                     present.insert(id);
@@ -222,7 +230,8 @@ impl Ledger {
         let id = match known.and_then(|id| Some((id, self.lives.get(&id)?))) {
             Some((_, life)) if life.ends_at.is_some_and(|ends_at| ended.resolved_at <= ends_at) => return,
             Some((id, life)) if life.ends_at.is_none() => {
-                let is_this = life.again_at == ended.fired_at || (life.seen_at.is_none() && ended.resolved_at > life.starts_at);
+                let was_there = |last| ended.fired_at <= last && last < ended.resolved_at;
+                let is_this = life.again_at == ended.fired_at || life.seen_at.map_or(life.starts_at < ended.resolved_at, was_there);
                 if !is_this {
                     return;
                 }
@@ -402,3 +411,5 @@ impl Ledger {
 mod kills;
 #[cfg(test)]
 pub(super) mod tests;
+#[cfg(test)]
+mod twins;

@@ -38,9 +38,10 @@ pub(super) struct View<'s> {
     pub(super) group: String,
     /// How often it is evaluated, in milliseconds.
     pub(super) interval_millis: i64,
-    /// What fires.
+    /// What fires; what has fired longest is first.
     pub(super) firing: Vec<Seen<'s>>,
-    /// What has stopped firing lately, with its rule. Of equal alerts the older one is first.
+    /// What has stopped firing lately, with its rule. Of equal alerts the older one is first. Without what another rule of that name
+    /// went on with.
     pub(super) ended: Vec<(&'s RuleSnapshot, &'s EndedAlert)>,
     pending: HashSet<(&'s str, &'s Labels)>,
     /// By rule: the evaluation that says that what is not above does not fire; `None` where the rule has not been evaluated, or
@@ -121,7 +122,33 @@ impl<'s> View<'s> {
                 }
             }
         }
+        view.join();
+        view.firing.sort_by_key(|seen| seen.fired_at);
         view
+    }
+
+    /// Two rules of one name may have the same alert: whoever is told cannot tell them apart, so where one goes on with what another
+    /// had, it fires since the other did, and has not ended.
+    fn join(&mut self) {
+        let mut spells: HashMap<(&str, &Labels), Vec<(Timestamp, Timestamp)>> = HashMap::new();
+        for (rule, ended) in &self.ended {
+            spells.entry((&rule.name, &ended.labels)).or_default().push((ended.fired_at, ended.resolved_at));
+        }
+        if spells.is_empty() {
+            return;
+        }
+        for seen in &mut self.firing {
+            let Some(spells) = spells.get_mut(&(seen.rule.name.as_str(), &seen.alert.labels)) else { continue };
+            spells.push((seen.fired_at, Timestamp::MAX));
+            while let Some((from, _)) = spells.iter().find(|(from, to)| *from < seen.fired_at && seen.fired_at <= *to) {
+                seen.fired_at = *from;
+            }
+        }
+        self.ended.retain(|(rule, ended)| {
+            let over = ended.resolved_at;
+            let went_on = |spells: &Vec<_>| spells.iter().any(|(from, to)| *from <= over && over < *to);
+            !spells.get(&(rule.name.as_str(), &ended.labels)).is_some_and(went_on)
+        });
     }
 
     /// What its rule says of an alert that does not fire. Of one that this process has not seen firing, less is known.

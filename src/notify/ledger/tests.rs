@@ -335,21 +335,6 @@ fn an_alertmanager_is_not_told_again_of_an_end_once_the_alert_has_begun_anew() {
 }
 
 #[test]
-fn two_rules_with_the_same_alert_are_one() {
-    let (mut ledger, _, to) = ledger(&["a"]);
-    let mut rules = snapshot(Some(5), RuleHealth::Ok, vec![alert("x", AlertState::Firing, 5)], vec![], false);
-    let mut group = (*rules.groups[0]).clone();
-    let mut second = group.rules[0].clone();
-    let RuleKind::Alerting { alerts, .. } = &mut second.kind else { panic!("an alert") };
-    alerts[0] = alert("x", AlertState::Firing, 3);
-    group.rules.push(second);
-    rules.groups = vec![Arc::new(group)];
-    ledger.observe(&Sight::of(&rules), &to, at(5));
-    assert_eq!(ledger.observe(&Sight::of(&rules), &to, at(6)), []);
-    assert_eq!(phases(&ledger, "a", 6), [(0, Phase::Firing)]);
-}
-
-#[test]
 fn a_look_shows_what_is_new_since_the_last_one() {
     let group = |name: &str, evaluated: i64| {
         let group = snapshot(Some(evaluated), RuleHealth::Ok, vec![], vec![], false).groups[0].clone();
@@ -381,6 +366,20 @@ fn a_target_that_is_new_is_told_of_what_fires_and_one_that_is_gone_waits_for_not
         [vec![], vec![(1, Phase::Firing)], vec![]]
     );
     assert_eq!(ledger.waiting("a"), 0);
+}
+
+#[test]
+fn a_target_that_comes_after_a_time_without_any_is_not_told_of_what_ended_meanwhile() {
+    let (mut ledger, _, to) = ledger(&["a"]);
+    ledger.observe(&firing(5, &[("over", 5), ("on", 5)]), &to, at(5));
+    ledger.told("a", &phases(&ledger, "a", 5), at(5));
+    let steps = ledger.target(&BTreeSet::new(), &BTreeSet::new(), at(10));
+    assert_eq!((steps.len(), ledger.records()), (1, Vec::new()));
+    ledger.target(&["b".to_owned()].into(), &BTreeSet::new(), at(60));
+    ledger.observe(&firing(60, &[("on", 5)]), &["b".to_owned()], at(60));
+    let told = phases(&ledger, "b", 60);
+    let about = told.iter().map(|(id, phase)| (*phase, ledger.life(*id).map(|life| (life.key.labels.get("x"), life.starts_at))));
+    assert_eq!(about.collect::<Vec<_>>(), [(Phase::Firing, Some((Some("on"), at(5))))]);
 }
 
 #[test]
