@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::config::{Authorization, BasicAuth, Tls};
 use super::secret::Secret;
 use super::tls;
-use crate::runtime::blocking;
+use crate::runtime::in_turn;
 use crate::telemetry::chain;
 
 /// So long one of several addresses has to answer.
@@ -39,9 +39,9 @@ pub(super) async fn connect(url: &Uri, tls: &Tls) -> Result<Box<dyn Stream>, Str
     }
     let name = tls.server_name.clone().unwrap_or_else(|| bare.to_owned());
     let server = ServerName::try_from(name).map_err(|error| chain(&error))?;
-    // It reads files.
     let tls = tls.clone();
-    let connector = blocking(move || tls::connector(&tls)).await.map_err(|error| chain(&error))?;
+    let files = format!("{:?}", [&tls.ca_file, &tls.cert_file, &tls.key_file]);
+    let connector = in_turn(&files, move || tls::connector(&tls)).await.map_err(|error| chain(&error))?;
     let connector = connector.map_err(|error| chain(&error))?;
     let stream = connector.connect(server, stream).await.map_err(|error| format!("TLS with {host}:{port}: {error}"))?;
     Ok(Box::new(stream))
@@ -85,7 +85,7 @@ pub(super) async fn credentials(basic: Option<&BasicAuth>, token: Option<&Author
 async fn secret(given: Option<&Secret>, file: Option<&Path>) -> Result<String, String> {
     let Some(file) = file else { return Ok(given.map(|secret| secret.reveal().to_owned()).unwrap_or_default()) };
     let path = file.to_owned();
-    let read = blocking(move || std::fs::read_to_string(path)).await.map_err(|error| chain(&error))?;
+    let read = in_turn(&file.to_string_lossy(), move || std::fs::read_to_string(path)).await.map_err(|error| chain(&error))?;
     // A file ends in a line end as a rule, a secret does not.
     read.map(|text| text.trim_end().to_owned()).map_err(|error| format!("cannot read {}: {error}", file.display()))
 }

@@ -13,12 +13,15 @@ use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
+use jiff::fmt::rfc2822;
 use tokio::time::timeout;
 
 use super::backoff::Verdict;
 use super::config::{Authorization, BasicAuth, Tls};
 use super::connect::{Stream, connect, credentials};
 use super::url::without_path;
+use crate::clock;
+use crate::model::Timestamp;
 use crate::telemetry::chain;
 
 /// No more of an answer is read: it is for the log.
@@ -112,12 +115,21 @@ async fn over<T>(connection: &mut Connection, wanted: impl Future<Output = T>) -
     }
 }
 
+/// How long a header `Retry-After` wants to be waited: seconds, or a date. Source: RFC 9110, section 10.2.3.
+fn wait(text: &str, now: Timestamp) -> Option<Duration> {
+    let date = || {
+        let date = rfc2822::parse(text).ok()?.timestamp().as_millisecond();
+        Some(Timestamp::from_millis(date).since(now))
+    };
+    text.parse().map(Duration::from_secs).ok().or_else(date)
+}
+
 impl Answer {
     /// The status says what became of the request, whatever becomes of the body: that is for the log, and the path of `unsaid` is
     /// not repeated in it.
     async fn verdict(mut self, unsaid: Option<&Uri>) -> Verdict {
         let status = self.head.status().as_u16();
-        let retry_after = self.head.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let retry_after = self.head.headers().get(RETRY_AFTER).and_then(|value| wait(value.to_str().ok()?.trim(), clock::now()));
         let body = Limited::new(self.head.into_body(), ANSWER_BYTES_MAX).collect();
         let body = timeout(BODY_WAIT, over(&mut self.connection, body)).await;
         let body = body.ok().and_then(Result::ok).map(Collected::to_bytes).unwrap_or_default();
@@ -126,7 +138,7 @@ impl Answer {
             said = without_path(url, &said);
         }
         let shown: String = said.chars().take(SHOWN_CHARS_MAX).collect();
-        Verdict::of_status(status, &shown, retry_after.map(Duration::from_secs))
+        Verdict::of_status(status, &shown, retry_after)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use super::backoff::Verdict;
+use crate::runtime::in_turn;
 
 /// All that a command gets of an environment.
 const ENVIRONMENT: [(&str, &str); 2] = [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("LANG", "C.UTF-8")];
@@ -36,9 +37,13 @@ pub(super) async fn run(line: Vec<String>, timeout: Duration, message: Vec<u8>) 
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(ENVIRONMENT).current_dir("/").process_group(0).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => return Verdict::failed(format!("cannot start {program}: {error}")),
+    // It waits until the program has been read.
+    let started = tokio::time::timeout(timeout, in_turn(program, move || command.spawn())).await;
+    let mut child = match started {
+        Ok(Ok(Ok(child))) => child,
+        Ok(Ok(Err(error))) => return Verdict::failed(format!("cannot start {program}: {error}")),
+        Ok(Err(panicked)) => return Verdict::failed(format!("cannot start {program}: {panicked}")),
+        Err(_) => return Verdict::failed(format!("{program} did not start within {} s", timeout.as_secs_f64())),
     };
     let _group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
     let (stdin, stderr) = (child.stdin.take(), child.stderr.take());

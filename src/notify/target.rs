@@ -1,7 +1,7 @@
 //! One receiver: what it is, and how patient to be with it.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Uri;
 
@@ -92,8 +92,8 @@ pub(super) struct Target {
     failures: u32,
     /// The last attempt, and how long to wait after it.
     waits: Option<(Timestamp, Duration)>,
-    /// Since when nothing gets through, and why.
-    pub(super) failing: Option<(Timestamp, String)>,
+    /// Since when nothing gets through, by the clock that nobody sets, and why.
+    pub(super) failing: Option<(Instant, String)>,
     /// What it has refused.
     refused: Option<Refusal>,
     /// What was given up because too much waited: it is told of what still fires once nothing is due any more.
@@ -199,12 +199,17 @@ impl Target {
         self.failing = None;
     }
 
+    /// For how long nothing has got through.
+    pub(super) fn failing_for(&self, now: Instant) -> Option<Duration> {
+        self.failing.as_ref().map(|(since, _)| now.saturating_duration_since(*since))
+    }
+
     /// It did not get through.
-    pub(super) fn failed(&mut self, at: Timestamp, error: String, retry_after: Option<Duration>) {
+    pub(super) fn failed(&mut self, at: Timestamp, now: Instant, error: String, retry_after: Option<Duration>) {
         self.busy = false;
         self.failures = self.failures.saturating_add(1);
         self.waits = Some((at, pause(self.failures, retry_after)));
-        let since = self.failing.take().map_or(at, |(since, _)| since.min(at));
+        let since = self.failing.take().map_or(now, |(since, _)| since);
         self.failing = Some((since, error));
     }
 }
@@ -212,6 +217,7 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1000)
@@ -231,12 +237,14 @@ mod tests {
         target.begin(vec![7], at(0));
         assert!(!target.may_try(at(0)), "one at a time");
         assert_eq!(target.under_way(), [7]);
-        target.failed(at(0), "no".into(), None);
+        let begin = clock::monotonic();
+        target.failed(at(0), begin, "no".into(), None);
         assert_eq!(target.under_way(), [7], "it may know of it");
-        target.failed(at(1), "no".into(), None);
+        target.failed(at(1), begin + MINUTE, "still no".into(), None);
         assert_eq!([at(2), at(3)].map(|at| target.may_try(at)), [false, true]);
         assert!(target.may_try(at(-9)), "the clock was set back");
-        assert_eq!(target.failing, Some((at(0), "no".to_owned())));
+        assert_eq!(target.failing, Some((begin, "still no".to_owned())));
+        assert_eq!(target.failing_for(begin + 2 * MINUTE), Some(2 * MINUTE));
         target.answered();
         assert!(target.may_try(at(2)) && target.failing.is_none() && target.under_way().is_empty());
     }

@@ -196,7 +196,7 @@ impl Running<'_> {
     fn go_on(&mut self) {
         let at = clock::now();
         self.state.hold_back(at);
-        self.state.mind_fallback(at);
+        self.state.mind_fallback();
         self.state.tell(at, &self.work);
         self.state.keep(at, &self.work);
         self.state.show(at);
@@ -289,7 +289,7 @@ impl State {
             return;
         }
         let sight = before.map_or_else(|| Sight::of(&rules), |before| Sight::since(&before, &rules));
-        let needed = self.needs_fallback(at);
+        let needed = self.needs_fallback();
         let to: Vec<_> =
             self.targets.iter().filter(|target| needed || !target.spec.fallback).map(|target| target.spec.name.clone()).collect();
         let steps = self.ledger.observe(&sight, &to, at);
@@ -319,16 +319,15 @@ impl State {
     }
 
     /// Whether no Alertmanager has been reached for so long that others are told.
-    fn needs_fallback(&self, at: Timestamp) -> bool {
-        let after = self.config.borrow().fallback_after.get();
+    fn needs_fallback(&self) -> bool {
+        let (after, now) = (self.config.borrow().fallback_after.get(), clock::monotonic());
         let mut alertmanagers = self.targets.iter().filter(|target| target.is_alertmanager()).peekable();
-        alertmanagers.peek().is_some()
-            && alertmanagers.all(|target| target.failing.as_ref().is_some_and(|(since, _)| at.since(*since) >= after))
+        alertmanagers.peek().is_some() && alertmanagers.all(|target| target.failing_for(now).is_some_and(|long| long >= after))
     }
 
     /// In need, targets that are told only then get what no Alertmanager has.
-    fn mind_fallback(&mut self, at: Timestamp) {
-        if !self.targets.iter().any(|target| target.spec.fallback) || !self.needs_fallback(at) {
+    fn mind_fallback(&mut self) {
+        if !self.targets.iter().any(|target| target.spec.fallback) || !self.needs_fallback() {
             return;
         }
         let (fallback, others): (Vec<_>, Vec<_>) = self.targets.iter().partition(|target| target.spec.fallback);
@@ -406,6 +405,9 @@ impl State {
         let is_too_large = matches!(verdict, Verdict::TooLarge(_));
         let steps = match verdict {
             Verdict::Delivered => {
+                if target.failing.is_some() {
+                    tracing::info!(target = name, "notifications get through again");
+                }
                 target.took(at);
                 self.ledger.told(name, what, at)
             }
@@ -431,7 +433,7 @@ impl State {
                 if target.failing.as_ref().is_none_or(|(_, known)| *known != error) {
                     tracing::warn!(target = name, error, "a notification did not get through; it waits");
                 }
-                target.failed(at, error, retry_after);
+                target.failed(at, clock::monotonic(), error, retry_after);
                 Vec::new()
             }
         };

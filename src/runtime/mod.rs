@@ -11,7 +11,7 @@ mod supervisor;
 mod ticker;
 mod unix_socket;
 
-pub use blocking::{Panicked, blocking, thread};
+pub use blocking::{Panicked, blocking, in_turn, thread};
 pub use board::Board;
 pub use policy::Policy;
 pub use pulse::Pulse;

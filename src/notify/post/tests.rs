@@ -24,6 +24,14 @@ fn endpoint(url: &str, tls: Tls) -> Endpoint {
     Endpoint { url, secret: false, timeout: Duration::from_secs(10), basic_auth: None, authorization: None, tls }
 }
 
+#[test]
+fn a_receiver_says_how_long_to_wait_in_seconds_or_as_a_date() {
+    // Wed, 21 Oct 2015 07:27:50 GMT.
+    let now = Timestamp::from_millis(1_445_412_470_000);
+    let waits = ["7", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:00:00 GMT", "soon", "-1"].map(|text| wait(text, now));
+    assert_eq!(waits, [Some(Duration::from_secs(7)), Some(Duration::from_secs(10)), Some(Duration::ZERO), None, None]);
+}
+
 /// Reads a request to its end, marked by an `!`, and answers; what it has read.
 async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, answer: &str) -> String {
     let mut request = Vec::new();
