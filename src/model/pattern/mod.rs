@@ -17,6 +17,9 @@ mod syntax;
 
 pub use error::PatternError;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
 use regex::bytes::{Regex, RegexBuilder};
 
 use error::Code;
@@ -32,6 +35,10 @@ pub const PATTERN_BYTES_MAX: usize = 32 * 1024;
 /// The largest program that a pattern may compile to, in bytes.
 pub const PATTERN_PROGRAM_BYTES_MAX: usize = 1 << 20;
 
+/// The programs that conditions have now. Many rules ask for the same devices and mountpoints, and a program takes tens of kilobytes with
+/// what it remembers while it runs.
+static PROGRAMS: Mutex<BTreeMap<String, Weak<Regex>>> = Mutex::new(BTreeMap::new());
+
 /// A condition on a whole value.
 #[derive(Clone, Debug)]
 pub struct Pattern(Test);
@@ -39,7 +46,7 @@ pub struct Pattern(Test);
 #[derive(Clone, Debug)]
 enum Test {
     Shape(Shape),
-    Program(Regex),
+    Program(Arc<Regex>),
 }
 
 impl Pattern {
@@ -52,7 +59,7 @@ impl Pattern {
         let Parsed { node, .. } = syntax::parse(pattern, Flags::PROMETHEUS)?;
         let test = match Shape::of(&node) {
             Some(shape) => Test::Shape(shape),
-            None => Test::Program(compile(pattern, &node)?),
+            None => Test::Program(program(pattern, &node)?),
         };
         Ok(Self(test))
     }
@@ -150,6 +157,19 @@ impl Search {
         out.push_str(text.get(copied..).unwrap_or(""));
         out
     }
+}
+
+/// That of another condition with the same pattern, or a new one.
+fn program(pattern: &str, node: &Node) -> Result<Arc<Regex>, PatternError> {
+    let programs = || PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = programs().get(pattern).and_then(Weak::upgrade) {
+        return Ok(known);
+    }
+    let new = Arc::new(compile(pattern, node)?);
+    let mut programs = programs();
+    programs.retain(|_, program| program.strong_count() > 0);
+    programs.insert(pattern.to_owned(), Arc::downgrade(&new));
+    Ok(new)
 }
 
 /// Assertions about words are ASCII's, and the negated one may not stand in a pattern over text: so this one is over

@@ -265,3 +265,20 @@ fn a_search_finds_and_replaces_as_in_go() {
     assert_eq!(Search::new("(").expect_err("open").to_string(), "error parsing regexp: missing closing ): `(`");
     assert!(Search::new("a").expect("a pattern").replace_all(&"a".repeat(1000), &"b".repeat(1000), 5000).len() < 7000);
 }
+
+#[test]
+fn conditions_with_the_same_pattern_share_a_program_for_as_long_as_one_of_them_is_there() {
+    let program = |pattern: &Pattern| match &pattern.0 {
+        Test::Program(program) => Arc::clone(program),
+        Test::Shape(shape) => panic!("{shape:?}"),
+    };
+    let text = "(shared|programs)[0-9]+";
+    let [one, same, other] = [text, text, "(shared|programs)[0-8]+"].map(|text| Pattern::new(text).expect("a pattern"));
+    assert!(Arc::ptr_eq(&program(&one), &program(&same)) && !Arc::ptr_eq(&program(&one), &program(&other)));
+    assert!(same.is_match("shared9") && !other.is_match("shared9"));
+    let known = || PROGRAMS.lock().expect("no panic").get(text).is_some_and(|program| program.strong_count() > 0);
+    drop(one);
+    assert!(known());
+    drop(same);
+    assert!(!known());
+}
