@@ -116,6 +116,7 @@ const ONE_CAUSE: &[&[&str]] = &[
     &["OperationFailuresHigh", "OperationFailuresCritical"],
     &["ServiceCheckWarning", "ServiceCheckCritical"],
     &["SidewatchEventsLost", "SidewatchEventsLostCritical", "SidewatchMetricsRefused"],
+    &["SidewatchTargetUnreachable", "SidewatchNotificationsDropped"],
 ];
 
 #[test]
