@@ -92,13 +92,22 @@ pub fn locate_yaml(text: &str, path: &[PathStep]) -> Option<Position> {
 }
 
 fn locate(text: &str, path: &[PathStep], at_key: bool) -> Option<Position> {
-    let error = Locate { path, at_key }.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
-    let location = error.location()?;
+    located(Locate { path, at_key }, serde_yaml::Deserializer::from_str(text))
+}
+
+fn located(locate: Locate<'_>, document: serde_yaml::Deserializer<'_>) -> Option<Position> {
+    let location = locate.deserialize(document).err()?.location()?;
     Some(Position { line: location.line(), column: location.column() })
 }
 
 fn syntax_problem(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnostic {
     let message = error.to_string();
+    if message.contains("more than one document") {
+        let second = serde_yaml::Deserializer::from_str(text).nth(1);
+        let place = second.and_then(|second| located(Locate { path: &[], at_key: false }, second)).unwrap_or(Position::START);
+        return Diagnostic::new(file, text, place, "the document has ended before this")
+            .with_hint("a line that is indented less than the first key ends it, as a last bracket and `---` do");
+    }
     // The library repeats the place at the end of its message; that of a letter which no YAML may have is there alone, as a byte.
     let (message, byte) = message.rsplit_once(" at position ").unwrap_or((&message, ""));
     let message = message.split(" at line ").next().unwrap_or(message);
@@ -142,6 +151,7 @@ fn plainly(message: &str) -> String {
         "a map" => "a mapping",
         "a string" => "a text",
         "a boolean" => "true or false",
+        "field identifier" => "a key",
         other if other.starts_with("struct ") => "a mapping",
         other => other,
     };

@@ -3,6 +3,7 @@
 //! The format is Prometheus's (prometheus/prometheus `model/rulefmt/rulefmt.go`), strictly: what it refuses is refused
 //! here, with its words, so that one file serves both.
 
+mod document;
 mod foreign;
 mod raw;
 
@@ -11,7 +12,8 @@ use std::sync::Arc;
 
 use raw::{Element, RawFile, RawGroup, RawRule};
 
-pub(super) use raw::{Bases, Exact, Field, Scalar, Texts, UnknownKeys, first_document};
+pub(super) use document::first_document;
+pub(super) use raw::{Bases, Exact, Field, Scalar, Texts, UnknownKeys};
 
 use super::alert::Timing;
 use super::overlay::Overlay;

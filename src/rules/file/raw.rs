@@ -321,27 +321,6 @@ impl<'de, B: Deserialize<'de>> Deserialize<'de> for Bases<B> {
     }
 }
 
-/// The first YAML document of a text, and the line on which another one begins.
-pub(in crate::rules) fn first_document(text: &str) -> (&str, Option<usize>) {
-    // Editors put a byte order mark in front, which says nothing.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut begun = false;
-    let mut at = 0;
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        let bare = line.trim_end();
-        let marker = bare == "---" || bare.starts_with("--- ");
-        if (marker && begun) || bare == "..." {
-            let (first, rest) = text.split_at(at);
-            let more =
-                rest.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#') && !matches!(line.trim_end(), "---" | "..."));
-            return (first, more.then_some(index + 1));
-        }
-        begun = begun || marker || !(bare.is_empty() || bare.trim_start().starts_with('#') || bare.starts_with('%'));
-        at += line.len();
-    }
-    (text, None)
-}
-
 /// Texts by name, none of which is there twice, with those that merge keys bring.
 #[derive(Debug)]
 pub(in crate::rules) struct Texts<T>(pub(in crate::rules) BTreeMap<String, T>);
@@ -488,14 +467,6 @@ mod tests {
 
     fn strict(text: &str) -> (Option<RawFile>, Vec<Diagnostic>) {
         read("f", text, UnknownKeys::Refused)
-    }
-
-    #[test]
-    fn only_the_first_document_counts() {
-        assert_eq!(first_document("# c\n---\na: 1\n---\nb: 1\n"), ("# c\n---\na: 1\n", Some(4)));
-        assert_eq!(first_document("a: 1\n---\n# nothing\n"), ("a: 1\n", None));
-        assert_eq!(first_document("a: |\n  ---\n"), ("a: |\n  ---\n", None));
-        assert_eq!(first_document("a: 1\n...\nb\n"), ("a: 1\n", Some(2)));
     }
 
     #[test]
