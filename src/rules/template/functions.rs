@@ -3,7 +3,7 @@
 
 use super::eval::Scene;
 use super::value::{Samples, Value};
-use super::{builtin, humanize, method, printf, query, text};
+use super::{builtin, humanize, literal, method, printf, query, text};
 
 /// A function.
 #[derive(Debug)]
@@ -205,7 +205,7 @@ fn number(args: &[Value]) -> Result<f64, String> {
         Some(Value::Int(number)) => Ok(*number as f64),
         Some(Value::Text(text)) => {
             let failed = |why: &str| format!("strconv.ParseFloat: parsing {}: {why}", printf::quote(text));
-            let number: f64 = text.parse().map_err(|_| failed("invalid syntax"))?;
+            let number = literal::float(text).ok_or_else(|| failed("invalid syntax"))?;
             let named = text.trim_start_matches(['+', '-']).starts_with(['i', 'I']);
             if number.is_infinite() && !named { Err(failed("value out of range")) } else { Ok(number) }
         }

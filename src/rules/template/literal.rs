@@ -5,11 +5,8 @@ use super::syntax::Constant;
 /// A number, or why it is none. Go reads an integer beyond its `int` too, and finds at expansion that it cannot use it: that
 /// is `None`.
 pub(super) fn number(text: &str) -> Result<Option<Constant>, String> {
-    let clean: String = text.chars().filter(|c| *c != '_').collect();
-    let (negative, magnitude) = match clean.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, clean.strip_prefix('+').unwrap_or(&clean)),
-    };
+    let clean = without_separators(text).ok_or_else(|| format!("illegal number syntax: {text:?}"))?;
+    let (negative, magnitude) = unsigned(&clean);
     let lower = magnitude.to_ascii_lowercase();
     let octal = lower.len() > 1 && lower.starts_with('0') && lower.bytes().all(|byte| byte.is_ascii_digit());
     let (digits, radix) = [("0x", 16), ("0b", 2), ("0o", 8)]
@@ -37,13 +34,50 @@ pub(super) fn number(text: &str) -> Result<Option<Constant>, String> {
     }
 }
 
+/// A text that is a number, as Go's `strconv.ParseFloat` reads it. What is too large is infinite.
+pub(super) fn float(text: &str) -> Option<f64> {
+    let clean = without_separators(text)?;
+    let (negative, magnitude) = unsigned(&clean);
+    let number: f64 = match magnitude.to_ascii_lowercase().strip_prefix("0x") {
+        Some(digits) => hexadecimal(digits)?,
+        None => magnitude.parse().ok().filter(|_| !magnitude.starts_with(['+', '-']))?,
+    };
+    let signed = magnitude.len() < clean.len();
+    if negative { Some(-number) } else { Some(number) }.filter(|number| !(signed && number.is_nan()))
+}
+
+fn unsigned(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+/// A number without the `_` between its digits; none where one stands elsewhere.
+fn without_separators(text: &str) -> Option<String> {
+    let (_, magnitude) = unsigned(text);
+    let lower = magnitude.to_ascii_lowercase();
+    let prefixed = ["0x", "0b", "0o"].iter().any(|prefix| lower.starts_with(prefix));
+    let digits = if prefixed { magnitude.get(2..)? } else { magnitude };
+    let is_digit = |c: char| if lower.starts_with("0x") { c.is_ascii_hexdigit() } else { c.is_ascii_digit() };
+    // A prefix counts as a digit, for what stands behind it.
+    let mut before = prefixed.then_some('0');
+    for c in digits.chars().chain("\0".chars()) {
+        if (c == '_' && !before.is_some_and(is_digit)) || (before == Some('_') && !is_digit(c)) {
+            return None;
+        }
+        before = Some(c);
+    }
+    Some(text.chars().filter(|c| *c != '_').collect())
+}
+
 /// `1.8p3`, without its `0x`. What has more digits than a float holds is refused.
 #[allow(clippy::cast_precision_loss)] // 52 bits
 fn hexadecimal(digits: &str) -> Option<f64> {
     let (mantissa, exponent) = digits.split_once('p')?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let (digits, exponent) = (format!("{whole}{fraction}"), exponent.parse::<i32>().ok()?);
-    let mantissa = u64::from_str_radix(&digits, 16).ok().filter(|mantissa| mantissa >> 52 == 0)?;
+    let mantissa = u64::from_str_radix(&digits, 16).ok().filter(|_| !digits.starts_with('+')).filter(|mantissa| mantissa >> 52 == 0)?;
     let places = i32::try_from(fraction.len()).ok()?;
     Some(mantissa as f64 * 2_f64.powi(exponent.checked_sub(places.checked_mul(4)?)?))
 }

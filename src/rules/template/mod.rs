@@ -88,7 +88,7 @@ impl Template {
         let is_plain = !text.contains("{{");
         let text = format!("{PREFIX}{text}");
         let name = format!("__alert_{alert}");
-        match parser::parse(&text) {
+        match parser::parse(&name, &text) {
             Ok(trees) => Ok(Self { name, text, trees, is_plain }),
             Err(TemplateError { at, message }) => {
                 let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();

@@ -23,12 +23,19 @@ pub(super) struct Trees {
     pub(super) defined: BTreeMap<String, Vec<Node>>,
 }
 
-/// Parses a whole template.
-pub(super) fn parse(text: &str) -> Result<Trees, TemplateError> {
+/// Parses a whole template, which nothing in it may be called as.
+pub(super) fn parse(name: &str, text: &str) -> Result<Trees, TemplateError> {
     let mut parser =
         Parser { tokens: lexer::tokens(text), next: 0, variables: vec![String::new()], loops: 0, depth: 0, trees: Trees::default() };
     parser.main()?;
-    Ok(parser.trees)
+    match parser.trees.defined.get(name) {
+        Some(known) if !is_empty(known) => Err(defined_twice(text.len(), name)),
+        _ => Ok(parser.trees),
+    }
+}
+
+fn defined_twice(at: usize, name: &str) -> TemplateError {
+    TemplateError::new(at, format!("template: multiple definition of template {}", quote(name)))
 }
 
 /// What ended a list of nodes.
@@ -254,10 +261,7 @@ impl<'t> Parser<'t> {
         }
         (self.variables, self.loops) = (outside, loops);
         match self.trees.defined.get(&name) {
-            Some(known) if !is_empty(known) && !is_empty(&body) => {
-                let name = quote(&name);
-                return Err(TemplateError::new(at, format!("template: multiple definition of template {name}")));
-            }
+            Some(known) if !is_empty(known) && !is_empty(&body) => return Err(defined_twice(at, &name)),
             Some(known) if !is_empty(known) => {}
             _ => drop(self.trees.defined.insert(name, body)),
         }

@@ -227,7 +227,7 @@ impl Printer<'_> {
 /// One value by one verb. What is far too long is left unfinished: whoever asked refuses it.
 fn write(out: &mut String, verb: char, arg: &Value, spec: Spec) {
     if verb == 'T' {
-        return out.push_str(&verb::pad(arg.type_name(), spec));
+        return out.push_str(&verb::string('s', arg.type_name(), spec).unwrap_or_default());
     }
     // For errors only, which a template does not have.
     if verb == 'w' {

@@ -2,6 +2,7 @@
 
 use super::eval::{Scene, TEXT_BYTES_MAX};
 use super::functions::text;
+use super::printf::quote;
 use super::value::Value;
 use crate::model::{DurationError, parse_millis};
 
@@ -23,7 +24,10 @@ pub(super) fn replace(scene: &Scene<'_>, args: &[Value]) -> Result<Value, String
 pub(super) fn seconds(text: &str) -> Result<Value, String> {
     let (sign, magnitude) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
     // Without the advice for who writes a configuration.
-    let failed = |error: DurationError| error.to_string().split(" (").next().unwrap_or_default().to_owned();
+    let failed = |error| match error {
+        DurationError::Invalid(text) => format!("not a valid duration string: {}", quote(&text)),
+        other => other.to_string(),
+    };
     let millis = parse_millis(magnitude).map_err(failed)?;
     Ok(Value::Float(sign * millis as f64 / 1e3))
 }

@@ -139,20 +139,31 @@ pub(super) fn float(verb: char, value: f64, spec: Spec) -> Option<String> {
         "Inf".to_owned()
     } else {
         match (verb, spec.precision) {
-            ('v' | 'g' | 'G', None) if spec.sharp => general(magnitude, 6, true),
             ('v' | 'g' | 'G', None) => format_float(magnitude, FloatStyle::General),
-            ('v' | 'g' | 'G', Some(precision)) => general(magnitude, precision, spec.sharp),
+            ('v' | 'g' | 'G', Some(precision)) => general(magnitude, precision),
             ('f' | 'F', precision) => format!("{magnitude:.*}", precision.unwrap_or(6)),
             ('e' | 'E', precision) => scientific(magnitude, precision.unwrap_or(6)),
             ('b', _) => binary(magnitude),
             (_, precision) => hexadecimal(magnitude, precision),
         }
     };
+    let digits = if value.is_finite() && spec.sharp && verb != 'b' { pointed(&digits, verb, spec.precision) } else { digits };
     let digits = if value.is_finite() && matches!(verb, 'G' | 'E' | 'X') { digits.to_uppercase() } else { digits };
     let finite = value.is_finite();
     let plus = spec.plus || value == f64::INFINITY && !spec.space;
     let spec = Spec { plus, zero: spec.zero && finite, ..spec };
     Some(signed(&digits, value.is_sign_negative() && !value.is_nan(), spec))
+}
+
+/// What `#` makes of it: always a point, and for some verbs as many digits as there could be, six by default. The `x` of
+/// a hexadecimal number counts as a digit, as in Go.
+fn pointed(number: &str, verb: char, precision: Option<usize>) -> String {
+    let exponent = number.find(if matches!(verb, 'x' | 'X') { 'p' } else { 'e' }).unwrap_or(number.len());
+    let (digits, exponent) = number.split_at(exponent);
+    let point = if digits.contains('.') { "" } else { "." };
+    let wanted = if matches!(verb, 'v' | 'g' | 'G' | 'x') { precision.unwrap_or(6) } else { 0 };
+    let significant = digits.chars().filter(|c| *c != '.').skip_while(|c| *c == '0').count() + usize::from(digits == "0");
+    format!("{digits}{point}{}{exponent}", "0".repeat(wanted.saturating_sub(significant)))
 }
 
 /// Go's `e` form: at least two digits of exponent, with its sign.
@@ -165,7 +176,7 @@ fn scientific(magnitude: f64, precision: usize) -> String {
 }
 
 /// Go's `g` form with a precision: that many digits, an exponent below -4 or from the precision on, no trailing zeros.
-fn general(magnitude: f64, precision: usize, keep_zeros: bool) -> String {
+fn general(magnitude: f64, precision: usize) -> String {
     let precision = precision.max(1);
     let text = format!("{magnitude:.*e}", precision - 1);
     let exponent: i32 = text.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
@@ -175,9 +186,6 @@ fn general(magnitude: f64, precision: usize, keep_zeros: bool) -> String {
     } else {
         format!("{magnitude:.*}", usize::try_from(places).unwrap_or(0))
     };
-    if keep_zeros {
-        return shown;
-    }
     let (mantissa, exponent) = match shown.find('e') {
         Some(at) => shown.split_at(at),
         None => (shown.as_str(), ""),
