@@ -276,14 +276,19 @@ fn a_backtest_says_what_rules_would_have_done_over_what_is_saved_and_what_a_serv
     agent.wait_for("count_over_time(up{job=\"node\"}[1m]) > 20", |said| said != "no data\n");
     let at = agent.wait_for("max(timestamp(up{job=\"node\"})) - 0.4", |_| true);
     let at = at.trim().rsplit(' ').next().expect("a value").to_owned();
+    let begin = at.parse::<f64>().expect("a time") - 2.6;
     let rules = |name: &str, hold: &str| {
         let path = agent.folder.path().join(name);
-        let rule = format!("{{alert: Up, expr: 'up{{job=\"node\"}} == 1', for: {hold}, annotations: {{s: '{{{{ $value }}}}'}}}}");
+        let expr = format!("up{{job=\"node\"}} == 1 and on () vector(time()) > {begin}");
+        let rule = format!("{{alert: Up, expr: '{expr}', for: {hold}, annotations: {{s: '{{{{ $value }}}}'}}}}");
         std::fs::write(&path, format!("groups: [{{name: g, interval: 200ms, rules: [{rule}, {{alert: Never, expr: up == 2}}]}}]"))
             .expect("written");
         path.display().to_string()
     };
-    let (new, old) = (rules("new.yml", "1s"), rules("old.yml", "2s"));
+    let (new, old, copy) = (rules("new.yml", "1s"), rules("old.yml", "2s"), rules("copy.yml", "1s"));
+    let absent = agent.folder.path().join("absent.yml");
+    std::fs::write(&absent, "groups: [{name: g, interval: 1s, rules: [{alert: Blind, expr: 'absent(up)'}]}]").expect("written");
+    let absent = absent.display().to_string();
     let url = format!("unix:{}/http.sock", agent.folder.path().display());
     let state = agent.folder.path().join("state").display().to_string();
     let replay = |agent: &Unread, more: &[&str]| {
@@ -292,6 +297,11 @@ fn a_backtest_says_what_rules_would_have_done_over_what_is_saved_and_what_a_serv
         said
     };
     let versions = ["--against", &old];
+    // Over a longer time than there is, what begins before all samples is not told.
+    let (done, said) = agent.run(&["backtest", "--rules", &absent, "--since", "1h", "--url", &url], true);
+    assert!(done && said.contains("history begins at 20") && said.contains("0 alerts fired, "), "{said}");
+    let (done, said) = agent.run(&["backtest", "--rules", &absent, "--since", "1h", "--until", "1000000000", "--url", &url], true);
+    assert!(!done && said.contains("has no samples between 2001-"), "{said}");
     let asked = [&["--json"][..], &versions[..]].map(|more| replay(&agent, &[&["--url", &url], more].concat()));
     agent.stop();
     let saved = [&["--json"][..], &versions[..]].map(|more| replay(&agent, &[&["--history", &state], more].concat()));
@@ -312,6 +322,9 @@ fn a_backtest_says_what_rules_would_have_done_over_what_is_saved_and_what_a_serv
     );
     assert!(lines[1].starts_with("+ 20") && lines[1].contains(" and goes on, pending 1s before: "), "{lines:?}");
     assert_eq!(lines[2], "0 alerts fire in both alike");
+    // Another name of a file is no difference.
+    let alike = replay(&agent, &["--history", &state, "--against", &copy]);
+    assert!(alike.starts_with("1 alerts fire in both alike\n"), "{alike}");
 
     // Without a word where, it is the state folder of the configuration.
     let (done, said) = agent.run(&["backtest", "--rules", &new, "--since", "1h"], true);

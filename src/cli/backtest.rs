@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use serde_json::{Value, json};
 
-use super::fetch;
+use super::fetch::{Fetched, fetch};
 use super::output::{is_styled, note, print};
 use super::past;
 use super::query::time;
@@ -18,6 +18,7 @@ use crate::clock;
 use crate::config::{Config, Source};
 use crate::history::{Query, Saved};
 use crate::model::{PromDuration, Timestamp, format_millis};
+use crate::promql::EngineConfig;
 use crate::rules;
 use crate::rules::{Change, Difference, Episode, Externals, Replay, RuleSet, Span};
 use crate::telemetry::Telemetry;
@@ -73,16 +74,18 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     }
     let (past, span): (Arc<dyn Query>, Span) = match &arguments.url {
         Some(url) => {
-            let span = span(arguments.until.unwrap_or_else(clock::now), arguments.since);
+            let span = span(arguments.until.unwrap_or_else(clock::now), arguments.since, &[&new, &old], &config.promql);
             let server = Remote::new(url, arguments.http_config_file.as_deref())?;
-            (Arc::new(fetch::fetch(&server, &[&new, &old], &config.promql, span)?), span)
+            let Fetched { history, oldest } = fetch(&server, &[&new, &old], &config.promql, span)?;
+            let Some(oldest) = oldest else { bail!("{server} has no samples between {} and {}", span.start, span.end) };
+            (Arc::new(history), within(span, oldest, clock::now())?)
         }
-        None => saved(source, &config, arguments)?,
+        None => saved(source, &config, arguments, &[&new, &old])?,
     };
     let externals = Externals::default();
-    let replay = |rules: &RuleSet| rules::replay(rules, Arc::clone(&past), &config.promql, &externals, span);
-    let after = replay(&new);
-    let before = (!arguments.against.is_empty()).then(|| replay(&old));
+    let replay = |rules, other| rules::replay(rules, other, Arc::clone(&past), &config.promql, &externals, span);
+    let after = replay(&new, Some(&old));
+    let before = (!arguments.against.is_empty()).then(|| replay(&old, None));
     let difference = before.as_ref().map(|before| rules::difference(before, &after));
     if arguments.json {
         print(&format!("{:#}\n", as_json(&after, difference.as_ref())))?;
@@ -98,8 +101,28 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
     Ok(if after.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn span(end: Timestamp, since: PromDuration) -> Span {
-    Span { start: end.plus_millis(since.as_millis().saturating_neg()), end }
+/// The time that is asked for. All versions of rules are evaluated from the same time on, so that what differs comes of the rules.
+fn span(end: Timestamp, since: PromDuration, sets: &[&RuleSet], config: &EngineConfig) -> Span {
+    let start = end.plus_millis(since.as_millis().saturating_neg());
+    let warm_up = sets.iter().map(|set| rules::warm_up_millis(set, config)).max().unwrap_or(0);
+    Span { from: start.plus_millis(warm_up.saturating_neg()), start, end }
+}
+
+/// What of the time lies between these: elsewhere, what is absent would fire, and a word too much be years of nothing.
+fn within(mut span: Span, oldest: Timestamp, newest: Timestamp) -> anyhow::Result<Span> {
+    if span.end < oldest || span.start > newest {
+        bail!("history is from {oldest} to {newest}, which is not between {} and {}", span.start, span.end);
+    }
+    if span.end > newest {
+        note(&format!("history ends at {newest}, and so does the backtest"));
+        span.end = newest;
+    }
+    if span.start < oldest {
+        note(&format!("history begins at {oldest}, and so does the backtest"));
+    }
+    span.from = span.from.max(oldest);
+    span.start = span.start.max(oldest);
+    Ok(span)
 }
 
 fn load(files: &[PathBuf], interval: PromDuration) -> RuleSet {
@@ -107,7 +130,7 @@ fn load(files: &[PathBuf], interval: PromDuration) -> RuleSet {
 }
 
 /// The saved history, and the time of it that is asked for.
-fn saved(source: &Source, config: &Config, arguments: &Arguments) -> anyhow::Result<(Arc<dyn Query>, Span)> {
+fn saved(source: &Source, config: &Config, arguments: &Arguments, sets: &[&RuleSet]) -> anyhow::Result<(Arc<dyn Query>, Span)> {
     let Some(folder) = arguments.history.clone().or_else(|| past::find(source)) else {
         bail!("no agent has saved a history here: say where one is with --history, or ask a server with --url");
     };
@@ -116,13 +139,7 @@ fn saved(source: &Source, config: &Config, arguments: &Arguments) -> anyhow::Res
         note(&sentence);
     }
     let Some(newest) = newest else { bail!("{} has no samples", folder.display()) };
-    let mut span = span(arguments.until.unwrap_or(newest), arguments.since);
-    let first = oldest(&history)?.min(span.end);
-    if span.start < first {
-        // What is absent from it would fire there, and a word too much be years of nothing.
-        note(&format!("history begins at {first}, and so does the backtest"));
-        span.start = first;
-    }
+    let span = within(span(arguments.until.unwrap_or(newest), arguments.since, sets, &config.promql), oldest(&history)?, newest)?;
     if history.thinned_until().is_some_and(|thinned| thinned >= span.start) {
         note("a part of the time is kept with one sample a minute: rules that look at less see less there");
     }
@@ -162,7 +179,7 @@ fn text(after: &Replay, before: Option<&Replay>, difference: Option<&Difference>
             text.push_str(&format!("{} alerts fire in both alike\n", difference.same));
         }
     }
-    let Span { start, end } = after.span;
+    let Span { start, end, .. } = after.span;
     text.push_str(&format!("from {start} to {end}: {}", summary(after)));
     if let Some(before) = before {
         text.push_str(&format!("; before: {}", summary(before)));
@@ -188,12 +205,15 @@ fn line(mark: char, episode: &Episode, span: Span) -> String {
     let reset = if colour.is_empty() { "" } else { "\x1b[0m" };
     let ended = episode.ended_at.unwrap_or(span.end);
     let between = |from: Timestamp, to: Timestamp| seconds(to.as_millis().saturating_sub(from.as_millis()));
-    let (at, state, lasted) = match episode.fired_at {
-        Some(fired) => (fired, "fired", between(fired, ended)),
-        None => (episode.active_at, "pending", between(episode.active_at, ended)),
+    let (begun, state, before) = match episode.fired_at {
+        Some(fired) => (fired, "fired", "already fired,"),
+        None => (episode.active_at, "pending", "already pending,"),
     };
+    // Of what has begun before the time, nobody asked when; it may be longer ago than the first evaluation.
+    let at = begun.max(span.start);
+    let (state, lasted) = (if begun < at { before } else { state }, between(at, ended));
     let open = if episode.ended_at.is_none() { " and goes on" } else { "" };
-    let since = episode.fired_at.filter(|fired| *fired != episode.active_at);
+    let since = episode.fired_at.filter(|fired| *fired != episode.active_at && *fired >= span.start);
     let since = since.map_or_else(String::new, |fired| format!(", pending {} before", between(episode.active_at, fired)));
     let labels = harmless(&episode.labels.to_string());
     format!("{colour}{mark} {at} {state} for {lasted}{open}{since}: {labels} at {}{reset}\n", episode.value)

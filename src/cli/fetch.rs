@@ -1,56 +1,114 @@
-//! What rules need of a history, fetched over Prometheus's API: raw samples, as the instant value of range selectors.
+//! What rules need of a history, fetched over Prometheus's API: raw samples, as the instant value of range selectors, and where series end.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod ends;
+
+use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use self::ends::{Stretch, Times};
 use super::client::percent_encode;
 use super::remote::Remote;
 use crate::history::{Append, History};
-use crate::model::{Labels, Timestamp};
+use crate::model::{Labels, Timestamp, stale_marker};
 use crate::promql::{EngineConfig, Expr};
 use crate::rules;
-use crate::rules::{RuleSet, Span};
+use crate::rules::{RuleNeed, RuleSet, Span};
 
 /// So much is asked for at once: servers bound the samples of a query.
 const PIECE_MILLIS: i64 = 3_600_000;
 
+/// Into so many parts the time is divided to find out where the server's history begins.
+const PARTS: i64 = 1_000;
+
+/// What a server holds.
+pub(super) struct Fetched {
+    /// All samples that the rules can see in the time.
+    pub(super) history: History,
+    /// Where they begin, or what the server scrapes does; `None` where it holds nothing.
+    pub(super) oldest: Option<Timestamp>,
+}
+
 /// Fetches all samples that the rules can see in the time.
-pub(super) fn fetch(server: &Remote, sets: &[&RuleSet], config: &EngineConfig, span: Span) -> anyhow::Result<History> {
-    let mut samples: BTreeMap<i64, Vec<(Labels, f64)>> = BTreeMap::new();
+pub(super) fn fetch(server: &Remote, sets: &[&RuleSet], config: &EngineConfig, span: Span) -> anyhow::Result<Fetched> {
+    let mut samples: BTreeMap<i64, BTreeMap<Labels, f64>> = BTreeMap::new();
     let mut wanted: BTreeMap<String, (Expr, i64)> = BTreeMap::new();
     for need in sets.iter().flat_map(|set| rules::needs(set, config)) {
         let (_, before) = wanted.entry(need.selector.to_string()).or_insert_with(|| (need.selector.clone(), 0));
         *before = (*before).max(need.before_millis);
     }
-    let mut seen: BTreeSet<(Labels, i64)> = BTreeSet::new();
+    let end = span.end.as_millis();
+    let mut oldest = begin(server, span)?;
     for (selector, before) in wanted.into_values() {
-        let mut from = span.start.as_millis().saturating_sub(before);
-        while from < span.end.as_millis() {
-            let to = from.saturating_add(PIECE_MILLIS).min(span.end.as_millis());
-            let query = rules::RuleNeed { selector: selector.clone(), before_millis: 0 }.samples(to - from).to_string();
-            let at = Timestamp::from_millis(to).as_seconds();
-            let path = format!("/api/v1/query?query={}&time={at}", percent_encode(&query));
-            let (status, body) = server.get(&path).with_context(|| format!("cannot ask {server} for {query}"))?;
-            let Ok(body) = serde_json::from_slice::<Value>(&body) else {
-                bail!("{server} answers {status}, and not as the query API does")
-            };
-            take(&body, &mut |labels, at, value| {
+        let mut series = Times::new();
+        let need = RuleNeed { selector, before_millis: before };
+        let mut from = span.from.as_millis().saturating_sub(before);
+        while from < end {
+            let to = from.saturating_add(PIECE_MILLIS).min(end);
+            let query = need.samples(to - from).to_string();
+            ask(server, "query", &query, &[("time", to)], &mut |labels, at, value| {
                 // Selectors overlap, and so do pieces where a server counts both ends of a range.
-                if seen.insert((labels.clone(), at)) {
-                    samples.entry(at).or_default().push((labels.clone(), value));
-                }
-            })
-            .with_context(|| query.clone())?;
+                samples.entry(at).or_default().insert(labels.clone(), value);
+                series.entry(labels.clone()).or_default().push(at);
+            })?;
             from = to;
+        }
+        let first = series.values().filter_map(|times| times.first()).min().map(|first| Timestamp::from_millis(*first));
+        oldest = oldest.into_iter().chain(first).min();
+        for (labels, at) in ended(server, &need.selector.to_string(), series, config, end)? {
+            samples.entry(at).or_default().entry(labels).or_insert(stale_marker());
         }
     }
     let history = rules::scratch();
     for (at, samples) in samples {
-        history.append(Timestamp::from_millis(at), &samples);
+        history.append(Timestamp::from_millis(at), &samples.into_iter().collect::<Vec<_>>());
     }
-    Ok(history)
+    Ok(Fetched { history, oldest })
+}
+
+/// Where what the server scrapes begins, within the time in which rules are evaluated.
+fn begin(server: &Remote, span: Span) -> anyhow::Result<Option<Timestamp>> {
+    let (start, end) = (span.from.as_millis(), span.end.as_millis());
+    let step = (end.saturating_sub(start) / PARTS).max(1_000);
+    let mut oldest: Option<i64> = None;
+    ask(server, "query_range", "count(up)", &[("start", start), ("end", end), ("step", step)], &mut |_, at, _| {
+        oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
+    })?;
+    Ok(oldest.map(Timestamp::from_millis))
+}
+
+/// Where series of a selector end: raw samples do not tell, and without it they would be seen for as long as the lookback is.
+fn ended(server: &Remote, selector: &str, series: Times, config: &EngineConfig, end: i64) -> anyhow::Result<Vec<(Labels, i64)>> {
+    let lookback = config.lookback.as_millis();
+    let gaps = ends::gaps(series, lookback, end);
+    let query = format!("last_over_time({selector}[{lookback}ms]) unless {selector}");
+    let mut gone = Times::new();
+    let stretches = ends::stretches(&gaps, PIECE_MILLIS);
+    let step = gaps.iter().map(|gap| gap.spacing).min().unwrap_or(0);
+    for Stretch { start, end } in stretches {
+        ask(server, "query_range", &query, &[("start", start), ("end", end), ("step", step)], &mut |labels, at, _| {
+            gone.entry(labels.clone()).or_default().push(at);
+        })?;
+    }
+    Ok(ends::ends(gaps, &gone, step))
+}
+
+/// Asks for an expression, with times in milliseconds, and hands the samples of the answer on.
+fn ask(
+    server: &Remote,
+    endpoint: &str,
+    query: &str,
+    times: &[(&str, i64)],
+    taken: &mut dyn FnMut(&Labels, i64, f64),
+) -> anyhow::Result<()> {
+    let mut path = format!("/api/v1/{endpoint}?query={}", percent_encode(query));
+    for (name, millis) in times {
+        path.push_str(&format!("&{name}={}", Timestamp::from_millis(*millis).as_seconds()));
+    }
+    let (status, body) = server.get(&path).with_context(|| format!("cannot ask {server} for {query}"))?;
+    let Ok(body) = serde_json::from_slice::<Value>(&body) else { bail!("{server} answers {status}, and not as the query API does") };
+    take(&body, taken).with_context(|| query.to_owned())
 }
 
 /// Hands the samples of an answer on.

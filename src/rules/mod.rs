@@ -37,7 +37,7 @@ mod trial;
 mod unit;
 
 pub use alert::Timing;
-pub use backtest::{Change, Difference, Episode, FailedRule, Replay, RuleNeed, Span, difference, needs, replay};
+pub use backtest::{Change, Difference, Episode, FailedRule, Replay, RuleNeed, Span, difference, needs, replay, warm_up_millis};
 pub use config::{Config, Packs};
 #[cfg(test)]
 pub(crate) use group::Trial;

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::stage::{Agent, Prometheus, Setup, get, node_exporter, promtool, until};
+use rustix::process::Signal;
+
+use crate::stage::{Agent, Asked, Prometheus, Setup, compare, get, node_exporter, promtool, recorded, rehearsed, until};
 
 /// What promtool says about names that node_exporter has too, and that sidewatch keeps for that reason: the fields of
 /// /proc/meminfo are spelled as the kernel spells them.
@@ -113,6 +117,109 @@ fn the_past_of_a_guarded_prometheus_is_rehearsed_over() {
     assert!(told.contains("\"firedAt\"") && !told.contains("\"firedAt\": null"), "{told}");
     let (done, told) = backtest("wrong");
     assert!(!done && told.contains("answers 401"), "{told}");
+}
+
+/// What a backtest has to get right: `for`, `keep_firing_for`, templates in labels, series that end, what other rules have recorded, a limit.
+const REHEARSED: &str = r#"groups:
+- name: fast
+  interval: 1s
+  rules:
+  - {record: "q:depth:max", expr: "max by (q) (max_over_time(depth[4s]))"}
+  - {record: "q:done:rate", expr: "sum by (q) (rate(done_total[6s]))"}
+  - alert: High
+    expr: "q:depth:max > 60"
+    for: 2s
+    keep_firing_for: 3s
+    labels: {severity: '{{ if gt $value 92.0 }}critical{{ else }}warning{{ end }}', queue: "the {{ $labels.q }}"}
+  - {alert: Now, expr: "max by (q) (depth) > 50"}
+  - {alert: Gone, expr: "absent(beat)", for: 2s}
+  - {alert: Beats, expr: "max(beat) > 0", for: 1s}
+  - {alert: Busy, expr: "q:done:rate > 1"}
+  - {alert: Fell, expr: "max by (q) (depth) < max by (q) (depth offset 4s) - 20"}
+  - {alert: Spread, expr: "max_over_time((max by (q) (depth))[8s:1s]) - min_over_time((max by (q) (depth))[8s:1s]) > 40"}
+- name: slow
+  interval: 2s
+  rules:
+  - {record: "n:firing", expr: 'count(ALERTS{alertname=~"High|Now",alertstate="firing"})'}
+  - {alert: Many, expr: "n:firing > 2", for: 2s, keep_firing_for: 4s}
+  - {alert: Since, expr: 'time() - ALERTS_FOR_STATE{alertname="High"} > 4'}
+  - alert: Top
+    expr: "max(q:depth:max) > 70"
+    labels: {top: '{{ with query "topk(1, q:depth:max)" }}{{ . | first | label "q" }}{{ end }}'}
+- name: limited
+  interval: 1s
+  limit: 1
+  rules:
+  - {alert: One, expr: "max by (q) (depth) > 55"}
+"#;
+
+/// Edges are an interval off, of two groups where one reads what the other records, and more on a machine that is busy.
+const EDGE: f64 = 4.0;
+
+#[test]
+fn a_backtest_over_a_real_prometheus_says_what_it_has_recorded_itself() {
+    let mut setup = Setup::new();
+    setup.more = "history: {resolution: 1s}\n".to_owned();
+    let mut agent = setup.start();
+    let depth = |q: &str, depth: u32| {
+        agent.send(&format!("{{\"kind\":\"gauge\",\"name\":\"depth\",\"value\":{depth},\"tags\":{{\"q\":\"{q}\"}}}}\n"))
+    };
+    let done = |times| agent.send(&"{\"kind\":\"count\",\"name\":\"done\",\"tags\":{\"q\":\"a\"}}\n".repeat(times));
+    // It is gone with its sender.
+    let beat = || {
+        let mut sender = agent.stream();
+        sender.write_all(b"{\"kind\":\"gauge\",\"name\":\"beat\",\"value\":1,\"merge\":\"max\"}\n").unwrap();
+        sender
+    };
+    depth("a", 10);
+    depth("b", 10);
+    done(1);
+    let mut sender = Some(beat());
+    agent.write_rules("r.yml", REHEARSED);
+    let rules = agent.path("rules/r.yml");
+    let prometheus = Prometheus::evaluating(agent.setup.http, &rules, "1s");
+    let see = |what: &str, expression: &str| until(what, || prometheus.value(&format!("count({expression})")));
+    let over = |name: &str| until(name, || prometheus.value(&format!("absent(ALERTS{{alertname=~\"{name}\"}})")));
+    let fires = |alert: &str| see(alert, &format!("ALERTS{{alertstate=\"firing\",{alert}}}"));
+    let now = || (SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64() * 1000.0).round() / 1000.0;
+    fires("alertname=\"Beats\"");
+    over("Gone|Spread");
+    let start = now();
+
+    depth("a", 90);
+    fires("alertname=\"High\",q=\"a\"");
+    depth("b", 95);
+    fires("alertname=\"Many\"");
+    fires("alertname=\"Top\",top=\"b\"");
+    depth("b", 10);
+    fires("alertname=\"Fell\",q=\"b\"");
+    sender.take();
+    fires("alertname=\"Gone\"");
+    until("Busy", || {
+        done(10);
+        prometheus.value("count(ALERTS{alertstate=\"firing\",alertname=\"Busy\"})")
+    });
+    depth("a", 10);
+    over("High");
+    sender.replace(beat());
+    over("Gone|Spread|Busy|Top|Many|Since");
+    let asked = Asked { start, end: now() };
+
+    let theirs = recorded(prometheus.address, &rules, asked);
+    let address = format!("http://{}", prometheus.address);
+    let (same, wrong) = compare(&theirs, &rehearsed(&rules, ["--url", &address], asked), EDGE, asked);
+    assert!(wrong.is_empty() && same >= 14, "{same} alike, and: {wrong:#?}");
+
+    // The same of what the agent has seen and saved itself.
+    let ours = recorded(agent.setup.http, &rules, asked);
+    let address = format!("http://{}", agent.setup.http);
+    let (same, wrong) = compare(&ours, &rehearsed(&rules, ["--url", &address], asked), EDGE, asked);
+    assert!(wrong.is_empty() && same >= 14, "{same} alike, and: {wrong:#?}");
+    agent.signal(Signal::TERM);
+    agent.await_exit(Duration::from_secs(20));
+    let state = agent.path("state").display().to_string();
+    let (same, wrong) = compare(&ours, &rehearsed(&rules, ["--history", &state], asked), EDGE, asked);
+    assert!(wrong.is_empty() && same >= 14, "{same} alike, and: {wrong:#?}");
 }
 
 #[test]

@@ -53,7 +53,9 @@ pub fn difference(old: &Replay, new: &Replay) -> Difference {
         match candidates.iter().position(|was| overlap(was, now)) {
             Some(place) => {
                 let was = candidates.remove(place);
-                if (was.fired_at, was.ended_at) == (now.fired_at, now.ended_at) {
+                // What was before the first time that counts makes no difference.
+                let began = |replay: &Replay, episode: &Episode| episode.fired_at.max(Some(replay.span.start));
+                if (began(old, was), was.ended_at) == (began(new, now), now.ended_at) {
                     difference.same += 1;
                 } else {
                     difference.changes.push(Change::Moved { old: was.clone(), new: now.clone() });

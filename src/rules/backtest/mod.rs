@@ -13,4 +13,4 @@ mod tests;
 
 pub use difference::{Change, Difference, difference};
 pub use needs::{RuleNeed, needs};
-pub use replay::{Episode, FailedRule, Replay, Span, replay};
+pub use replay::{Episode, FailedRule, Replay, Span, replay, warm_up_millis};

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::replay::warm_up_millis;
 use crate::promql::{DurationArg, EngineConfig, Expr, ExprKind, MatrixSelector, VectorSelector, reach_millis};
 use crate::rules::set::RuleSet;
 
-/// Series, and how far before the first evaluation they are needed.
+/// Series, and how far before an evaluation they are needed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleNeed {
     /// A selector without range, offset and `@`.
     pub selector: Expr,
-    /// Milliseconds before the start of the backtest.
+    /// Milliseconds before the first evaluation.
     pub before_millis: i64,
 }
 
@@ -33,10 +32,9 @@ impl RuleNeed {
 #[must_use]
 pub fn needs(rules: &RuleSet, config: &EngineConfig) -> Vec<RuleNeed> {
     let mut needs: BTreeMap<String, RuleNeed> = BTreeMap::new();
-    let warm_up = warm_up_millis(rules);
     for group in &rules.groups {
         for rule in &group.rules {
-            let before = reach_millis(&rule.expr, config).saturating_add(group.query_offset_millis).saturating_add(warm_up);
+            let before = reach_millis(&rule.expr, config).saturating_add(group.query_offset_millis);
             rule.expr.walk(&mut |expr| {
                 let selector = match &expr.kind {
                     ExprKind::VectorSelector(selector) => selector,

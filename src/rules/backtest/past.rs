@@ -13,25 +13,43 @@ pub(super) struct Past {
     pub(super) base: Arc<dyn Query>,
     pub(super) own: History,
     pub(super) from: Timestamp,
+    written: Written,
+}
+
+/// The series that rules write, by the names of their metrics and alerts.
+pub(super) struct Written {
     recorded: BTreeSet<String>,
     alerts: BTreeSet<String>,
 }
 
-impl Past {
-    pub(super) fn new(base: Arc<dyn Query>, own: History, from: Timestamp, rules: &RuleSet) -> Self {
+impl Written {
+    pub(super) fn by(rules: &RuleSet) -> Self {
         let names = |alerting: bool| {
             let rules = rules.groups.iter().flat_map(|group| &group.rules).filter(move |rule| rule.text.timing.is_some() == alerting);
             rules.map(|rule| rule.text.name.clone()).collect()
         };
-        Self { base, own, from, recorded: names(false), alerts: names(true) }
+        Self { recorded: names(false), alerts: names(true) }
     }
 
-    /// Whether it is the rules that write this series.
-    fn is_own(&self, labels: &Labels) -> bool {
+    fn has(&self, labels: &Labels) -> bool {
         match labels.metric_name() {
             "ALERTS" | "ALERTS_FOR_STATE" => labels.get("alertname").is_some_and(|name| self.alerts.contains(name)),
             name => self.recorded.contains(name),
         }
+    }
+
+    /// Whether a selector may see one of them.
+    pub(super) fn may_match(&self, matchers: &[Matcher]) -> bool {
+        let allow =
+            |label: &str, value: &str| matchers.iter().filter(|matcher| matcher.name() == label).all(|matcher| matcher.matches(value));
+        let alerts = ["ALERTS", "ALERTS_FOR_STATE"].into_iter().any(|name| allow("__name__", name));
+        self.recorded.iter().any(|name| allow("__name__", name)) || alerts && self.alerts.iter().any(|name| allow("alertname", name))
+    }
+}
+
+impl Past {
+    pub(super) fn new(base: Arc<dyn Query>, own: History, from: Timestamp, rules: &RuleSet) -> Self {
+        Self { base, own, from, written: Written::by(rules) }
     }
 
     /// Those of both that are to be seen, in order.
@@ -53,7 +71,7 @@ impl Query for Past {
         })?;
         let mut flow = ControlFlow::Continue(());
         self.base.visit(matchers, after, until, &mut |labels, samples| {
-            flow = if self.is_own(labels) {
+            flow = if self.written.has(labels) {
                 let before = samples.partition_point(|sample| sample.at < self.from);
                 let mut samples = samples.get(..before).unwrap_or_default().to_vec();
                 // What the rules of that time wrote ends with them.

@@ -1,20 +1,22 @@
 //! Evaluates groups at the slots of a past time, and follows their alerts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::past::Past;
+use super::past::{Past, Written};
 use crate::history::Query;
-use crate::model::{AlertSnapshot, AlertState, GroupSnapshot, Labels, RuleHealth, RuleKind, Timestamp};
-use crate::promql::{Engine, EngineConfig};
+use crate::model::{AlertSnapshot, AlertState, GroupSnapshot, Labels, PromDuration, RuleHealth, RuleKind, Timestamp};
+use crate::promql::{Engine, EngineConfig, Expr, ExprKind, reach_millis};
 use crate::rules::group::{Group, World, slot_offset};
-use crate::rules::rule::Externals;
+use crate::rules::rule::{Externals, GroupSpec};
 use crate::rules::scratch::scratch;
 use crate::rules::set::RuleSet;
 
 /// A time that is past. Both ends are inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
+    /// The first evaluation, at or before the first time that counts: what is on by then has to begin first.
+    pub from: Timestamp,
     /// The first time that counts.
     pub start: Timestamp,
     /// The last one.
@@ -77,22 +79,48 @@ pub struct Replay {
     pub evaluations: usize,
 }
 
-/// How long before the first time that counts rules are evaluated, so that alerts that are on by then are.
-pub(super) fn warm_up_millis(rules: &RuleSet) -> i64 {
+/// How long before the first time that counts rules are to be evaluated, so that alerts that are on by then are: for as long as one may be pending and
+/// kept firing and, where rules see what rules write, as long again and as far as they look back.
+#[must_use]
+pub fn warm_up_millis(rules: &RuleSet, config: &EngineConfig) -> i64 {
     let of_group = rules.groups.iter().map(|group| {
         let timings = group.rules.iter().filter_map(|rule| rule.text.timing);
         let longest = timings.map(|timing| timing.for_millis.saturating_add(timing.keep_firing_for_millis)).max().unwrap_or(0);
         longest.saturating_add(group.interval_millis.saturating_mul(2))
     });
-    of_group.max().unwrap_or(0)
+    let longest = of_group.max().unwrap_or(0);
+    let written = Written::by(rules);
+    let ranges = EngineConfig { lookback: PromDuration::from_millis(0), ..config.clone() };
+    let rules = rules.groups.iter().flat_map(|group| &group.rules);
+    let back = rules.filter(|rule| sees(&rule.expr, &written)).map(|rule| reach_millis(&rule.expr, &ranges)).max();
+    back.map_or(longest, |back| longest.saturating_mul(2).saturating_add(back.max(0)))
 }
 
-/// Evaluates all groups at all their slots in the time, in order of time, over a past.
+fn sees(expr: &Expr, written: &Written) -> bool {
+    let mut sees = false;
+    expr.walk(&mut |expr| {
+        sees |= match &expr.kind {
+            ExprKind::VectorSelector(selector) => written.may_match(&selector.matchers),
+            ExprKind::MatrixSelector(matrix) => written.may_match(&matrix.selector.matchers),
+            _ => false,
+        };
+    });
+    sees
+}
+
+/// Evaluates all groups at all their slots from the first evaluation on, in order of time, over a past. A group that `other` has too is evaluated
+/// when it is there: slots depend on the name of the file, and two versions of a rule would differ in nothing but when they look.
 #[must_use]
-pub fn replay(rules: &RuleSet, past: Arc<dyn Query>, config: &EngineConfig, externals: &Externals, span: Span) -> Replay {
+pub fn replay(
+    rules: &RuleSet,
+    other: Option<&RuleSet>,
+    past: Arc<dyn Query>,
+    config: &EngineConfig,
+    externals: &Externals,
+    span: Span,
+) -> Replay {
     let own = scratch();
-    let from = span.start.plus_millis(warm_up_millis(rules).saturating_neg());
-    let source = Arc::new(Past::new(past, own.clone(), from, rules));
+    let source = Arc::new(Past::new(past, own.clone(), span.from, rules));
     let engine = Arc::new(Engine::new(source, config.clone()));
     let world = World::closed(engine, &own, externals.clone());
     let mut follower = Follower { span, open: BTreeMap::new(), episodes: Vec::new(), failed: BTreeMap::new() };
@@ -101,8 +129,9 @@ pub fn replay(rules: &RuleSet, past: Arc<dyn Query>, config: &EngineConfig, exte
         .groups
         .iter()
         .map(|spec| {
-            let group = Group::new(Arc::clone(spec));
-            (first_slot(&group, from), group)
+            let same = |other: &&Arc<GroupSpec>| other.name == spec.name && other.interval_millis == spec.interval_millis;
+            let slots = other.and_then(|other| other.groups.iter().find(same)).unwrap_or(spec);
+            (first_slot(slots, span.from), Group::new(Arc::clone(spec)))
         })
         .collect();
     // The group whose slot is next; of several the first one.
@@ -117,9 +146,9 @@ pub fn replay(rules: &RuleSet, past: Arc<dyn Query>, config: &EngineConfig, exte
 }
 
 /// The first slot at or after a time.
-fn first_slot(group: &Group, from: Timestamp) -> i64 {
-    let interval = group.spec().interval_millis.max(1);
-    let offset = i64::try_from(slot_offset(group.spec())).unwrap_or(0);
+fn first_slot(group: &GroupSpec, from: Timestamp) -> i64 {
+    let interval = group.interval_millis.max(1);
+    let offset = i64::try_from(slot_offset(group)).unwrap_or(0);
     let behind = from.as_millis().saturating_sub(offset).rem_euclid(interval);
     if behind == 0 { from.as_millis() } else { from.as_millis().saturating_add(interval - behind) }
 }
@@ -137,7 +166,7 @@ struct Follower {
 impl Follower {
     fn see(&mut self, group: &GroupSnapshot, at: Timestamp) {
         let name = format!("{};{}", group.file, group.name);
-        let mut seen = Vec::new();
+        let mut seen = HashSet::new();
         for (place, rule) in group.rules.iter().enumerate() {
             if let RuleHealth::Err(error) = &rule.health {
                 let new = || FailedRule { group: name.clone(), name: rule.name.clone(), times: 0, error: String::new() };
@@ -158,7 +187,7 @@ impl Follower {
                 if alert.state == AlertState::Firing {
                     episode.fired_at = alert.fired_at;
                 }
-                seen.push(key);
+                seen.insert(key);
             }
         }
         let over: Vec<Key> = self.open.keys().filter(|key| key.0 == name && !seen.contains(key)).cloned().collect();

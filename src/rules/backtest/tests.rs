@@ -41,8 +41,9 @@ fn past() -> History {
 }
 
 fn run(rules: &RuleSet, start: i64, end: i64) -> Replay {
-    let span = Span { start: at(start), end: at(end) };
-    replay(rules, Arc::new(past()), &EngineConfig::default(), &Externals::default(), span)
+    let start = at(start);
+    let span = Span { from: start.plus_millis(-warm_up_millis(rules, &EngineConfig::default())), start, end: at(end) };
+    replay(rules, None, Arc::new(past()), &EngineConfig::default(), &Externals::default(), span)
 }
 
 /// Name, pending, firing and end of each episode, in seconds since the beginning of the ten minutes.
@@ -93,6 +94,12 @@ fn rules_see_what_they_record_themselves_and_not_what_others_recorded_by_that_na
 }
 
 #[test]
+fn what_rules_record_themselves_is_there_for_as_long_as_they_look_back() {
+    let text = "groups: [{name: g, rules: [{record: fresh, expr: load}, {alert: Low, expr: 'min_over_time(fresh[8m]) < 2'}]}]";
+    assert_eq!(shown(&run(&rules(text), 1300, 1700)), [("Low".to_owned(), 780, Some(780), Some(1670))]);
+}
+
+#[test]
 fn the_series_of_the_past_go_on_in_those_that_are_written_anew() {
     let set = rules("groups: [{name: g, rules: [{record: recorded, expr: load}]}]");
     let own = scratch();
@@ -137,6 +144,28 @@ fn two_versions_differ_in_what_they_add_remove_and_move() {
 }
 
 #[test]
+fn what_versions_do_before_the_time_asked_for_is_no_difference() {
+    let span = Span { from: at(600), start: at(1400), end: at(1900) };
+    let run = |rules: &RuleSet| replay(rules, None, Arc::new(past()), &EngineConfig::default(), &Externals::default(), span);
+    let (old, new) = (run(&rules(HIGH)), run(&rules(&HIGH.replace("for: 2m", "for: 1m"))));
+    assert_ne!(old.episodes[0].fired_at, new.episodes[0].fired_at);
+    let difference = difference(&old, &new);
+    assert_eq!((difference.changes.len(), difference.same), (0, 1), "{difference:?}");
+}
+
+#[test]
+fn a_group_of_two_files_is_evaluated_at_the_same_times() {
+    let of = |file: &str| RuleSet { groups: file::parse(file, HIGH, 10_000).groups, ..RuleSet::default() };
+    let (old, new) = (of("old.yml"), of("new.yml"));
+    let span = Span { from: at(0), start: at(600), end: at(3000) };
+    let run = |rules: &RuleSet, other| replay(rules, other, Arc::new(past()), &EngineConfig::default(), &Externals::default(), span);
+    let before = run(&old, None);
+    assert_eq!(difference(&before, &run(&new, None)).same, 0, "by themselves they are not");
+    let difference = difference(&before, &run(&new, Some(&old)));
+    assert_eq!((difference.changes.len(), difference.same), (0, 1), "{difference:?}");
+}
+
+#[test]
 fn a_rule_that_cannot_be_evaluated_is_named_and_counted() {
     let replay = run(&rules("groups: [{name: g, rules: [{record: r, expr: 'load + on () ALERTS'}]}]"), 600, 700);
     assert_eq!(replay.failed.len(), 1);
@@ -152,6 +181,7 @@ fn needs_are_selectors_with_their_reach() {
     assert_eq!(needs.len(), 1);
     assert_eq!(needs[0].selector.to_string(), "x_total{a=\"b\"}");
     assert_eq!(needs[0].samples(3_600_000).to_string(), "x_total{a=\"b\"}[1h]");
-    // 15 m for the expression, 3 m for `for`, two intervals.
-    assert_eq!(needs[0].before_millis, 20 * 60_000);
+    assert_eq!(needs[0].before_millis, 15 * 60_000);
+    // 3 m for `for`, two intervals.
+    assert_eq!(warm_up_millis(&set, &EngineConfig::default()), 5 * 60_000);
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod alertmanager;
+mod episodes;
 mod exposition;
 mod http;
 mod peer;
@@ -12,6 +13,7 @@ mod wait;
 
 pub(crate) use agent::{Agent, Setup, escape};
 pub(crate) use alertmanager::Alertmanager;
+pub(crate) use episodes::{Asked, compare, recorded, rehearsed};
 pub(crate) use exposition::Exposition;
 pub(crate) use http::{Answer, get, post, post_form};
 pub(crate) use peer::{Haproxy, Peer, Prometheus, busy_loop, node, node_exporter, promtool, python, run};

@@ -94,6 +94,16 @@ impl Prometheus {
         Self::start(&every_second(target))
     }
 
+    /// One that scrapes an address and evaluates a rule file, so often where its groups do not say.
+    pub(crate) fn evaluating(target: SocketAddr, rules: &Path, every: &str) -> Self {
+        Self::start(&format!(
+            "global: {{scrape_interval: {every}, scrape_timeout: {every}, evaluation_interval: {every}}}\n\
+             rule_files: [{}]\n\
+             scrape_configs:\n  - job_name: sidewatch\n    static_configs: [{{targets: [\"{target}\"]}}]\n",
+            rules.display()
+        ))
+    }
+
     /// One that scrapes nothing and takes what is written to it.
     pub(crate) fn receiving() -> Self {
         Self::start("global: {scrape_interval: 1m, evaluation_interval: 1m}\n")
