@@ -14,7 +14,7 @@ const REPEATED: &str = "repetition limit exceeded";
 
 /// The problem of a text whose aliases stand for far more than is written. It is read once more for that, but only where it has any.
 #[must_use]
-pub fn excessive_aliases(file: &str, text: &str) -> Option<Diagnostic> {
+pub(super) fn excessive_aliases(file: &str, text: &str) -> Option<Diagnostic> {
     excess(file, text, VALUES_MAX)
 }
 

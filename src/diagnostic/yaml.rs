@@ -11,7 +11,9 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAn
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
 
-use super::{Diagnostic, Position, excessive_aliases, nearest, position_of_byte};
+use super::aliases::excessive_aliases;
+use super::nesting::excessive_nesting;
+use super::{Diagnostic, Position, nearest, position_of_byte};
 
 /// How serde begins to speak of a key that a type does not have.
 const UNKNOWN: &str = "unknown field `";
@@ -21,6 +23,21 @@ const MERGE: &str = "<<";
 
 /// The most problems reported at once.
 const PROBLEMS_MAX: usize = 50;
+
+/// So many bytes are gone through to find the places of problems.
+const PASSES_BYTES_MAX: usize = 32 << 20;
+
+/// How many problems of a text are told, of `most` at best: finding the place of each costs a pass over the text, so of a very long one they are fewer.
+#[must_use]
+pub fn told_max(text: &str, most: usize) -> usize {
+    (PASSES_BYTES_MAX / text.len().max(1)).clamp(1, most)
+}
+
+/// The problem of a text that says far more than is written, or takes far longer to read than it is long.
+#[must_use]
+pub fn excessive_yaml(file: &str, text: &str) -> Option<Diagnostic> {
+    excessive_nesting(file, text).or_else(|| excessive_aliases(file, text))
+}
 
 /// One step into a YAML tree.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +63,7 @@ pub fn parse_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Vec<
 /// be said at the same time. (What has another fault leaves a gap, which a further check would take for one more.)
 #[must_use]
 pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec<Diagnostic>) {
-    if let Some(problem) = excessive_aliases(file, text) {
+    if let Some(problem) = excessive_yaml(file, text) {
         return (None, vec![problem]);
     }
     let mut tree: Value = match serde_yaml::from_str(text) {
@@ -67,7 +84,7 @@ pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec
                 let path = steps(error.path());
                 let original = before_removals(&path, &removed);
                 problems.push(problem(file, text, &original, &error.inner().to_string()));
-                if problems.len() == PROBLEMS_MAX || !remove(&mut tree, &path) {
+                if problems.len() == told_max(text, PROBLEMS_MAX) || !remove(&mut tree, &path) {
                     break None;
                 }
                 removed.push(original);
@@ -334,6 +351,14 @@ mod tests {
                 r#"a.yml:8:15: list[1].interval: not a valid duration string: "5 s" (write it like 30s, 5m or 1h30m)"#,
             ]
         );
+    }
+
+    #[test]
+    fn of_a_long_text_few_problems_are_told() {
+        let long = format!("#{}\n{}", "x".repeat(4 << 20), "list:\n".to_owned() + &"- {counts: 1}\n".repeat(60));
+        assert_eq!(problems(&long).len(), 7);
+        let short = "list:\n".to_owned() + &"- {counts: 1}\n".repeat(60);
+        assert_eq!(problems(&short).len(), PROBLEMS_MAX);
     }
 
     #[test]

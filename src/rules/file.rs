@@ -20,7 +20,7 @@ use super::overlay::Overlay;
 use super::rule::{GroupSpec, Rule, RuleText};
 use super::scalar::position_in_scalar;
 use super::template::Template;
-use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml, locate_yaml_key};
+use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml, locate_yaml_key, told_max};
 use crate::model::{Labels, METRIC_NAME, is_label_name, is_metric_name, parse_millis};
 use crate::promql::{self, Expr};
 
@@ -63,7 +63,7 @@ pub(super) fn parse_with(file: &str, text: &str, default_interval_millis: i64, u
     Parsed { groups, problems: reader.problems, warnings: warnings.into_iter().collect() }
 }
 
-/// The most problems of one file that are told: finding the place of each costs a pass over the text.
+/// The most problems of one file that are told.
 const PROBLEMS_MAX: usize = 50;
 
 /// Where a value stands: the path to it.
@@ -150,8 +150,8 @@ impl Reader<'_> {
         let text = RuleText { name, timing, query, labels, annotations };
         let expr = expr?;
         Some(Rule {
-            label_texts: Labels::from_pairs(&text.labels),
-            annotation_texts: Labels::from_pairs(&text.annotations),
+            label_texts: sorted(&text.labels),
+            annotation_texts: sorted(&text.annotations),
             text,
             printed: expr.to_string(),
             expr,
@@ -220,7 +220,7 @@ impl Reader<'_> {
 
     /// At a value, or at the nearest thing above it that is there.
     fn problem(&mut self, path: &Path, message: impl Into<String>) {
-        if self.problems.len() >= PROBLEMS_MAX {
+        if self.problems.len() >= told_max(self.text, PROBLEMS_MAX) {
             return;
         }
         let position = locate_yaml(self.text, path).unwrap_or(Position::START);
@@ -229,7 +229,7 @@ impl Reader<'_> {
 
     /// At a key.
     fn key_problem(&mut self, path: &Path, message: String) {
-        if self.problems.len() >= PROBLEMS_MAX {
+        if self.problems.len() >= told_max(self.text, PROBLEMS_MAX) {
             return;
         }
         let position = locate_yaml_key(self.text, path).unwrap_or(Position::START);
@@ -238,7 +238,7 @@ impl Reader<'_> {
 
     /// At a place in a value, of so many characters where that is known.
     fn scalar_problem(&mut self, path: &Path, value: &str, offset: usize, length: Option<usize>, message: String) {
-        if self.problems.len() >= PROBLEMS_MAX {
+        if self.problems.len() >= told_max(self.text, PROBLEMS_MAX) {
             return;
         }
         let start = locate_yaml(self.text, path).unwrap_or(Position::START);
@@ -257,6 +257,10 @@ impl Reader<'_> {
 struct Place {
     path: Path,
     prefix: String,
+}
+
+fn sorted(texts: &BTreeMap<String, String>) -> Labels {
+    Labels::from_sorted(texts.iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name.as_str(), text.as_str())))
 }
 
 /// How many characters the name has that an expression begins with.

@@ -13,7 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::foreign::foreign;
-use crate::diagnostic::{Diagnostic, Position, excessive_aliases, read_yaml};
+use crate::diagnostic::{Diagnostic, Position, excessive_yaml, read_yaml};
 
 /// The whole file.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ pub(in crate::rules) enum UnknownKeys {
 /// Reads a file, and finds all problems of its shape. Where they are keys that nobody knows, and nothing worse, there is
 /// also what the rest says.
 pub(super) fn read(file: &str, text: &str, unknown: UnknownKeys) -> (Option<RawFile>, Vec<Diagnostic>) {
-    if let Some(problem) = excessive_aliases(file, text) {
+    if let Some(problem) = excessive_yaml(file, text) {
         return (None, vec![problem]);
     }
     match unknown {

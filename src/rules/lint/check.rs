@@ -13,7 +13,7 @@ use super::{
     FOR_UNREACHABLE, HISTORY_TOO_SHORT, MISPLACED_FIELD, NO_COMPARISON, NOT_A_VECTOR, RANGE_TOO_SHORT, TEMPLATE_FAILS, TEMPLATE_LABEL,
     UNKNOWN_LABEL, UNKNOWN_METRIC,
 };
-use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml, locate_yaml_key};
+use crate::diagnostic::{Diagnostic, PathStep, Position, locate_yaml, locate_yaml_key, told_max};
 use crate::model::{METRIC_NAME, format_millis, parse_millis};
 use crate::promql::{Aggregate, DurationArg, EngineConfig, Expr, ExprKind, Span, ValueType, VectorSelector, reach_place};
 use crate::rules::rule::{GroupSpec, Rule};
@@ -22,7 +22,7 @@ use crate::rules::scalar::position_in_scalar;
 /// The functions of a range that have no result for a single sample.
 const OF_TWO: [&str; 8] = ["delta", "deriv", "double_exponential_smoothing", "idelta", "increase", "irate", "predict_linear", "rate"];
 
-/// The most findings of one file that are told: finding the place of each costs a pass over the text.
+/// The most findings of one file that are told.
 const FINDINGS_MAX: usize = 100;
 
 /// What the lints know of the agent.
@@ -272,48 +272,40 @@ impl Look<'_> {
                 let Some(text) = texts.get(field).filter(|text| own == 0 && parse_millis(text).is_ok()) else { continue };
                 let message = format!("`{field}: {text}` under `{section}` holds nothing back: the rule's `{field}` stands beside `expr`");
                 let path = [&self.path[..], &[key(section), key(field)]].concat();
-                if self.tells(MISPLACED_FIELD) {
-                    let position = locate_yaml_key(self.text, &path).unwrap_or(Position::START);
-                    self.push(MISPLACED_FIELD, position, message, None);
-                }
+                let locate = |look: &Self| locate_yaml_key(look.text, &path).unwrap_or(Position::START);
+                self.push(MISPLACED_FIELD, message, None, locate);
             }
         }
     }
 
     /// In the expression.
     fn find(&mut self, lint: &'static str, span: Span, message: String, hint: Option<String>) {
-        if !self.tells(lint) {
-            return;
-        }
-        let path = [self.path.clone(), vec![key("expr")]].concat();
-        let start = locate_yaml(self.text, &path).unwrap_or(Position::START);
-        let offset = usize::try_from(span.start).unwrap_or(0);
-        let position = position_in_scalar(self.text, start, &self.rule.text.query, offset);
-        self.push(lint, position, message, hint);
+        self.push(lint, message, hint, |look| {
+            let path = [look.path.clone(), vec![key("expr")]].concat();
+            let start = locate_yaml(look.text, &path).unwrap_or(Position::START);
+            let offset = usize::try_from(span.start).unwrap_or(0);
+            position_in_scalar(look.text, start, &look.rule.text.query, offset)
+        });
     }
 
     /// At a field.
     fn find_at(&mut self, lint: &'static str, below: &[PathStep], message: String) {
-        if !self.tells(lint) {
-            return;
-        }
-        let path = [&self.path[..], below].concat();
-        let position = locate_yaml(self.text, &path).unwrap_or(Position::START);
-        self.push(lint, position, message, None);
+        self.push(lint, message, None, |look| locate_yaml(look.text, &[&look.path[..], below].concat()).unwrap_or(Position::START));
     }
 
     fn tells(&self, lint: &str) -> bool {
-        self.context.lints.contains(lint) && self.findings.len() < FINDINGS_MAX
+        self.context.lints.contains(lint) && self.findings.len() < told_max(self.text, FINDINGS_MAX)
     }
 
-    fn push(&mut self, lint: &'static str, position: Position, message: String, hint: Option<String>) {
+    /// Of what a rule says several times once is enough; only for what is told its place is looked for.
+    fn push(&mut self, lint: &'static str, message: String, hint: Option<String>, locate: impl FnOnce(&Self) -> Position) {
         let message = format!("{}: {message} [{lint}]", self.rule.text.name);
-        let mut diagnostic = Diagnostic::new(self.file, self.text, position, message);
-        diagnostic.hint = hint;
-        // Of what a rule says several times once is enough.
-        if !self.findings.iter().any(|found| found.diagnostic.message == diagnostic.message) {
-            self.findings.push(Finding { lint, diagnostic });
+        if !self.tells(lint) || self.findings.iter().any(|found| found.diagnostic.message == message) {
+            return;
         }
+        let mut diagnostic = Diagnostic::new(self.file, self.text, locate(self), message);
+        diagnostic.hint = hint;
+        self.findings.push(Finding { lint, diagnostic });
     }
 }
 
