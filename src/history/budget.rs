@@ -9,16 +9,22 @@ const SERIES_BYTES: usize = 256;
 /// The share of the budget that is freed beyond what is needed, so that not every append has to look for old samples.
 const MARGIN_SHARE: usize = 64;
 
+/// What is left free for the newest samples of each series: what a counter takes until they are compressed, half full. Were series to take
+/// all of the budget, each would lose its newest sample at once, and rules would see nothing at all.
+const NEWEST_BYTES: usize = 512;
+
 /// Bytes in use against bytes allowed.
 #[derive(Debug)]
 pub(super) struct Budget {
     used: usize,
+    /// What the series and their newest samples need.
+    series: usize,
     max: usize,
 }
 
 impl Budget {
     pub(super) const fn new(max: usize) -> Self {
-        Self { used: 0, max }
+        Self { used: 0, series: 0, max }
     }
 
     pub(super) const fn used(&self) -> usize {
@@ -34,8 +40,27 @@ impl Budget {
     }
 
     /// What a series without samples costs. The text counts twice: once in the series, once (shared) in the index.
-    pub(super) fn series_bytes(labels: &Labels) -> usize {
+    fn series_bytes(labels: &Labels) -> usize {
         SERIES_BYTES + 2 * labels.byte_len()
+    }
+
+    /// Takes a series in; false, and nothing done, where there are so many that too little would be left for samples.
+    pub(super) fn enter(&mut self, labels: &Labels) -> bool {
+        let bytes = Self::series_bytes(labels);
+        let series = self.series.saturating_add(bytes + NEWEST_BYTES);
+        let has_room = series <= self.max;
+        if has_room {
+            self.series = series;
+            self.add(bytes);
+        }
+        has_room
+    }
+
+    /// A series is gone.
+    pub(super) fn leave(&mut self, labels: &Labels) {
+        let bytes = Self::series_bytes(labels);
+        self.series = self.series.saturating_sub(bytes + NEWEST_BYTES);
+        self.release(bytes);
     }
 
     /// How many bytes have to go to get back under the limit with a margin; `None` when there is room.

@@ -55,7 +55,8 @@ pub struct Config {
     pub thinned_retention: PromDuration,
     /// How often the registry is written into history.
     pub resolution: PromDuration,
-    /// The most memory that history takes, in bytes (67108864 is 64 MiB). The oldest samples go first when it is used up.
+    /// The most memory that history takes, in bytes (67108864 is 64 MiB). The oldest samples go first when it is used up. A series needs
+    /// 768 bytes and twice the length of its labels; where there is no room for one more, it is refused as beyond `series_max`.
     pub bytes_max: usize,
     /// Whether history survives a restart: it is kept in the state folder then, written once a minute.
     pub persist: bool,

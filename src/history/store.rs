@@ -228,7 +228,7 @@ impl Store {
         if let Some(id) = self.ids.get(labels) {
             return Some(*id);
         }
-        if self.ids.len() >= self.series_max {
+        if self.ids.len() >= self.series_max || !self.budget.enter(labels) {
             return None;
         }
         let id = match self.free.pop() {
@@ -242,7 +242,6 @@ impl Store {
         *self.series.get_mut(id as usize)? = Some(Series::new(labels.clone()));
         self.ids.insert(labels.clone(), id);
         self.index.insert(id, labels);
-        self.budget.add(Budget::series_bytes(labels));
         if self.ages.as_ref().is_some_and(|ages| ages.is_stale(self.ids.len())) {
             self.ages = None;
         }
@@ -395,7 +394,7 @@ impl Store {
         self.budget.release(bytes);
         if series.is_empty() {
             let labels = series.labels().clone();
-            self.budget.release(Budget::series_bytes(&labels));
+            self.budget.leave(&labels);
             self.ids.remove(&labels);
             self.free.push(id);
             gone.push((id, labels));

@@ -108,6 +108,23 @@ fn over_the_budget_the_oldest_samples_go_first() {
 }
 
 #[test]
+fn series_leave_room_for_samples_however_many_come() {
+    let history = history(&Config { bytes_max: 1 << 20, series_max: 100_000, ..config() });
+    let all: Vec<_> = (0..10_000).map(|number| (labels(&format!("series-{number}")), 1.0)).collect();
+    let mut known = 0;
+    for second in [0, 5, 10, 15] {
+        let appended = history.append(at(second * 1000), &all);
+        assert_eq!((appended.stored + appended.over_limit, appended.refused()), (10_000, appended.over_limit));
+        known = appended.stored;
+        assert!((1_000..2_000).contains(&known), "{appended:?}");
+        assert!(history.bytes() <= 1 << 20);
+    }
+    let windows = everything(&history);
+    assert_eq!(windows.len() as u64, known, "those that came first go on");
+    assert!(windows.iter().all(|window| window.samples.len() == 4));
+}
+
+#[test]
 fn what_is_needed_and_not_held_is_told() {
     let telemetry = Telemetry::new();
     let history = History::new(&Config { bytes_max: 32 << 10, ..config() }, &telemetry);
@@ -229,7 +246,7 @@ fn whoever_visits_can_stop() {
 
 #[test]
 fn what_is_appended_while_somebody_visits_is_not_for_him() {
-    let history = history(&Config { series_max: 5_000, ..config() });
+    let history = history(&Config { series_max: 5_000, bytes_max: 8 << 20, ..config() });
     let all: Vec<(Labels, f64)> = (0..1000).map(|number| (labels(&format!("m{number}")), 1.0)).collect();
     history.append(at(1000), &all);
     let mut seen = Vec::new();
@@ -247,7 +264,7 @@ fn what_is_appended_while_somebody_visits_is_not_for_him() {
 
 #[test]
 fn what_is_appended_late_while_somebody_visits_is_not_for_him_either() {
-    let history = history(&Config { series_max: 5_000, ..config() });
+    let history = history(&Config { series_max: 5_000, bytes_max: 8 << 20, ..config() });
     let named = |name: &str| (0..1000).map(|number| (labels(&format!("{name}{number}")), 1.0)).collect::<Vec<_>>();
     history.append(at(1000), &named("a"));
     // A rule group with a later slot was first.
@@ -267,7 +284,7 @@ fn what_is_appended_late_while_somebody_visits_is_not_for_him_either() {
 /// Visits what begins with an `a` of a thousand series, which go after the first one; then others come with that name and time, too early
 /// to be later than the query. How often each was seen.
 fn visit_while_places_change(others: char) -> BTreeMap<Labels, u32> {
-    let history = history(&Config { retention: PromDuration::from_secs(60), series_max: 5_000, ..config() });
+    let history = history(&Config { retention: PromDuration::from_secs(60), series_max: 5_000, bytes_max: 8 << 20, ..config() });
     let named = |prefix: char| (0..1000).map(move |number| (labels(&format!("{prefix}{number}")), 1.0)).collect::<Vec<_>>();
     history.append(at(0), &named('a'));
     history.append(at(59_999), &[(labels("a-last"), 1.0)]);

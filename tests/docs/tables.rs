@@ -125,7 +125,11 @@ pub(super) const LIMITS: &[(&str, &str, &str)] = &[
         "`sidewatch_registry_bytes`, `sidewatch_registry_shed_total`",
         "what is least missed is given up first, see [memory](#memory); at last new names are refused as `memory`; `/readyz?verbose`: memory is short",
     ),
-    ("history.bytes_max", r#"`sidewatch_history_samples_dropped_total{reason="budget"}`"#, "the oldest samples go"),
+    (
+        "history.bytes_max",
+        r#"`sidewatch_history_samples_dropped_total{reason="budget"}`"#,
+        "the oldest samples go; where there is no room for a series and its newest samples, it is refused as over `history.series_max`",
+    ),
     (
         "history.series_max",
         r#"`sidewatch_history_samples_refused_total{reason="over_limit"}`"#,
