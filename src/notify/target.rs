@@ -1,7 +1,7 @@
 //! One receiver: what it is, and how patient to be with it.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::Uri;
 
@@ -92,8 +92,8 @@ pub(super) struct Target {
     failures: u32,
     /// The last attempt, and how long to wait after it.
     waits: Option<(Timestamp, Duration)>,
-    /// Since when nothing gets through, by the clock that nobody sets, and why.
-    pub(super) failing: Option<(Instant, String)>,
+    /// Since when nothing gets through, counted from the start by a clock that nobody sets, and why.
+    pub(super) failing: Option<(Duration, String)>,
     /// What it has refused.
     refused: Option<Refusal>,
     /// What was given up because too much waited: it is told of what still fires once nothing is due any more.
@@ -200,12 +200,12 @@ impl Target {
     }
 
     /// For how long nothing has got through.
-    pub(super) fn failing_for(&self, now: Instant) -> Option<Duration> {
-        self.failing.as_ref().map(|(since, _)| now.saturating_duration_since(*since))
+    pub(super) fn failing_for(&self, now: Duration) -> Option<Duration> {
+        self.failing.as_ref().map(|(since, _)| now.saturating_sub(*since))
     }
 
     /// It did not get through.
-    pub(super) fn failed(&mut self, at: Timestamp, now: Instant, error: String, retry_after: Option<Duration>) {
+    pub(super) fn failed(&mut self, at: Timestamp, now: Duration, error: String, retry_after: Option<Duration>) {
         self.busy = false;
         self.failures = self.failures.saturating_add(1);
         self.waits = Some((at, pause(self.failures, retry_after)));
@@ -217,7 +217,6 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1000)
@@ -237,7 +236,7 @@ mod tests {
         target.begin(vec![7], at(0));
         assert!(!target.may_try(at(0)), "one at a time");
         assert_eq!(target.under_way(), [7]);
-        let begin = clock::monotonic();
+        let begin = Duration::from_secs(7);
         target.failed(at(0), begin, "no".into(), None);
         assert_eq!(target.under_way(), [7], "it may know of it");
         target.failed(at(1), begin + MINUTE, "still no".into(), None);

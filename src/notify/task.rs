@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
@@ -65,6 +65,7 @@ pub struct Needs {
 pub struct Service(Arc<Mutex<State>>);
 
 struct State {
+    began: Instant,
     config: watch::Receiver<Arc<Config>>,
     rules: watch::Receiver<Arc<RulesSnapshot>>,
     metrics: Metrics,
@@ -99,6 +100,7 @@ pub fn new(needs: Needs) -> Service {
         Err(why) => (None, Some((why, Timestamp::default()))),
     };
     let state = State {
+        began: clock::monotonic(),
         config: needs.config,
         rules: needs.rules,
         metrics: Metrics::new(&needs.telemetry),
@@ -320,7 +322,7 @@ impl State {
 
     /// Whether no Alertmanager has been reached for so long that others are told.
     fn needs_fallback(&self) -> bool {
-        let (after, now) = (self.config.borrow().fallback_after.get(), clock::monotonic());
+        let (after, now) = (self.config.borrow().fallback_after.get(), self.began.elapsed());
         let mut alertmanagers = self.targets.iter().filter(|target| target.is_alertmanager()).peekable();
         alertmanagers.peek().is_some() && alertmanagers.all(|target| target.failing_for(now).is_some_and(|long| long >= after))
     }
@@ -433,7 +435,7 @@ impl State {
                 if target.failing.as_ref().is_none_or(|(_, known)| *known != error) {
                     tracing::warn!(target = name, error, "a notification did not get through; it waits");
                 }
-                target.failed(at, clock::monotonic(), error, retry_after);
+                target.failed(at, self.began.elapsed(), error, retry_after);
                 Vec::new()
             }
         };
