@@ -18,6 +18,7 @@ mod kill;
 mod outage;
 mod overload;
 mod recorded_run;
+mod rehearsal;
 #[path = "../remote_write/mod.rs"]
 mod remote_write;
 #[allow(dead_code, unused_imports, reason = "shared with the end-to-end tests")]
