@@ -375,10 +375,13 @@ impl RuleState {
             Some(timing) => {
                 // As in Prometheus, templates look at the time of the slot, without the offset.
                 let mut observed = world.observe(rule, &samples, at);
-                let data = self.data(rule, &mut observed, at, stamp, world)?;
+                let data = self.data(rule, &mut observed, at, stamp, settles, world)?;
                 let absence = |labels: &Labels, alert: &Alert| match &data {
-                    Some(data) if !data.contains(labels) && rule.overlay.no_data == NoData::Fire => Absence::Holds,
-                    Some(data) if !data.contains(labels) => Absence::Unknown,
+                    Some(data) if !data.contains(&rule.lasting(labels)) => match rule.overlay.no_data {
+                        // After a start a source that has not reported yet is none that is missing.
+                        NoData::Fire if !(settles && alert.unseen) => Absence::Holds,
+                        _ => Absence::Unknown,
+                    },
                     // Of one that is kept firing it was seen before the stop that it does not hold.
                     _ if settles && alert.unseen && alert.keep_firing_since.is_none() => Absence::Unknown,
                     _ => Absence::Over,
@@ -393,14 +396,16 @@ impl RuleState {
         Ok(outputs)
     }
 
-    /// The alerts of which something is measured, where that makes a difference. Where nothing is, and that alone is to fire, there is one
-    /// result more.
+    /// The alerts of which something is measured, by the labels that last, where that makes a difference. Where nothing is, and that alone
+    /// is to fire, there is one result more: the bare alert. It is about all that could be measured, so whatever is measured is measured of
+    /// it, and where another alert is active there is no need for it.
     fn data(
         &self,
         rule: &Rule,
         observed: &mut Vec<Observed>,
         at: Timestamp,
         stamp: Timestamp,
+        settles: bool,
         world: &World,
     ) -> Result<Option<HashSet<Labels>>, String> {
         let policy = rule.overlay.no_data;
@@ -411,11 +416,17 @@ impl RuleState {
             return Ok(None);
         }
         let samples = samples(&world.engine, measured, stamp)?;
-        let nothing = samples.is_empty();
         let asker = Asker::new(&world.engine, at);
-        let data = rule.identify(&samples, &world.externals, at, &|query| asker.ask(query)).map(|(labels, _)| labels).collect();
-        if nothing && policy == NoData::Fire && observed.is_empty() {
-            let bare = world.observe(rule, &[(Labels::empty(), f64::NAN)], at);
+        let ask = |query: &str| asker.ask(query);
+        let lasting = |(labels, _): (Labels, f64)| rule.lasting(&labels);
+        let mut data: HashSet<Labels> = rule.identify(&samples, &world.externals, at, &ask).map(lasting).collect();
+        let nothing = [(Labels::empty(), f64::NAN)];
+        let bare = rule.identify(&nothing, &world.externals, at, &ask).map(lasting).next().unwrap_or_else(Labels::empty);
+        if !samples.is_empty() || !observed.is_empty() || self.alerts.active().any(|(labels, _)| rule.lasting(labels) != bare) {
+            data.insert(bare);
+        } else if policy == NoData::Fire && !settles {
+            let bare = world.observe(rule, &nothing, at);
+            // A rule whose results have no labels has an alert that is as good, whatever its value has made of the other labels.
             if self.alerts.active().all(|(labels, _)| bare.iter().any(|one| one.labels == *labels)) {
                 *observed = bare;
             }
@@ -432,7 +443,10 @@ impl RuleState {
 
     /// What is measured now of the alerts that have just ended: their own value is the last one for which the condition held.
     fn measure_ended(&mut self, rule: &Rule, at: Timestamp, stamp: Timestamp, world: &World) {
-        let mut ended: BTreeMap<&Labels, &mut Alert> = self.alerts.iter_mut().filter(|(_, alert)| alert.resolved_at == Some(at)).collect();
+        let mut ended: BTreeMap<Labels, Vec<&mut Alert>> = BTreeMap::new();
+        for (labels, alert) in self.alerts.iter_mut().filter(|(_, alert)| alert.resolved_at == Some(at)) {
+            ended.entry(rule.lasting(labels)).or_default().push(alert);
+        }
         let Some(measured) = rule.measured().filter(|_| !ended.is_empty()) else { return };
         // Nobody is told less because of an expression that cannot be evaluated.
         let samples = samples(&world.engine, measured, stamp).unwrap_or_default();
@@ -442,7 +456,7 @@ impl RuleState {
         while !ended.is_empty()
             && let Some((labels, value)) = measured.next()
         {
-            if let Some(alert) = ended.remove(&labels) {
+            for alert in ended.remove(&rule.lasting(&labels)).into_iter().flatten() {
                 alert.resolved_value = Some(value);
             }
         }

@@ -193,6 +193,12 @@ impl Rule {
         })
     }
 
+    /// Those of an alert's labels that stay the same while what is measured of it changes: by them what is measured is known to be its.
+    pub(super) fn lasting(&self, labels: &Labels) -> Labels {
+        let varies = |name: &str| self.labels.iter().any(|(label, template)| label == name && template.varies());
+        if self.labels.iter().any(|(_, template)| template.varies()) { labels.filtered(|name| !varies(name)) } else { labels.clone() }
+    }
+
     /// What is laid over a result's labels, in order of names.
     fn over<'t>(&'t self, labels: impl Iterator<Item = (&'t str, &'t str)>) -> Vec<(&'t str, &'t str)> {
         let own = [(METRIC_NAME, ""), (ALERT_NAME, self.text.name.as_str())];

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::tests::{Bench, at, spec};
 use super::*;
 use crate::model::AlertState;
@@ -290,9 +292,126 @@ fn missing_data_is_what_the_configuration_says() {
     assert_eq!(states(NoData::Resolve, &pending), [p, None, None, None, p, None]);
     assert_eq!(states(NoData::Keep, &pending), [p, p, p, p, f, f], "kept firing for 45 s");
     assert_eq!(states(NoData::Fire, &pending), [p, p, f, f, f, f]);
-    let quiet = [Some(1.0), None, None, None, Some(1.0), Some(1.0)];
-    assert_eq!(states(NoData::Keep, &quiet), [None; 6]);
-    assert_eq!(states(NoData::Fire, &quiet)[..4], [None, p, p, f]);
+    let quiet = [Some(1.0), None, None, None, Some(1.0), Some(1.0), Some(1.0), Some(1.0)];
+    assert_eq!(states(NoData::Keep, &quiet), [None; 8]);
+    assert_eq!(states(NoData::Fire, &quiet), [None, p, p, f, f, f, f, None], "kept firing for 45 s");
+}
+
+/// The labels of what is active, in order.
+fn active(group: &Group) -> Vec<String> {
+    group.states[0].alerts.active().map(|(labels, _)| labels.filtered(|name| name != "alertname").to_string()).collect()
+}
+
+#[test]
+fn after_a_start_nothing_is_missing_until_sources_have_had_time_to_report() {
+    let rule = "groups: [{name: g, interval: 15s, rules: [{alert: A, expr: up < 1}]}]";
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = Bench::new();
+    bench.world.tolerance.settle_millis = 60_000;
+    let mut round = |begin: i64, rounds: i64, kill: bool| {
+        let mut group = start(&mut bench, folder.path(), rule, begin);
+        Arc::get_mut(&mut group.spec).expect("one").rules[0].overlay.no_data = NoData::Fire;
+        let mut shown = Vec::new();
+        for seconds in (1..=rounds).map(|round| begin + round * 15) {
+            if !kill && seconds > begin + 75 {
+                bench.put(seconds, "up", &[("x", "1")], 1.0);
+            }
+            group.evaluate(at(seconds), &bench.world);
+            shown.push(seen(&group).map(|(state, since, _)| (state, since)));
+        }
+        shown
+    };
+    let fires = Some((AlertState::Firing, 60));
+    assert_eq!(round(0, 5, true), [None, None, None, fires, fires]);
+    assert_eq!(round(80, 7, false), [fires, fires, fires, fires, fires, None, None], "it goes on after a kill, and ends with data");
+}
+
+#[test]
+fn what_is_measured_of_an_alert_is_known_whatever_its_value_makes_of_its_labels() {
+    let severity = "{{ if gt $value 50.0 }}critical{{ else }}warning{{ end }}";
+    for (no_data, host) in
+        [NoData::Resolve, NoData::Keep, NoData::Fire].map(|no_data| (no_data, "{{ reReplaceAll \":.*\" \"\" $labels.x }}"))
+    {
+        let rule = format!("groups: [{{name: g, rules: [{{alert: A, expr: m > 10, labels: {{severity: '{severity}', x: '{host}'}}}}]}}]");
+        let bench = Bench::new();
+        let mut spec = spec(&rule);
+        Arc::get_mut(&mut spec).expect("one").rules[0].overlay.no_data = no_data;
+        let mut group = Group::new(spec);
+        let mut round = |seconds: i64, value: Option<f64>| {
+            bench.put(seconds, "m", &[("x", "a:1")], value.unwrap_or(f64::from_bits(crate::model::STALE_BITS)));
+            bench.put(seconds, "m", &[("x", "b:1")], 1.0);
+            group.evaluate(at(seconds), &bench.world);
+            active(&group)
+        };
+        let (critical, warning) = ([r#"{severity="critical", x="a"}"#], [r#"{severity="warning", x="a"}"#]);
+        assert_eq!(round(0, Some(90.0)), critical);
+        assert_eq!(round(15, Some(20.0)), warning);
+        let missing = round(30, None);
+        assert_eq!(missing, if no_data == NoData::Resolve { &[][..] } else { &warning }, "what is measured of b is nothing of a");
+        assert_eq!(round(45, Some(90.0)), critical);
+        assert_eq!(round(60, Some(1.0)), [""; 0]);
+        let RuleKind::Alerting { ended, .. } = group.snapshot().rules[0].kind.clone() else { panic!("an alert") };
+        let of_critical: Vec<_> = ended.iter().filter(|ended| ended.labels.get("severity") == Some("critical")).collect();
+        assert_eq!(of_critical.last().and_then(|ended| ended.resolved_value), Some(1.0), "{no_data:?}");
+    }
+}
+
+/// The values of two series at one evaluation, and whether the agent was killed before it.
+fn moments() -> impl Strategy<Value = Vec<([Option<f64>; 2], bool)>> {
+    let value = || prop_oneof![Just(None), Just(Some(1.0)), Just(Some(20.0)), Just(Some(90.0))];
+    proptest::collection::vec(([value(), value()], any::<bool>()), 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Whatever was missing, and however often the agent was killed.
+    #[test]
+    fn once_everything_is_measured_only_that_is_active_whose_condition_holds(
+        moments in moments(),
+        no_data in prop_oneof![Just(NoData::Resolve), Just(NoData::Keep), Just(NoData::Fire)],
+        whole in any::<bool>(),
+        settle in prop_oneof![Just(0), Just(60)],
+        hold in prop_oneof![Just(0), Just(15)],
+    ) {
+        let expr = if whole { "sum(m) > 10" } else { "m > 10" };
+        let severity = "{{ if gt $value 50.0 }}critical{{ else }}warning{{ end }}";
+        let rule = format!(
+            "groups: [{{name: g, interval: 15s, rules: [{{alert: A, expr: {expr}, for: {hold}s, labels: {{severity: '{severity}'}}}}]}}]"
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut bench = Bench::new();
+        bench.world.tolerance.settle_millis = settle * 1000;
+        let begin = |bench: &mut Bench, seconds: i64| {
+            let mut group = start(bench, folder.path(), &rule, seconds);
+            Arc::get_mut(&mut group.spec).expect("one").rules[0].overlay.no_data = no_data;
+            group
+        };
+        let (mut group, mut started) = (begin(&mut bench, -1), -1);
+        let well = std::iter::repeat_n(([Some(1.0); 2], false), 6);
+        let severity = |value: f64| if value > 50.0 { "critical" } else { "warning" };
+        for (round, (values, kill)) in (0..).zip(moments.into_iter().chain(well)) {
+            let seconds = round * 15;
+            if kill {
+                (group, started) = (begin(&mut bench, seconds - 1), seconds - 1);
+            }
+            for (x, value) in ["1", "2"].iter().zip(values) {
+                bench.put(seconds, "m", &[("x", x)], value.unwrap_or(f64::from_bits(crate::model::STALE_BITS)));
+            }
+            group.evaluate(at(seconds), &bench.world);
+            let [Some(one), Some(two)] = values else { continue };
+            let mut expected = if whole {
+                Some(one + two).filter(|sum| *sum > 10.0).map(|sum| format!("{{severity=\"{}\"}}", severity(sum))).into_iter().collect()
+            } else {
+                let high = [("1", one), ("2", two)].into_iter().filter(|(_, value)| *value > 10.0);
+                high.map(|(x, value)| format!("{{severity=\"{}\", x=\"{x}\"}}", severity(value))).collect::<Vec<_>>()
+            };
+            expected.sort();
+            if seconds >= started + settle {
+                prop_assert_eq!(active(&group), expected, "at {} s", seconds);
+            }
+        }
+    }
 }
 
 #[test]

@@ -77,6 +77,7 @@ pub(super) struct Template {
     text: String,
     trees: parser::Trees,
     is_plain: bool,
+    varies: bool,
 }
 
 impl Template {
@@ -86,10 +87,11 @@ impl Template {
     /// When it is not a template; with the byte where.
     pub(super) fn parse(alert: &str, text: &str) -> Result<Self, TemplateError> {
         let is_plain = !text.contains("{{");
+        let varies = lexer::tokens(text).iter().any(tells_of_more_than_labels);
         let text = format!("{PREFIX}{text}");
         let name = format!("__alert_{alert}");
         match parser::parse(&name, &text) {
-            Ok(trees) => Ok(Self { name, text, trees, is_plain }),
+            Ok(trees) => Ok(Self { name, text, trees, is_plain, varies }),
             Err(TemplateError { at, message }) => {
                 let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
                 let message = format!("template: {name}:{line}: {message}");
@@ -101,6 +103,11 @@ impl Template {
     /// The text, where there is no action in it and it is the same for all results.
     pub(super) fn plain(&self) -> Option<&str> {
         if self.is_plain { self.text.get(PREFIX.len()..) } else { None }
+    }
+
+    /// Whether the same labels may give another text at another time, by another value or configuration.
+    pub(super) const fn varies(&self) -> bool {
+        self.varies
     }
 
     /// The text for one result.
@@ -119,5 +126,16 @@ impl Template {
         let before = self.text.get(..at).unwrap_or(&self.text);
         let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
         (line, before.len() - before.rfind('\n').map_or(0, |end| end + 1))
+    }
+}
+
+/// What `.` holds beside `.Labels`, and the functions that look at more than their arguments.
+fn tells_of_more_than_labels(token: &lexer::Token<'_>) -> bool {
+    match token.kind {
+        lexer::Kind::Dot => true,
+        lexer::Kind::Field => matches!(&*token.text, ".Value" | ".ExternalLabels" | ".ExternalURL"),
+        lexer::Kind::Variable => matches!(&*token.text, "$" | "$value" | "$externalLabels" | "$externalURL"),
+        lexer::Kind::Word => matches!(&*token.text, "query" | "now" | "externalURL" | "pathPrefix"),
+        _ => false,
     }
 }
