@@ -18,10 +18,53 @@ pub(super) struct Causes {
     of_expressions: HashMap<String, String>,
 }
 
+/// Which causes are one, because rules of one name have them. Each leads to an earlier one, or to itself.
+#[derive(Default)]
+struct Joined {
+    causes: Vec<String>,
+    earlier: Vec<usize>,
+}
+
+impl Joined {
+    fn add(&mut self, cause: &str) -> usize {
+        self.causes.push(cause.to_owned());
+        self.earlier.push(self.earlier.len());
+        self.earlier.len() - 1
+    }
+
+    fn first(&self, mut cause: usize) -> usize {
+        while let Some(earlier) = self.earlier.get(cause).filter(|earlier| **earlier != cause) {
+            cause = *earlier;
+        }
+        cause
+    }
+
+    fn join(&mut self, one: usize, other: usize) {
+        let (one, other) = (self.first(one), self.first(other));
+        if let Some(earlier) = self.earlier.get_mut(one.max(other)) {
+            *earlier = one.min(other);
+        }
+    }
+}
+
 impl Causes {
+    /// The cause of each name's alerts. Rules of one name have one cause, and so has whatever else shares a cause with one of them: this
+    /// does not depend on which of them fire, else one more alert could join two causes and so raise the score.
+    pub(super) fn by_name<'r>(&mut self, config: &Config, rules: impl Iterator<Item = &'r RuleSnapshot>) -> HashMap<&'r str, String> {
+        let (mut joined, mut of_causes, mut of_names) = (Joined::default(), HashMap::new(), HashMap::new());
+        for rule in rules {
+            let cause = self.of(config, rule);
+            let of_cause = *of_causes.entry(cause).or_insert_with_key(|cause| joined.add(cause));
+            let of_name = *of_names.entry(rule.name.as_str()).or_insert(of_cause);
+            joined.join(of_name, of_cause);
+        }
+        let cause = |of_name: usize| joined.causes.get(joined.first(of_name)).cloned().unwrap_or_default();
+        of_names.into_iter().map(|(name, of_name)| (name, cause(of_name))).collect()
+    }
+
     /// The cause of a rule's alerts: the signal that names it, else its annotation `cause`, else its expression without the numbers that
     /// it compares with.
-    pub(super) fn of(&mut self, config: &Config, rule: &RuleSnapshot) -> String {
+    fn of(&mut self, config: &Config, rule: &RuleSnapshot) -> String {
         if let Some((name, _)) = config.signals().find(|(_, signal)| signal.alerts.contains(&rule.name)) {
             return of_signal(name);
         }
@@ -75,8 +118,8 @@ mod tests {
     use super::*;
     use crate::model::{Labels, RuleHealth, RuleKind};
 
-    fn cause(name: &str, query: &str, annotations: Labels) -> String {
-        let rule = RuleSnapshot {
+    fn rule(name: &str, query: &str, annotations: Labels) -> RuleSnapshot {
+        RuleSnapshot {
             name: name.into(),
             query: query.into(),
             labels: Labels::empty(),
@@ -85,8 +128,11 @@ mod tests {
             last_evaluation: None,
             evaluation_seconds: 0.0,
             kind: RuleKind::Recording,
-        };
-        Causes::default().of(&Config::default(), &rule)
+        }
+    }
+
+    fn cause(name: &str, query: &str, annotations: Labels) -> String {
+        Causes::default().of(&Config::default(), &rule(name, query, annotations))
     }
 
     fn of_query(query: &str) -> String {
@@ -101,6 +147,16 @@ mod tests {
             assert_ne!(warning, of_query(other), "{other}");
         }
         assert_ne!(of_query("absent(a)"), of_query("absent(b)"));
+    }
+
+    #[test]
+    fn alerts_of_one_name_have_one_cause_and_so_has_what_they_share_theirs_with() {
+        let rules = [("A", "a > 1"), ("B", "b > 1"), ("C", "c > 1"), ("D", "c > 2"), ("D", "b > 3"), ("B", "d > 1"), ("E", "e > 1")];
+        let rules = rules.map(|(name, query)| rule(name, query, Labels::empty()));
+        let causes = Causes::default().by_name(&Config::default(), rules.iter());
+        let alike = |one: &str, other: &str| causes.get(one) == causes.get(other);
+        assert!(alike("B", "C") && alike("B", "D"), "{causes:?}");
+        assert!(!alike("A", "B") && !alike("E", "B") && !alike("A", "E"), "{causes:?}");
     }
 
     #[test]

@@ -27,7 +27,8 @@ pub struct Config {
     /// that signal, and `null` switches it off.
     #[serde(deserialize_with = "over_built_in")]
     pub signals: BTreeMap<String, Option<Signal>>,
-    /// The most services that have a score of their own. More are judged together, as `__other__`.
+    /// The most services that have a score of their own: those of `agent_check.listen` in any case, then the first ones by name. More are
+    /// judged together, as `__other__`.
     pub services_max: usize,
     /// The status that `/health` answers with in each state.
     pub http_status: HttpStatus,
@@ -142,6 +143,11 @@ impl Config {
     /// The signals that are on, by name.
     pub(super) fn signals(&self) -> impl Iterator<Item = (&str, &Signal)> {
         self.signals.iter().filter_map(|(name, signal)| Some((name.as_str(), signal.as_ref()?)))
+    }
+
+    /// The services that HAProxy asks about.
+    pub(super) fn asked(&self) -> impl Iterator<Item = &str> {
+        self.agent_check.listen.iter().filter_map(|listen| listen.service.as_deref())
     }
 
     /// How far back each expression of the signals looks, in milliseconds, behind its key.

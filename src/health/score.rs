@@ -1,18 +1,17 @@
 //! The score, by subtraction: a reader with `/health` in hand can do the sum.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::cause::{Causes, of_signal};
 use super::report::{Deduction, Report, Scale, ServiceReport, SignalReport, Taken, Verdict};
-use super::signal::{Measured, Readings, Services, Signal};
+use super::signal::{Measured, Readings, SERVICE, Services, Signal};
 use super::standing::Standing;
 use super::{Config, HealthState};
 use crate::model::{AlertSnapshot, AlertState, Condition, Labels, Part, RuleKind, RuleSnapshot, RulesSnapshot, Timestamp, format_millis};
 
-/// Signals and rules that were last evaluated so many intervals ago say nothing any more.
+/// Signals and rules that were last evaluated so many intervals ago say nothing any more, nor does a signal that has not answered since.
 const INTERVALS_MAX: i64 = 6;
-
 /// Rules of short intervals may be late by this much all the same, since a busy host delays them.
 const LATE_MILLIS_MIN: i64 = 30_000;
 
@@ -26,24 +25,50 @@ pub struct Memory {
     costly: BTreeMap<(String, Option<String>), Timestamp>,
     /// The signals and services that had enough events to be judged.
     busy: BTreeSet<(String, Option<String>)>,
+    /// What each signal said last, and when.
+    said: BTreeMap<String, (Timestamp, Vec<Measured>)>,
+}
+
+impl Memory {
+    /// The clock has jumped by so many milliseconds.
+    pub(super) fn clock_jumped(&mut self, millis: i64) {
+        std::iter::once(&mut self.whole).chain(self.services.values_mut()).for_each(|standing| standing.clock_jumped(millis));
+    }
+
+    /// Takes what the signals say now. One that cannot be evaluated, and one that is required and has no value, goes on saying what it said
+    /// for a while: that nobody knows is no reason for a better score, and no state is to come and go with it.
+    fn listen(&mut self, config: &Config, readings: &Readings) {
+        let now = readings.at.unwrap_or_default();
+        let held = config.interval.as_millis().saturating_mul(INTERVALS_MAX);
+        let is_fresh = |then: Timestamp| now.as_millis().saturating_sub(then.as_millis()).saturating_abs() <= held;
+        self.said.retain(|name, (then, _)| readings.signals.contains_key(name) && is_fresh(*then));
+        for (name, signal) in config.signals() {
+            let Some(Ok(measured)) = readings.signals.get(name) else { continue };
+            let said = (now, measured.clone());
+            if signal.required && measured.iter().all(|one| one.value.is_none()) {
+                self.said.entry(name.to_owned()).or_insert(said);
+            } else {
+                self.said.insert(name.to_owned(), said);
+            }
+        }
+    }
 }
 
 /// Judges by what the signals say, what is firing, and how the agent's own parts are.
 #[must_use]
 pub fn judge(config: &Config, rules: &RulesSnapshot, readings: &Readings, parts: Vec<Part>, memory: &mut Memory, at: Timestamp) -> Report {
-    let mut deductions = Vec::new();
-    let mut pending = Vec::new();
-    for rule in rules.groups.iter().flat_map(|group| &group.rules) {
-        deductions.extend(of_alerts(config, memory, rule, AlertState::Firing));
-        pending.extend(of_alerts(config, memory, rule, AlertState::Pending).into_iter().map(|reason| Deduction { points: 0.0, ..reason }));
-    }
-    let signals = of_signals(config, readings, memory, at, &mut deductions);
+    memory.listen(config, readings);
+    let mut known = Services::of_signals(memory.said.values().flat_map(|(_, measured)| measured));
+    let mut deductions = of_alerts(config, memory, rules, AlertState::Firing, &mut known);
+    let mut pending = of_alerts(config, memory, rules, AlertState::Pending, &mut known);
+    pending.iter_mut().for_each(|reason| reason.points = 0.0);
+    let signals = of_signals(config, memory, at, &mut deductions);
     deductions.extend(parts.iter().filter_map(|part| of_part(config, part)));
     sort(&mut deductions);
     sort(&mut pending);
     cover(&mut deductions);
 
-    let blind = blind(config, rules, readings, &parts, at);
+    let blind = blind(config, rules, readings, memory, &parts, at);
     let names = services(config, memory, &deductions, &signals);
     memory.services.retain(|name, _| names.contains(name));
     let services = names.into_iter().map(|name| of_service(config, memory, name, &deductions, blind.is_empty(), at)).collect();
@@ -75,11 +100,13 @@ pub fn judge(config: &Config, rules: &RulesSnapshot, readings: &Readings, parts:
 fn services(config: &Config, memory: &Memory, deductions: &[Deduction], signals: &[SignalReport]) -> BTreeSet<String> {
     let mut names: BTreeSet<&str> = deductions.iter().filter_map(|reason| reason.service.as_deref()).collect();
     names.extend(signals.iter().filter_map(|signal| signal.service.as_deref()));
-    names.extend(memory.services.iter().filter(|(_, standing)| standing.state() != HealthState::Healthy).map(|(name, _)| &**name));
-    let mut names: BTreeSet<String> = names.into_iter().take(config.services_max).map(str::to_owned).collect();
-    let asked = config.agent_check.listen.iter().filter_map(|listen| listen.service.as_ref());
-    names.extend(asked.filter(|name| memory.services.contains_key(*name)).cloned());
-    names
+    // There are no more of them than have a name of their own, and `__other__`. Nobody is left out for one that is over.
+    let room = config.services_max.saturating_sub(names.len());
+    let ill = memory.services.iter().filter(|(_, standing)| standing.state() != HealthState::Healthy).map(|(name, _)| &**name);
+    let ill: Vec<&str> = ill.filter(|name| !names.contains(name)).take(room).collect();
+    names.extend(ill);
+    names.extend(config.asked().filter(|name| memory.services.contains_key(*name)));
+    names.into_iter().map(str::to_owned).collect()
 }
 
 /// All points are tenths, so that their sums are what a reader gets.
@@ -126,14 +153,14 @@ fn of_service(config: &Config, memory: &mut Memory, name: String, reasons: &[Ded
 }
 
 /// Why the agent cannot judge, if it cannot.
-fn blind(config: &Config, rules: &RulesSnapshot, readings: &Readings, parts: &[Part], at: Timestamp) -> Vec<String> {
+fn blind(config: &Config, rules: &RulesSnapshot, readings: &Readings, memory: &Memory, parts: &[Part], at: Timestamp) -> Vec<String> {
     let missing = parts.iter().filter(|part| part.required && matches!(part.condition, Condition::Starting | Condition::Failed));
     let mut blind: Vec<String> =
         missing.map(|part| format!("{} is {}", part.name, if part.detail.is_empty() { "not there yet" } else { &part.detail })).collect();
-    for (name, _) in config.signals().filter(|(_, signal)| signal.required) {
+    let has_value = |name: &str| memory.said.get(name).is_some_and(|(_, measured)| measured.iter().any(|one| one.value.is_some()));
+    for (name, _) in config.signals().filter(|(name, signal)| signal.required && !has_value(name)) {
         match readings.signals.get(name) {
             Some(Err(error)) => blind.push(format!("signal {name} cannot be evaluated: {error}")),
-            Some(Ok(measured)) if measured.iter().any(|one| one.value.is_some()) => {}
             _ => blind.push(format!("signal {name} has no value")),
         }
     }
@@ -158,18 +185,11 @@ fn blind(config: &Config, rules: &RulesSnapshot, readings: &Readings, parts: &[P
 }
 
 /// What the signals say, and the points that they cost among the deductions.
-fn of_signals(
-    config: &Config,
-    readings: &Readings,
-    memory: &mut Memory,
-    at: Timestamp,
-    deductions: &mut Vec<Deduction>,
-) -> Vec<SignalReport> {
+fn of_signals(config: &Config, memory: &mut Memory, at: Timestamp, deductions: &mut Vec<Deduction>) -> Vec<SignalReport> {
     let mut reports = Vec::new();
     let (mut costly, mut busy) = (BTreeMap::new(), BTreeSet::new());
     for (name, signal) in config.signals() {
-        let Some(Ok(measured)) = readings.signals.get(name) else { continue };
-        for measured in measured {
+        for measured in memory.said.get(name).into_iter().flat_map(|(_, measured)| measured) {
             let key = (name.to_owned(), measured.service.clone());
             let report = of_measured(name, signal, measured, memory.busy.contains(&key));
             if report.verdict != Verdict::Idle {
@@ -232,33 +252,45 @@ fn of_signal_report(report: &SignalReport, signal: &Signal, measured: &Measured,
     }
 }
 
-/// One reason a rule and service, however many of the alerts are in the state.
-fn of_alerts(config: &Config, memory: &mut Memory, rule: &RuleSnapshot, state: AlertState) -> Vec<Deduction> {
-    let RuleKind::Alerting { threshold, weight, alerts, .. } = &rule.kind else { return Vec::new() };
-    let in_state = || alerts.iter().filter(|alert| alert.state == state);
-    if in_state().next().is_none() {
-        return Vec::new();
+/// One reason a rule and service, however many of the alerts are in the state. Services that no signal tells of have a name as long as there
+/// is room.
+fn of_alerts(config: &Config, memory: &mut Memory, rules: &RulesSnapshot, state: AlertState, known: &mut Services) -> Vec<Deduction> {
+    let rules = || rules.groups.iter().flat_map(|group| &group.rules);
+    let in_state = |rule| alerts(rule).iter().filter(move |alert| alert.state == state);
+    known.admit(config, rules().flat_map(in_state).filter_map(|alert| alert.labels.get(SERVICE)));
+    let mut reasons = Vec::new();
+    let mut causes: Option<HashMap<&str, String>> = None;
+    for rule in rules() {
+        let mut by_service: BTreeMap<Option<String>, Vec<&AlertSnapshot>> = BTreeMap::new();
+        for alert in in_state(rule) {
+            by_service.entry(known.of(&alert.labels)).or_default().push(alert);
+        }
+        if by_service.is_empty() {
+            continue;
+        }
+        let alerting = || rules().filter(|rule| matches!(rule.kind, RuleKind::Alerting { .. }));
+        let causes = causes.get_or_insert_with(|| memory.causes.by_name(config, alerting()));
+        let cause = causes.get(rule.name.as_str()).map_or("", |cause| cause);
+        reasons.extend(by_service.into_iter().filter_map(|(service, alerts)| of_service_alerts(config, rule, service, &alerts, cause)));
     }
-    let cause = memory.causes.of(config, rule);
-    let services = Services::new(config.services_max, in_state().map(|alert| &alert.labels));
-    let mut by_service: BTreeMap<Option<String>, Vec<&AlertSnapshot>> = BTreeMap::new();
-    for alert in in_state() {
-        by_service.entry(services.of(&alert.labels)).or_default().push(alert);
+    reasons
+}
+
+fn alerts(rule: &RuleSnapshot) -> &[AlertSnapshot] {
+    match &rule.kind {
+        RuleKind::Alerting { alerts, .. } => alerts,
+        RuleKind::Recording => &[],
     }
-    by_service
-        .into_iter()
-        .filter_map(|(service, alerts)| of_service_alerts(config, rule, (*threshold, *weight), service, &alerts, &cause))
-        .collect()
 }
 
 fn of_service_alerts(
     config: &Config,
     rule: &RuleSnapshot,
-    (threshold, own_weight): (Option<f64>, Option<f64>),
     service: Option<String>,
     alerts: &[&AlertSnapshot],
     cause: &str,
 ) -> Option<Deduction> {
+    let RuleKind::Alerting { threshold, weight: own_weight, .. } = rule.kind else { return None };
     let since = |alert: &AlertSnapshot| alert.fired_at.unwrap_or(alert.active_at);
     let severity = |alert: &AlertSnapshot| alert.labels.get("severity").unwrap_or("").to_owned();
     let of_severity =

@@ -1,6 +1,6 @@
 //! Signals: PromQL expressions with a curve from good, which costs nothing, to bad, which costs the whole weight.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Config;
 use crate::model::{Labels, Timestamp};
@@ -10,7 +10,7 @@ use crate::promql::{Engine, EvalError, Expr, Value, ValueType, parse};
 pub(super) const SERVICE: &str = "service_name";
 
 /// Where services beyond the limit are judged together.
-const OTHER: &str = "__other__";
+pub(super) const OTHER: &str = "__other__";
 
 /// A PromQL expression that costs points as its value goes from good to bad.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
@@ -156,24 +156,33 @@ pub(super) fn probes(config: &Config) -> Vec<Probe> {
     config.signals().filter_map(probe).collect()
 }
 
-/// Asks all signals.
-pub(super) fn read(probes: &[Probe], services_max: usize, engine: &Engine, at: Timestamp) -> Readings {
-    let ask = |probe: &Probe| (probe.name.clone(), probe.ask(services_max, engine, at).map_err(|error| error.to_string()));
-    Readings { at: Some(at), signals: probes.iter().map(ask).collect() }
+/// Asks all signals. They are about the same services, so that none has one signal's points by its own name and another's among the others.
+pub(super) fn read(probes: &[Probe], config: &Config, engine: &Engine, at: Timestamp) -> Readings {
+    let ask = |probe: &Probe| probe.ask(engine, at).map_err(|error| error.to_string());
+    let found: Vec<_> = probes.iter().map(ask).collect();
+    let samples = found.iter().flatten().flat_map(|found| found.values.iter().chain(found.counts.iter().flatten()));
+    let mut services = Services::default();
+    services.admit(config, samples.filter_map(|(labels, _)| labels.get(SERVICE)));
+    let sort = |(probe, found): (&Probe, Result<Found, String>)| (probe.name.clone(), found.map(|found| probe.sort(&services, found)));
+    Readings { at: Some(at), signals: probes.iter().zip(found).map(sort).collect() }
+}
+
+/// What a signal's expressions give.
+struct Found {
+    values: Vec<(Labels, f64)>,
+    counts: Option<Vec<(Labels, f64)>>,
 }
 
 impl Probe {
-    fn ask(&self, services_max: usize, engine: &Engine, at: Timestamp) -> Result<Vec<Measured>, EvalError> {
+    fn ask(&self, engine: &Engine, at: Timestamp) -> Result<Found, EvalError> {
         let values = samples(engine, &self.expr, at)?;
-        let counts = self.count.as_ref().map(|count| samples(engine, count, at)).transpose()?;
-        Ok(self.sort(services_max, values, counts))
+        Ok(Found { values, counts: self.count.as_ref().map(|count| samples(engine, count, at)).transpose()? })
     }
 
     /// By service: the worst value, and the sum of the counts.
-    fn sort(&self, services_max: usize, values: Vec<(Labels, f64)>, counts: Option<Vec<(Labels, f64)>>) -> Vec<Measured> {
+    fn sort(&self, services: &Services, Found { values, counts }: Found) -> Vec<Measured> {
         let counted = counts.is_some();
         let counts = counts.unwrap_or_default();
-        let services = Services::new(services_max, values.iter().chain(&counts).map(|(labels, _)| labels));
         let mut measured: BTreeMap<Option<String>, Measured> = BTreeMap::new();
         let mut sums: BTreeMap<Option<String>, f64> = BTreeMap::new();
         for (labels, count) in &counts {
@@ -211,24 +220,29 @@ fn samples(engine: &Engine, expr: &Expr, at: Timestamp) -> Result<Vec<(Labels, f
     Ok(samples.into_iter().filter(|(_, value)| !value.is_nan()).collect())
 }
 
-/// Which services there are, up to a limit: the first ones by name, so that they are the same each time.
-#[derive(Debug)]
-pub(super) struct Services(Vec<String>);
+/// Which services are judged by themselves.
+#[derive(Debug, Default)]
+pub(super) struct Services(BTreeSet<String>);
 
 impl Services {
-    pub(super) fn new<'a>(max: usize, labels: impl Iterator<Item = &'a Labels>) -> Self {
-        let mut names: Vec<String> = labels.filter_map(|labels| labels.get(SERVICE)).map(str::to_owned).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.truncate(max);
-        Self(names)
+    /// Those that the signals' answers name.
+    pub(super) fn of_signals<'a>(measured: impl Iterator<Item = &'a Measured>) -> Self {
+        Self(measured.filter_map(|one| one.service.clone()).filter(|name| name != OTHER).collect())
+    }
+
+    /// Those that are asked about, then the first ones by name as long as there is room, so that they are the same each time.
+    pub(super) fn admit<'a>(&mut self, config: &Config, names: impl Iterator<Item = &'a str>) {
+        let mut names: BTreeSet<&str> = names.filter(|name| *name != OTHER && !self.0.contains(*name)).collect();
+        let asked: Vec<&str> = config.asked().filter_map(|asked| names.take(asked)).collect();
+        self.0.extend(asked.into_iter().map(str::to_owned));
+        let room = config.services_max.saturating_sub(self.0.len());
+        self.0.extend(names.into_iter().take(room).map(str::to_owned));
     }
 
     /// The service that a series is about.
     pub(super) fn of(&self, labels: &Labels) -> Option<String> {
         let name = labels.get(SERVICE)?;
-        let known = self.0.binary_search_by(|known| known.as_str().cmp(name)).is_ok();
-        Some(if known { name } else { OTHER }.to_owned())
+        Some(if self.0.contains(name) { name } else { OTHER }.to_owned())
     }
 }
 
@@ -278,9 +292,14 @@ mod tests {
     }
 
     fn ask(signals: &str, services_max: usize) -> Readings {
-        let config: Config = serde_yaml::from_str(&format!("{{signals: {{{signals}}}}}")).expect("readable");
+        ask_also(signals, services_max, "")
+    }
+
+    fn ask_also(signals: &str, services_max: usize, more: &str) -> Readings {
+        let config = format!("{{signals: {{{signals}}}, services_max: {services_max}{more}}}");
+        let config: Config = serde_yaml::from_str(&config).expect("readable");
         assert_eq!(config.check(), Vec::new());
-        read(&probes(&config), services_max, &engine(), Timestamp::from_millis(300_000))
+        read(&probes(&config), &config, &engine(), Timestamp::from_millis(300_000))
     }
 
     fn shown(readings: &Readings, name: &str) -> Vec<(Option<String>, Option<f64>, Option<f64>)> {
@@ -323,8 +342,12 @@ mod tests {
 
     #[test]
     fn services_beyond_the_limit_are_one() {
-        let readings = ask("s: {expr: n, good: 0, bad: 10, weight: 5}", 1);
-        assert_eq!(shown(&readings, "s"), [(Some(OTHER.to_owned()), Some(6.0), None), (Some("a".to_owned()), Some(5.0), None)]);
+        let signals = "s: {expr: n, good: 0, bad: 10, weight: 5}, t: {expr: 'n{service_name=\"b\"}', good: 0, bad: 10, weight: 5}";
+        let [other, a, b] = [OTHER, "a", "b"].map(|name| move |value| (Some(name.to_owned()), Some(value), None));
+        let readings = ask(signals, 1);
+        assert_eq!((shown(&readings, "s"), shown(&readings, "t")), (vec![other(6.0), a(5.0)], vec![other(6.0)]), "the same in all signals");
+        let asked = ask_also(signals, 1, ", agent_check: {listen: [{address: '127.0.0.1:1', service: b}]}");
+        assert_eq!((shown(&asked, "s"), shown(&asked, "t")), (vec![other(5.0), b(6.0)], vec![b(6.0)]), "who is asked about goes first");
     }
 
     #[test]

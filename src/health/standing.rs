@@ -64,6 +64,13 @@ impl Standing {
         }
     }
 
+    /// The clock has jumped by so many milliseconds: what was counted of the recovery stays as it was.
+    pub(super) fn clock_jumped(&mut self, millis: i64) {
+        for trigger in [&mut self.not_healthy, &mut self.critical] {
+            trigger.better_since = trigger.better_since.map(|since| since.plus_millis(millis));
+        }
+    }
+
     pub(super) fn state(&self) -> HealthState {
         self.last.map_or(HealthState::Unknown, |(state, _)| state)
     }
@@ -140,6 +147,23 @@ mod tests {
         step(10_000, 70.0);
         step(10_001, 100.0);
         assert_eq!((step(10, 100.0), step(40, 100.0)), (HealthState::Degraded, HealthState::Healthy));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_neither_ends_a_recovery_nor_begins_it_anew() {
+        for jump in [-3_600, 3_600] {
+            let (config, mut standing) = (Config::default(), Standing::default());
+            let mut shown = Vec::new();
+            for (second, score) in (10_000..10_040).zip([70.0].into_iter().chain(std::iter::repeat(100.0))) {
+                let jumped = if second < 10_011 { 0 } else { jump };
+                if second == 10_011 {
+                    standing.clock_jumped(jump * SECOND);
+                }
+                standing.step(&config, Some(score), Timestamp::from_millis((second + jumped) * SECOND));
+                shown.push(standing.state());
+            }
+            assert_eq!(shown.iter().filter(|state| **state == HealthState::Degraded).count(), 31, "{jump}");
+        }
     }
 
     fn rank(state: HealthState) -> u8 {

@@ -88,6 +88,7 @@ impl Judge {
         every_second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut running = Running::new(self.config.borrow_and_update().clone(), Memory::default());
         let mut shown = Shown::default();
+        let mut before = clock::Moment::now();
         loop {
             // A source that is gone says nothing new; the tick goes on.
             tokio::select! {
@@ -101,8 +102,11 @@ impl Judge {
                 () = context.shutdown.reached(Stage::Stopping) => return Ok(()),
             }
             self.ask(&mut running);
+            let now = clock::Moment::now();
+            running.memory.clock_jumped(now.jump_since(before));
+            before = now;
             let rules = self.rules.borrow_and_update().clone();
-            let verdict = judge(&running.config, &rules, &running.readings, self.board.parts(), &mut running.memory, clock::now());
+            let verdict = judge(&running.config, &rules, &running.readings, self.board.parts(), &mut running.memory, now.wall);
             self.metrics.show(&verdict, &mut shown);
             log_change(&self.report.borrow(), &verdict);
             self.report.send_replace(Arc::new(verdict));
@@ -119,8 +123,8 @@ impl Judge {
         if running.probes.is_empty() {
             self.board.remove(PART);
         } else if running.asking.is_none() {
-            let (probes, engine, services_max) = (Arc::clone(&running.probes), Arc::clone(&self.engine), running.config.services_max);
-            running.asking = Some(blocking(move || read(&probes, services_max, &engine, clock::now())).boxed());
+            let (probes, engine, config) = (Arc::clone(&running.probes), Arc::clone(&self.engine), Arc::clone(&running.config));
+            running.asking = Some(blocking(move || read(&probes, &config, &engine, clock::now())).boxed());
         } else {
             return;
         }

@@ -282,7 +282,59 @@ fn services_beyond_the_limit_are_judged_together() {
         judge(&config, &rules(vec![rule("A", "a > 1", alerts.into())]), &readings(9, &[]), Vec::new(), &mut Memory::default(), at(9));
     let reasons: Vec<_> = report.deductions.iter().map(|reason| (reason.service.as_deref(), reason.alerts)).collect();
     assert_eq!(reasons, [(Some("__other__"), Some(2)), (Some("a"), Some(1)), (Some("b"), Some(1))]);
-    assert_eq!((report.score, report.services.len()), (75.0, 2));
+    assert_eq!((report.score, report.services.len()), (75.0, 3));
+}
+
+#[test]
+fn a_service_beyond_the_limit_is_among_the_others_whoever_tells_of_it_unless_it_is_asked_about() {
+    let mut config = Config { services_max: 2, ..config() };
+    let queue = ["a", "b", "__other__"].map(|name| measured(Some(name), Some(0.0), Some(10.0)));
+    let readings = readings(9, &[("queue", queue.into())]);
+    let of = |name, service| alert(name, AlertState::Firing, 1, &[("severity", "critical"), ("service_name", service)]);
+    let rules = rules(vec![rule("A", "a > 1", vec![of("A", "z")]), rule("B", "b > 1", vec![of("B", "a"), of("B", "y")])]);
+    let scores = |config: &Config| {
+        let report = judge(config, &rules, &readings, Vec::new(), &mut Memory::default(), at(9));
+        report.services.iter().map(|one| (one.service.clone(), one.score)).collect::<Vec<_>>()
+    };
+    let told = |scores: &[(&str, f64)]| scores.iter().map(|(name, score)| ((*name).to_owned(), *score)).collect::<Vec<_>>();
+    assert_eq!(scores(&config), told(&[("__other__", 20.0), ("a", 60.0), ("b", 100.0)]));
+    config.agent_check.listen = vec![serde_yaml::from_str("{address: '127.0.0.1:1', service: z}").expect("valid")];
+    assert_eq!(scores(&config), told(&[("__other__", 60.0), ("a", 60.0), ("b", 100.0), ("z", 60.0)]));
+}
+
+#[test]
+fn an_alert_name_costs_once_however_many_rules_have_it() {
+    let soon = rule("Full", "predict_linear(free[1h], 3600) < 0", vec![firing("Full", "critical")]);
+    let later = rule("Full", "predict_linear(free[6h], 86400) < 0", vec![firing("Full", "warning")]);
+    let report = once(&rules(vec![later, soon]), &readings(9, &[]), Vec::new());
+    assert_eq!(signals(&report), [("alert:Full", 40.0, true), ("alert:Full", 25.0, false)]);
+    assert_eq!(report.score, 60.0);
+}
+
+#[test]
+fn a_signal_that_does_not_answer_costs_what_it_did_for_six_intervals() {
+    let mut config = config();
+    for required in [false, true] {
+        config.signals.get_mut("speed").expect("there").as_mut().expect("on").required = required;
+        let mut memory = Memory::default();
+        let mut judge = |seconds: i64, answer: Result<Vec<Measured>, String>| {
+            let readings = Readings { at: Some(at(seconds)), signals: [("speed".to_owned(), answer)].into() };
+            let report = judge(&config, &RulesSnapshot::default(), &readings, Vec::new(), &mut memory, at(seconds));
+            (report.score, report.blind.len(), report.signal_errors.len())
+        };
+        let (value, failed) = (|value| vec![measured(None, Some(value), None)], || Err("too many samples".to_owned()));
+        assert_eq!(judge(100, Ok(value(1.0))), (70.0, 0, 0));
+        assert_eq!(judge(130, failed()), (70.0, 0, 1));
+        assert_eq!(judge(131, failed()), (100.0, usize::from(required), 1));
+        assert_eq!(judge(140, Ok(value(4.0))), (80.0, 0, 0));
+        assert_eq!(
+            judge(145, Ok(Vec::new())),
+            (if required { 80.0 } else { 100.0 }, 0, 0),
+            "what is gone costs nothing, unless it is required"
+        );
+        assert_eq!(judge(171, Ok(Vec::new())), (100.0, usize::from(required), 0));
+        assert_eq!(judge(180, Ok(value(10.0))), (100.0, 0, 0));
+    }
 }
 
 /// As docs/health.md says how, from nothing but what `/health` shows.
@@ -310,12 +362,13 @@ fn by_hand(report: &Value) -> (f64, Vec<f64>) {
 struct Scene {
     queue: Vec<(f64, f64)>,
     speed: f64,
-    /// Severity and service of each firing alert; pairs of rules have a cause in common.
+    /// Severity and service of each firing alert. Pairs of rules have a cause in common, others a name.
     alerts: Vec<(usize, &'static str, Option<&'static str>)>,
     parts: usize,
 }
 
-const SERVICES: [&str; 3] = ["a", "b", "c"];
+/// As many as are judged by themselves, and the others.
+const SERVICES: [&str; 3] = ["a", "b", "__other__"];
 
 fn scene() -> impl Strategy<Value = Scene> {
     let severity = prop_oneof![Just("warning"), Just("critical"), Just("info"), Just("other")];
@@ -330,7 +383,7 @@ impl Scene {
         let queue = SERVICES.iter().zip(&self.queue).map(|(service, (value, count))| measured(Some(service), Some(*value), Some(*count)));
         let readings = readings(seconds, &[("queue", queue.collect()), ("speed", vec![measured(None, Some(self.speed), None)])]);
         let of_rule = |index: usize| {
-            let name = format!("Alert{index}");
+            let name = format!("Alert{}", index % 4);
             let alerts = self.alerts.iter().filter(|(rule, ..)| *rule == index).map(|(_, severity, service)| {
                 let service = service.map(|service| ("service_name", service));
                 let labels: Vec<_> = [("severity", *severity)].into_iter().chain(service).collect();
@@ -340,7 +393,8 @@ impl Scene {
         };
         let degraded = |index: usize| Part { name: format!("part{index}"), ..part(Condition::Degraded, false) };
         let parts = (0..self.parts).map(degraded).collect();
-        judge(&config(), &rules((0..6).map(of_rule).collect()), &readings, parts, memory, at(seconds))
+        let config = Config { services_max: 2, ..config() };
+        judge(&config, &rules((0..6).map(of_rule).collect()), &readings, parts, memory, at(seconds))
     }
 
     /// The same with everything as bad or worse, and no other events.
@@ -386,6 +440,21 @@ proptest! {
         prop_assert_eq!(by_hand(&json), (report.score, services));
     }
 
+    #[test]
+    fn every_reason_is_in_the_score_of_its_service_and_no_name_counts_twice(scene in scene()) {
+        let report = scene.judge(&mut Memory::default(), 9);
+        for reason in &report.deductions {
+            let Some(name) = &reason.service else { continue };
+            let there = report.services.iter().find(|found| found.service == *name);
+            prop_assert!(there.is_some_and(|found| found.score <= 100.0 - reason.points), "{}", reason.named());
+        }
+        let fired: Vec<_> = scene.alerts.iter().filter_map(|(.., service)| *service).collect();
+        prop_assert!(fired.iter().all(|name| report.services.iter().any(|found| [name, "__other__"].contains(&&*found.service))));
+        prop_assert!(report.services.len() <= 3);
+        let names: Vec<_> = report.deductions.iter().filter(|reason| reason.counts()).map(|reason| &reason.signal).collect();
+        prop_assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{}", report.line());
+    }
+
     /// At equal history: whatever was before, it was no better in the one that is worse.
     #[test]
     fn a_worse_signal_never_raises_the_score_nor_betters_the_state(
@@ -397,8 +466,13 @@ proptest! {
             let (one, other) = (scene.judge(&mut better, now), scene.worse(&by).judge(&mut worse, now));
             prop_assert!(other.score <= one.score, "{} {}", one.line(), other.line());
             prop_assert!(rank(other.state) >= rank(one.state), "{} {}", one.line(), other.line());
-            for service in &one.services {
-                let there = other.services.iter().find(|found| found.service == service.service);
+            let told = |name: &str| {
+                let mut names = one.deductions.iter().map(|reason| &reason.service).chain(one.signals.iter().map(|signal| &signal.service));
+                names.any(|service| service.as_deref() == Some(name))
+            };
+            for service in one.services.iter().filter(|service| told(&service.service)) {
+                let find = |name: &str| other.services.iter().find(|found| found.service == name);
+                let there = find(&service.service).or_else(|| find("__other__"));
                 prop_assert!(there.is_some_and(|found| found.score <= service.score));
             }
             prop_assert!(one.services.iter().all(|service| service.score >= one.score));
