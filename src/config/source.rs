@@ -58,7 +58,10 @@ pub fn load(source: &Source) -> Result<Loaded, Vec<Diagnostic>> {
 
 fn parse(name: &str, text: &str) -> Result<Config, Vec<Diagnostic>> {
     let (config, mut problems) = read_yaml::<Config>(name, text);
-    problems.extend(config.iter().flat_map(|config| check(config, name, text)));
+    let faults = config.iter().flat_map(|config| check(config, name, text));
+    // What could not be read there has its default, of which nothing is to be said.
+    let faults: Vec<_> = faults.filter(|fault| problems.iter().all(|problem| problem.position != fault.position)).collect();
+    problems.extend(faults);
     problems.sort_by_key(|problem| problem.position);
     problems.iter_mut().for_each(|problem| hide_secrets(problem, text));
     config.filter(|_| problems.is_empty()).ok_or(problems)
@@ -113,5 +116,21 @@ pub(super) mod tests {
         let problems = load(&source(Some(file))).expect_err("refused");
         let places: Vec<_> = problems.iter().map(|problem| (problem.position.line, problem.position.column)).collect();
         assert_eq!(places, [(1, 23), (3, 15)], "{problems:?}");
+    }
+
+    #[test]
+    fn wrong_values_are_told_beside_wrong_types() {
+        let text = "history: {resolution: 5 s, series_max: 0}\nhealth: 3\nhttp: {query_concurrency: many, metrics_concurrency: 99}\ninstance: ''\n";
+        let told: Vec<_> = problems_of(text).iter().map(ToString::to_string).collect();
+        let places: Vec<_> = told.iter().map(|line| line.split(": ").take(2).collect::<Vec<_>>().join(" ")).collect();
+        let expected = [
+            "a.yml:1:23 history.resolution",
+            "a.yml:1:40 history.series_max",
+            "a.yml:2:9 health",
+            "a.yml:3:27 http.query_concurrency",
+            "a.yml:3:54 http.metrics_concurrency",
+            "a.yml:4:11 instance",
+        ];
+        assert_eq!(places, expected, "{told:?}");
     }
 }

@@ -59,8 +59,9 @@ pub fn parse_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Vec<
     }
 }
 
-/// As [`parse_yaml`], with the value also where the only problems are keys that nobody knows: what else is wrong can then
-/// be said at the same time. (What has another fault leaves a gap, which a further check would take for one more.)
+/// As [`parse_yaml`], with the value also where something is wrong with what stands behind keys: what else is wrong can then be said at
+/// the same time. What is behind such a key is absent from the value; whoever checks further has to say nothing of that. Where an
+/// element of a list is wrong there is no value, for its list has become shorter.
 #[must_use]
 pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec<Diagnostic>) {
     if let Some(problem) = excessive_yaml(file, text) {
@@ -75,13 +76,13 @@ pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec
     }
     let mut problems = Vec::new();
     let mut removed = Vec::new();
-    let mut typos_only = true;
+    let mut lists_are_whole = true;
     let value = loop {
         match serde_path_to_error::deserialize(tree.clone()) {
-            Ok(value) => break typos_only.then_some(value),
+            Ok(value) => break lists_are_whole.then_some(value),
             Err(error) => {
-                typos_only &= error.inner().to_string().starts_with(UNKNOWN);
                 let path = steps(error.path());
+                lists_are_whole &= !matches!(path.last(), Some(PathStep::Index(_)));
                 let original = before_removals(&path, &removed);
                 problems.push(problem(file, text, &original, &error.inner().to_string()));
                 if problems.len() == told_max(text, PROBLEMS_MAX) || !remove(&mut tree, &path) {
@@ -374,11 +375,13 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_key_leaves_a_value_and_another_fault_does_not() {
+    fn what_is_wrong_behind_a_key_leaves_a_value_and_a_wrong_element_does_not() {
         let (value, problems) = read_yaml::<Outer>("a.yml", "nmae: x\ninner: {count: 3}\n");
         assert_eq!((value.map(|outer| outer.inner.count), problems.len()), (Some(3), 1));
-        let (value, problems) = read_yaml::<Outer>("a.yml", "nmae: x\ninner: {count: many}\n");
-        assert_eq!((value, problems.len()), (None, 2));
+        let (value, problems) = read_yaml::<Outer>("a.yml", "nmae: x\nname: y\ninner: {count: many}\n");
+        assert_eq!((value.map(|outer| (outer.name, outer.inner.count)), problems.len()), (Some(("y".to_owned(), 0)), 2));
+        let (value, problems) = read_yaml::<Outer>("a.yml", "name: y\nlist: [{count: 1}, 2]\n");
+        assert_eq!((value, problems.len()), (None, 1));
     }
 
     #[test]

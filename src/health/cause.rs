@@ -68,7 +68,7 @@ impl Causes {
         if let Some((name, _)) = config.signals().find(|(_, signal)| signal.alerts.contains(&rule.name)) {
             return of_signal(name);
         }
-        if let Some(cause) = rule.annotations.get(ANNOTATION) {
+        if let Some(cause) = rule.annotations.get(ANNOTATION).filter(|cause| !cause.is_empty()) {
             return format!("cause:{cause}");
         }
         if let Some(cause) = self.of_expressions.get(&rule.query) {
@@ -163,6 +163,7 @@ mod tests {
     fn what_is_said_goes_before_what_is_found() {
         let annotated = |query: &str| cause("A", query, Labels::from_pairs([("cause", "disk")]));
         assert_eq!(annotated("a > 1"), annotated("b < 2"));
+        assert_eq!(cause("A", "a > 1", Labels::from_sorted([("cause", "")].into_iter())), of_query("a > 1"));
         assert_eq!(cause("RequestLatencyHigh", "a > 1", Labels::empty()), of_signal("request_latency"));
     }
 }

@@ -299,7 +299,8 @@ fn of_service_alerts(
     // A label may give each alert a severity of its own: the worst counts, and of those the oldest is shown.
     let by_weight = |a: &AlertSnapshot, b: &AlertSnapshot| weight(b).partial_cmp(&weight(a)).unwrap_or(Ordering::Equal);
     let shown = alerts.iter().min_by(|a, b| by_weight(a, b).then_with(|| since(a).cmp(&since(b))))?;
-    let summary = shown.annotations.get("summary").or_else(|| shown.annotations.get("description")).unwrap_or(&rule.query);
+    let text = |name: &str| shown.annotations.get(name).filter(|text| !text.is_empty());
+    let summary = text("summary").or_else(|| text("description")).unwrap_or(&rule.query);
     Some(Deduction {
         signal: format!("alert:{}", rule.name),
         service,

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
-use crate::model::{Labels, Matcher, Sample, Timestamp, format_millis};
+use crate::model::{Labels, Matcher, Sample, Timestamp, format_millis, is_stale};
 
 /// Taking samples in.
 pub trait Append: Send + Sync {
@@ -57,10 +57,29 @@ pub struct Appended {
     pub stored: u64,
     /// Refused: older than the series' newest sample, or than all that is kept.
     pub out_of_order: u64,
-    /// Refused: the series has a sample of this time.
+    /// Refused: the series has a sample of this time, with another value.
     pub duplicate: u64,
     /// Refused: a new series beyond the limit.
     pub over_limit: u64,
+    /// Not stored and no loss: the series has this very sample.
+    pub known: u64,
+    /// Why the last of those was refused that carries a value. That a series is not to be ended is nothing to complain of: somebody else
+    /// has written it since.
+    pub refusal: Option<Refusal>,
+}
+
+/// Why history does not take a sample. The first two texts are Prometheus's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is older than the series' newest sample, or than all that is kept.
+    #[error("out of order sample")]
+    OutOfOrder,
+    /// The series has a sample of this time, with another value.
+    #[error("duplicate sample for timestamp")]
+    Duplicate,
+    /// It would be a new series beyond the limit.
+    #[error("history holds as many series as it may")]
+    OverLimit,
 }
 
 impl Appended {
@@ -68,6 +87,18 @@ impl Appended {
     #[must_use]
     pub const fn refused(&self) -> u64 {
         self.out_of_order + self.duplicate + self.over_limit
+    }
+
+    /// A sample with this value is refused.
+    pub(super) fn refuse(&mut self, refusal: Refusal, value: f64) {
+        match refusal {
+            Refusal::OutOfOrder => self.out_of_order += 1,
+            Refusal::Duplicate => self.duplicate += 1,
+            Refusal::OverLimit => self.over_limit += 1,
+        }
+        if !is_stale(value) {
+            self.refusal = Some(refusal);
+        }
     }
 }
 

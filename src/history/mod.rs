@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use archive::{Archive, Saved, SavedError};
-pub use contract::{Append, Appended, Need, Query, QueryError, Shortage, Visit, Window};
+pub use contract::{Append, Appended, Need, Query, QueryError, Refusal, Shortage, Visit, Window};
 
 #[doc(hidden)]
 pub use rehearsal::{rehearse_chunk, rehearse_file, rehearse_frame, rehearse_head, rehearse_samples};

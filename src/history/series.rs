@@ -3,6 +3,7 @@
 use super::blocks::Blocks;
 use super::chunk::Decoder;
 use super::column::{Closed, Column, Grade, Sealed};
+use super::contract::Refusal;
 use super::head::{Raw, SAMPLES_MAX};
 use super::index::SeriesId;
 use crate::model::{Labels, Timestamp};
@@ -25,15 +26,6 @@ impl Round {
     const fn is_after(self, other: Self) -> bool {
         self.0.wrapping_sub(other.0).cast_signed() > 0
     }
-}
-
-/// Why a series does not take a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// Its newest sample is newer.
-    OutOfOrder,
-    /// Its newest sample has this time.
-    Duplicate,
 }
 
 /// A series and its samples.
@@ -118,15 +110,22 @@ impl Series {
         self.full.newest().or_else(|| self.minutes.as_ref()?.newest())
     }
 
-    /// Takes a sample and says by how many bytes the series grew.
-    pub(super) fn push(&mut self, blocks: &mut Blocks, at: Timestamp, value: f64, round: Round) -> Result<usize, Refusal> {
+    /// Takes a sample and says by how many bytes the series grew; `None` where it is there already.
+    pub(super) fn push(&mut self, blocks: &mut Blocks, at: Timestamp, value: f64, round: Round) -> Result<Option<usize>, Refusal> {
         let raw = Raw { millis: at.as_millis(), bits: value.to_bits() };
         match self.newest() {
             Some(newest) if newest > raw.millis => Err(Refusal::OutOfOrder),
-            Some(newest) if newest == raw.millis => Err(Refusal::Duplicate),
+            // Where two rules record the same, that is no mistake; in Prometheus neither.
+            Some(newest) if newest == raw.millis => {
+                if self.full.head().is_some_and(|head| head.closing().last == raw) {
+                    Ok(None)
+                } else {
+                    Err(Refusal::Duplicate)
+                }
+            }
             _ => {
                 self.written = round;
-                Ok(self.full.push(blocks, raw))
+                Ok(Some(self.full.push(blocks, raw)))
             }
         }
     }

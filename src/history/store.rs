@@ -9,9 +9,9 @@ use super::blocks::Blocks;
 use super::budget::Budget;
 use super::chunk::Decoder;
 use super::column::{Closed, Grade};
-use super::contract::{Appended, Need, Shortage};
+use super::contract::{Appended, Need, Refusal, Shortage};
 use super::index::{Index, SeriesId};
-use super::series::{Refusal, Round, Series, Thinned};
+use super::series::{Round, Series, Thinned};
 use crate::model::{Labels, Matcher, Timestamp};
 
 /// How far the newest sample moves on between two looks for samples beyond the retention.
@@ -162,27 +162,27 @@ impl Store {
         self.newest = self.newest.max(at);
         self.appends = self.appends.next();
         if at <= self.horizon() {
-            appended.out_of_order = samples.len() as u64;
+            samples.iter().for_each(|(_, value)| appended.refuse(Refusal::OutOfOrder, *value));
             return appended;
         }
         let mut before = None;
         for (labels, value) in samples {
             let Some(id) = self.find_or_insert(before, labels) else {
-                appended.over_limit += 1;
+                appended.refuse(Refusal::OverLimit, *value);
                 continue;
             };
             before = Some(id);
             let Some(Some(series)) = self.series.get_mut(id as usize) else { continue };
             match series.push(&mut self.blocks, at, *value, self.appends) {
-                Ok(grown) => {
+                Ok(None) => appended.known += 1,
+                Ok(Some(grown)) => {
                     appended.stored += 1;
                     self.budget.add(grown);
                     if series.is_full(id) {
                         full.push(id);
                     }
                 }
-                Err(Refusal::OutOfOrder) => appended.out_of_order += 1,
-                Err(Refusal::Duplicate) => appended.duplicate += 1,
+                Err(refusal) => appended.refuse(refusal, *value),
             }
         }
         self.samples += appended.stored;

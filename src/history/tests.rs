@@ -43,13 +43,27 @@ fn what_is_appended_is_found_in_order_of_labels() {
 }
 
 #[test]
+fn a_sample_that_is_there_already_is_no_refusal_and_an_end_that_comes_too_late_no_complaint() {
+    let history = history(&config());
+    history.append(at(1000), &[(labels("a"), 1.0), (labels("nan"), f64::NAN)]);
+    let again = history.append(at(1000), &[(labels("a"), 1.0), (labels("nan"), f64::NAN)]);
+    assert_eq!(again, Appended { known: 2, ..Appended::default() });
+    let ended = history.append(at(1000), &[(labels("a"), stale_marker())]);
+    assert_eq!(ended, Appended { duplicate: 1, ..Appended::default() });
+    let mixed = history.append(at(1000), &[(labels("a"), 2.0), (labels("b"), 1.0), (labels("nan"), stale_marker())]);
+    assert_eq!(mixed, Appended { stored: 1, duplicate: 2, refusal: Some(Refusal::Duplicate), ..Appended::default() });
+    assert_eq!((everything(&history)[0].samples[0].value, history.read().samples()), (1.0, 3));
+}
+
+#[test]
 fn refusals_are_counted_by_reason_and_touch_nothing_else() {
     let telemetry = Telemetry::new();
     let history = History::new(&Config { series_max: 1, ..config() }, &telemetry);
     history.append(at(1000), &[(labels("a"), 1.0)]);
     let appended = history.append(at(1000), &[(labels("a"), 9.0), (labels("b"), 1.0)]);
-    assert_eq!(appended, Appended { duplicate: 1, over_limit: 1, ..Appended::default() });
-    assert_eq!(history.append(at(500), &[(labels("a"), 9.0)]).out_of_order, 1);
+    assert_eq!(appended, Appended { duplicate: 1, over_limit: 1, refusal: Some(Refusal::OverLimit), ..Appended::default() });
+    let appended = history.append(at(500), &[(labels("a"), 9.0)]);
+    assert_eq!(appended, Appended { out_of_order: 1, refusal: Some(Refusal::OutOfOrder), ..Appended::default() });
     assert_eq!(everything(&history)[0].samples, [Sample { at: at(1000), value: 1.0 }]);
 
     let families = telemetry.families();
@@ -450,8 +464,9 @@ impl Model {
         for (labels, value) in samples {
             let series = self.series.entry(labels.clone()).or_default();
             match series.last() {
-                Some(last) if last.at == at => appended.duplicate += 1,
-                Some(last) if last.at > at => appended.out_of_order += 1,
+                Some(last) if last.at == at && last.value.to_bits() == value.to_bits() => appended.known += 1,
+                Some(last) if last.at == at => appended.refuse(Refusal::Duplicate, *value),
+                Some(last) if last.at > at => appended.refuse(Refusal::OutOfOrder, *value),
                 _ => {
                     series.push(Sample { at, value: *value });
                     appended.stored += 1;

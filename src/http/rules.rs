@@ -151,7 +151,7 @@ struct GroupView<'a> {
     name: &'a str,
     file: &'a str,
     rules: Vec<RuleView<'a>>,
-    interval: f64,
+    interval: Number,
     limit: usize,
     evaluation_time: f64,
     last_evaluation: String,
@@ -160,11 +160,20 @@ struct GroupView<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RuleView<'a> {
-    #[serde(flatten)]
-    alerting: Option<AlertingView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
     name: &'a str,
     query: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_firing_for: Option<Number>,
     labels: &'a Labels,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<&'a Labels>,
+    /// Of an alerting rule `None` inside where they are not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alerts: Option<Option<Vec<AlertView<'a>>>>,
     health: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     last_error: &'a str,
@@ -172,18 +181,6 @@ struct RuleView<'a> {
     last_evaluation: String,
     #[serde(rename = "type")]
     kind: &'static str,
-}
-
-/// What only an alerting rule has.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AlertingView<'a> {
-    state: &'static str,
-    duration: f64,
-    keep_firing_for: f64,
-    annotations: &'a Labels,
-    /// `None` where they are not asked for.
-    alerts: Option<Vec<AlertView<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -204,7 +201,7 @@ impl<'a> GroupView<'a> {
             name: &group.name,
             file: &group.file,
             rules: group.rules.iter().filter(|rule| filter.wants(rule)).map(|rule| RuleView::new(rule, filter.exclude_alerts)).collect(),
-            interval: seconds(group.interval_millis),
+            interval: Number::seconds(group.interval_millis),
             limit: group.limit,
             evaluation_time: group.evaluation_seconds,
             last_evaluation: time(group.last_evaluation),
@@ -216,30 +213,29 @@ impl<'a> RuleView<'a> {
     fn new(rule: &'a RuleSnapshot, exclude_alerts: bool) -> Self {
         let alerting = match &rule.kind {
             RuleKind::Recording => None,
-            RuleKind::Alerting { for_millis, keep_firing_for_millis, alerts, .. } => Some(AlertingView {
-                state: match rule.last_evaluation {
-                    None => "unknown",
-                    Some(_) => alerts.iter().map(|alert| alert.state).max().unwrap_or(AlertState::Inactive).as_str(),
-                },
-                duration: seconds(*for_millis),
-                keep_firing_for: seconds(*keep_firing_for_millis),
-                annotations: &rule.annotations,
-                alerts: (!exclude_alerts).then(|| alerts.iter().map(AlertView::new).collect()),
-            }),
+            RuleKind::Alerting { for_millis, keep_firing_for_millis, alerts, .. } => Some((*for_millis, *keep_firing_for_millis, alerts)),
         };
-        let (health, last_error) = match &rule.health {
-            RuleHealth::Unknown => ("unknown", ""),
-            RuleHealth::Ok => ("ok", ""),
-            RuleHealth::Err(reason) => ("err", reason.as_str()),
+        let state = |alerts: &[AlertSnapshot]| match rule.last_evaluation {
+            None => "unknown",
+            Some(_) => alerts.iter().map(|alert| alert.state).max().unwrap_or(AlertState::Inactive).as_str(),
+        };
+        let health = match &rule.health {
+            RuleHealth::Unknown => "unknown",
+            RuleHealth::Ok => "ok",
+            RuleHealth::Err(_) | RuleHealth::Unwritten(_) => "err",
         };
         Self {
             kind: if alerting.is_some() { "alerting" } else { "recording" },
-            alerting,
+            state: alerting.map(|(.., alerts)| state(alerts)),
             name: &rule.name,
             query: &rule.query,
+            duration: alerting.map(|(for_millis, ..)| Number::seconds(for_millis)),
+            keep_firing_for: alerting.map(|(_, keep_millis, _)| Number::seconds(keep_millis)),
             labels: &rule.labels,
+            annotations: alerting.map(|_| &rule.annotations),
+            alerts: alerting.map(|(.., alerts)| (!exclude_alerts).then(|| alerts.iter().map(AlertView::new).collect())),
             health,
-            last_error,
+            last_error: rule.health.error().unwrap_or(""),
             evaluation_time: rule.evaluation_seconds,
             last_evaluation: time(rule.last_evaluation),
         }
@@ -259,8 +255,18 @@ impl<'a> AlertView<'a> {
     }
 }
 
-fn seconds(millis: i64) -> f64 {
-    millis as f64 / 1e3
+/// Seconds, as Go writes them: a whole number without a fraction.
+#[derive(Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum Number {
+    Whole(i64),
+    Decimal(f64),
+}
+
+impl Number {
+    fn seconds(millis: i64) -> Self {
+        if millis % 1000 == 0 { Self::Whole(millis / 1000) } else { Self::Decimal(millis as f64 / 1e3) }
+    }
 }
 
 /// Never is Go's zero time, which is what clients compare with.
@@ -307,7 +313,7 @@ mod tests {
             evaluation_seconds: 0.25,
             kind: RuleKind::Alerting {
                 for_millis: 60_000,
-                keep_firing_for_millis: 0,
+                keep_firing_for_millis: 1_500,
                 threshold: Some(0.9),
                 weight: None,
                 owner: None,
@@ -341,7 +347,7 @@ mod tests {
     fn before_its_first_evaluation_a_rules_state_is_unknown() {
         let mut rule = snapshot().groups[0].rules[0].clone();
         rule.last_evaluation = None;
-        assert_eq!(RuleView::new(&rule, false).alerting.expect("an alert").state, "unknown");
+        assert_eq!(RuleView::new(&rule, false).state, Some("unknown"));
     }
 
     fn asked(query: &str) -> serde_json::Value {
@@ -360,9 +366,9 @@ mod tests {
     #[test]
     fn groups_look_as_prometheus_shows_them() {
         let expected = serde_json::json!({"groups": [{
-            "name": "g", "file": "a.yml", "interval": 15.0, "limit": 0, "evaluationTime": 0.5, "lastEvaluation": "0001-01-01T00:00:00Z",
+            "name": "g", "file": "a.yml", "interval": 15, "limit": 0, "evaluationTime": 0.5, "lastEvaluation": "0001-01-01T00:00:00Z",
             "rules": [{
-                "state": "firing", "name": "Busy", "query": "cpu > 0.9", "duration": 60.0, "keepFiringFor": 0.0,
+                "state": "firing", "name": "Busy", "query": "cpu > 0.9", "duration": 60, "keepFiringFor": 1.5,
                 "labels": {"severity": "page"}, "annotations": {"summary": "cpu {{ $labels.cpu }} is busy"},
                 "alerts": [{
                     "labels": {"alertname": "Busy", "cpu": "0"}, "annotations": {"summary": "cpu 0 is busy"},
@@ -376,6 +382,17 @@ mod tests {
             }],
         }]});
         assert_eq!(asked(""), expected);
+    }
+
+    #[test]
+    fn keys_have_prometheuss_order_and_whole_seconds_no_fraction() {
+        let text = serde_json::to_string(&groups(&snapshot(), &Filter::read(&Params::parse("", b"")).expect("a filter")).expect("groups"));
+        let text = text.expect("JSON");
+        let at = |key: &str| text.find(&format!("\"{key}\":")).unwrap_or_else(|| panic!("{key} in {text}"));
+        let keys = ["state", "query", "duration", "keepFiringFor", "annotations", "alerts", "activeAt", "value", "health", "type"];
+        assert!(keys.map(at).is_sorted(), "{text}");
+        assert!(text.contains(r#""query":"cpu > 0.9","duration":60,"keepFiringFor":1.5,"labels":{"#), "{text}");
+        assert!(text.contains(r#""interval":15,"#), "{text}");
     }
 
     #[test]

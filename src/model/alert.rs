@@ -75,6 +75,19 @@ pub enum RuleHealth {
     Ok,
     /// The last evaluation failed, and why.
     Err(String),
+    /// The last evaluation succeeded, and why history refused something of what it gave.
+    Unwritten(String),
+}
+
+impl RuleHealth {
+    /// What went wrong.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Unknown | Self::Ok => None,
+            Self::Err(error) | Self::Unwritten(error) => Some(error),
+        }
+    }
 }
 
 /// What a rule makes.

@@ -17,7 +17,7 @@ use memchr::memchr3;
 /// The label that carries a metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
-/// A sorted label set without duplicates and without empty values.
+/// A sorted label set without duplicates and without empty values. Texts by name, as annotations are, may be empty.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Labels(Arc<str>);
 
@@ -37,7 +37,7 @@ impl Labels {
         builder.build()
     }
 
-    /// From pairs that are in order of names already, without repetitions and empty values.
+    /// From pairs that are in order of names already, without repetitions. An empty value stays: it is a text, and no label of a series.
     #[must_use]
     pub fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
         pack(pairs)

@@ -164,7 +164,8 @@ impl Manner {
     pub(super) fn journal(&self, telling: Telling<'_>) -> Vec<(String, String)> {
         let life = telling.life;
         let name = life.key.labels.get("alertname").unwrap_or_default();
-        let text = ["summary", "description", "message"].iter().find_map(|key| life.annotations.get(key)).unwrap_or_default();
+        let text = |key: &&str| life.annotations.get(key).filter(|text| !text.is_empty());
+        let text = ["summary", "description", "message"].iter().find_map(text).unwrap_or_default();
         let (word, priority) = match telling.phase {
             Phase::Resolved => ("resolved", 5),
             Phase::Firing if life.key.labels.get("severity") == Some("critical") => ("firing", 2),

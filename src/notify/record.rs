@@ -78,7 +78,7 @@ impl From<SavedLife> for Life {
     fn from(saved: SavedLife) -> Self {
         Self {
             key: Key { group: saved.group, rule: saved.rule, labels: Labels::from_pairs(saved.labels) },
-            annotations: Labels::from_pairs(saved.annotations),
+            annotations: Labels::from_sorted(saved.annotations.iter().map(|(name, text)| (name.as_str(), text.as_str()))),
             owner: saved.owner,
             value: saved.value.parse().unwrap_or(f64::NAN),
             starts_at: Timestamp::from_millis(saved.starts_at),
@@ -125,7 +125,7 @@ mod tests {
         let labels = Labels::from_pairs([("alertname", "A"), ("text", "a\n\"ü\u{0}")]);
         let life = Life {
             key: Key { group: "f;g".into(), rule: "A".into(), labels },
-            annotations: Labels::empty(),
+            annotations: Labels::from_sorted([("empty", ""), ("summary", "s")].into_iter()),
             owner: Some("o".into()),
             value: f64::NEG_INFINITY,
             starts_at: Timestamp::from_millis(-5),

@@ -108,7 +108,7 @@ impl<'s> View<'s> {
         };
         for rule in &group.rules {
             let RuleKind::Alerting { alerts, ended, .. } = &rule.kind else { continue };
-            let judged = if rule.health == RuleHealth::Ok { rule.last_evaluation } else { None };
+            let judged = rule.last_evaluation.filter(|_| matches!(rule.health, RuleHealth::Ok | RuleHealth::Unwritten(_)));
             // Of several rules of one name, the one that knows least.
             let known = view.judged.entry(&rule.name).or_insert(judged);
             *known = (*known).min(judged);

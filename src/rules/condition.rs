@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Condition, RuleHealth, RulesSnapshot};
+use crate::model::{Condition, RulesSnapshot};
 
 /// How the rules are doing while their files are not read in time.
 pub(super) fn reading(none_loaded: bool, limit: Duration) -> (Condition, String) {
@@ -27,12 +27,9 @@ pub(super) fn condition(snapshot: &RulesSnapshot, none_loaded: bool, overdue: Op
         return (Condition::Degraded, format!("group {group:?} has not been evaluated for more than {} s", limit.as_secs()));
     }
     let rules = || snapshot.groups.iter().flat_map(|group| &group.rules);
-    let failing = rules().find_map(|rule| match &rule.health {
-        RuleHealth::Err(error) => Some((rule, error)),
-        _ => None,
-    });
+    let failing = rules().find_map(|rule| Some((rule, rule.health.error()?)));
     match failing {
-        Some((rule, error)) => (Condition::Degraded, format!("rule {:?} cannot be evaluated: {error}", rule.name)),
+        Some((rule, error)) => (Condition::Degraded, format!("rule {:?} has failed: {error}", rule.name)),
         None => (Condition::Ok, format!("{} rules in {} groups", rules().count(), snapshot.groups.len())),
     }
 }

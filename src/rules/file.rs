@@ -150,8 +150,8 @@ impl Reader<'_> {
         let text = RuleText { name, timing, query, labels, annotations };
         let expr = expr?;
         Some(Rule {
-            label_texts: sorted(&text.labels),
-            annotation_texts: sorted(&text.annotations),
+            label_texts: texts(&text.labels),
+            annotation_texts: texts(&text.annotations),
             text,
             printed: expr.to_string(),
             expr,
@@ -259,13 +259,13 @@ struct Place {
     prefix: String,
 }
 
-fn sorted(texts: &BTreeMap<String, String>) -> Labels {
-    Labels::from_sorted(texts.iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name.as_str(), text.as_str())))
-}
-
 /// How many characters the name has that an expression begins with.
 fn name_length(expression: &str) -> usize {
     expression.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':')).count()
+}
+
+fn texts(texts: &BTreeMap<String, String>) -> Labels {
+    Labels::from_sorted(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))
 }
 
 fn key(name: &str) -> PathStep {

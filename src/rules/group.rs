@@ -14,7 +14,7 @@ use super::rule::{Externals, GroupSpec, Rule, RuleText};
 use super::series::{Output, Written, of_alerts};
 use super::store::{Past, Store};
 use crate::clock;
-use crate::history::{Append, Appended, History, Query};
+use crate::history::{Append, Appended, History, Query, Refusal};
 use crate::model::{AlertState, GroupSnapshot, Labels, RuleHealth, RuleKind, RuleSnapshot, Timestamp, is_stale};
 use crate::promql::Engine;
 
@@ -53,16 +53,18 @@ impl World {
         }
     }
 
-    /// Writes outputs and adds up what came of it. Most rules have none: whoever reads or writes history then does not wait for them.
-    fn append(&self, stamp: Timestamp, outputs: &[Output], sum: &mut Appended) {
+    /// Writes outputs and adds up what came of it; says why a value was refused. Most rules have none: whoever reads or writes history
+    /// then does not wait for them.
+    fn append(&self, stamp: Timestamp, outputs: &[Output], sum: &mut Appended) -> Option<Refusal> {
         if outputs.is_empty() {
-            return;
+            return None;
         }
         let appended = self.history.append(stamp, outputs);
         sum.stored += appended.stored;
         sum.out_of_order += appended.out_of_order;
         sum.duplicate += appended.duplicate;
         sum.over_limit += appended.over_limit;
+        appended.refusal
     }
 
     /// What a rule's expression gives, with its labels and texts, whose templates look at another time.
@@ -272,24 +274,25 @@ impl Group {
             if let Some(store) = world.store.as_ref().filter(|_| rule.text.timing.is_some()) {
                 store.update(at, &key, index, &state.alerts);
             }
-            state.health = match result {
+            let health = match result {
                 Ok(outputs) => {
                     round.results += outputs.iter().filter(|(_, value)| !is_stale(*value)).count();
-                    world.append(stamp, &outputs, &mut round.appended);
-                    if state.complaint.works() {
-                        tracing::info!(group = key, rule = rule.text.name, "a rule can be evaluated again");
-                    }
-                    RuleHealth::Ok
+                    // Not counted as a failure, in Prometheus neither; what is refused is counted by its reason.
+                    let refusal = world.append(stamp, &outputs, &mut round.appended);
+                    refusal.map_or(RuleHealth::Ok, |refusal| RuleHealth::Unwritten(refusal.to_string()))
                 }
                 Err(message) => {
                     round.failures += 1;
-                    let health = RuleHealth::Err(message);
-                    if state.complaint.fails(at) {
-                        tracing::warn!(group = key, rule = rule.text.name, health = ?health, "a rule cannot be evaluated");
-                    }
-                    health
+                    RuleHealth::Err(message)
                 }
             };
+            if health == RuleHealth::Ok && state.complaint.works() {
+                tracing::info!(group = key, rule = rule.text.name, "a rule works again");
+            }
+            if health != RuleHealth::Ok && state.complaint.fails(at) {
+                tracing::warn!(group = key, rule = rule.text.name, health = ?health, "a rule has failed");
+            }
+            state.health = health;
         }
         if let Some(left) = &mut self.asks_history_in {
             *left = left.saturating_sub(1);

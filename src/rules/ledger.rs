@@ -122,7 +122,7 @@ impl Entry {
                 State::Pending => AlertState::Pending,
                 State::Firing => AlertState::Firing,
             },
-            annotations: Labels::from_pairs(&self.annotations),
+            annotations: Labels::from_sorted(self.annotations.iter().map(|(name, text)| (name.as_str(), text.as_str()))),
             value: f64::from_bits(self.value),
             active_at: Timestamp::from_millis(self.active_at),
             fired_at: time(self.fired_at),

@@ -104,6 +104,9 @@ impl Metrics {
         for counter in [&self.evaluations, &self.failures, &self.iterations, &self.missed] {
             counter.with_label_values(&key);
         }
+        for gauge in [&self.duration, &self.last, &self.samples] {
+            gauge.with_label_values(&key);
+        }
         #[allow(clippy::cast_precision_loss)]
         self.rules.with_label_values(&key).set(spec.rules.len() as f64);
         #[allow(clippy::cast_precision_loss)]
@@ -132,7 +135,8 @@ impl Metrics {
         self.rule_durations.observe_all(snapshot.rules.iter().map(|rule| rule.evaluation_seconds));
         self.group_durations.observe(snapshot.evaluation_seconds);
         self.duration.with_label_values(&key).set(snapshot.evaluation_seconds);
-        let rules: f64 = snapshot.rules.iter().map(|rule| rule.evaluation_seconds).sum();
+        // Of nothing the sum is -0.
+        let rules = snapshot.rules.iter().fold(0.0, |sum, rule| sum + rule.evaluation_seconds);
         self.rules_duration.with_label_values(&key).set(rules);
         self.restore_duration.with_label_values(&key).set(round.restore_seconds);
         self.last.with_label_values(&key).set(snapshot.last_evaluation.map_or(0.0, Timestamp::as_seconds));
@@ -197,4 +201,33 @@ pub(super) fn alert_counts(group: &GroupSnapshot) -> impl Iterator<Item = (&str,
         let count = |state: AlertState| alerts.iter().filter(|alert| alert.state == state).count();
         Some((rule.name.as_str(), [AlertState::Pending, AlertState::Firing].map(count)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Value;
+    use crate::rules::file;
+    use crate::rules::group::Group;
+
+    #[test]
+    fn a_group_shows_before_its_first_evaluation_and_one_without_rules_takes_no_time() {
+        let telemetry = Telemetry::new();
+        let metrics = Metrics::new(&telemetry);
+        let value = |name: &str| {
+            let families = telemetry.families();
+            let family = families.iter().find(|family| &*family.name == name)?;
+            match family.series.first()?.value {
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            }
+        };
+        let spec = std::sync::Arc::clone(&file::parse("f", "groups: [{name: g}]", 15_000).groups[0]);
+        metrics.started(&spec);
+        for name in ["last_duration_seconds", "last_evaluation_timestamp_seconds", "last_evaluation_samples", "rules"] {
+            assert_eq!(value(&format!("prometheus_rule_group_{name}")).as_deref(), Some("0"), "{name}");
+        }
+        metrics.evaluated(&spec.key(), 0, &Round::default(), &Group::new(spec.clone()).snapshot());
+        assert_eq!(value("prometheus_rule_group_last_rule_duration_sum_seconds").as_deref(), Some("0"));
+    }
 }

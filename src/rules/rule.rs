@@ -163,7 +163,7 @@ impl Rule {
                 self.annotation_texts.clone()
             } else {
                 let texts = expand(&self.annotations, &data);
-                Labels::from_sorted(texts.iter().map(|(name, text)| (*name, &**text)).filter(|(_, text)| !text.is_empty()))
+                Labels::from_sorted(texts.iter().map(|(name, text)| (*name, &**text)))
             };
             Observed { labels: alert, annotations, value: *value }
         };

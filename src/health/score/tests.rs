@@ -18,7 +18,7 @@ fn alert(name: &str, state: AlertState, since: i64, labels: &[(&str, &str)]) -> 
     AlertSnapshot {
         state,
         labels: Labels::from_pairs(labels),
-        annotations: Labels::from_pairs([("summary", "It burns.")]),
+        annotations: Labels::from_sorted([("description", "It burns."), ("summary", "")].into_iter()),
         value: 0.95,
         active_at: at(since),
         fired_at: (state == AlertState::Firing).then_some(at(since)),

@@ -216,7 +216,15 @@ fn an_alert_ends_only_where_its_rule_has_said_so() {
         assert_eq!(ledger.observe(&sight, &to, at(20)), [], "{sight:?}");
     }
     let steps = ledger.observe(&Sight::of(&RulesSnapshot::default()), &to, at(20));
-    assert_eq!(steps, [Record::Resolved { id: 0, ends_at: 20_000, value: None, to }], "its rule was taken away");
+    assert_eq!(steps, [Record::Resolved { id: 0, ends_at: 20_000, value: None, to: to.clone() }], "its rule was taken away");
+    let (mut ledger, _, _) = self::ledger(&["a"]);
+    ledger.observe(&firing(5, &[("x", 5)]), &to, at(5));
+    let steps = ledger.observe(&rules(Some(10), RuleHealth::Unwritten("no".into()), vec![]), &to, at(20));
+    assert_eq!(
+        steps,
+        [Record::Resolved { id: 0, ends_at: 10_000, value: None, to }],
+        "it was evaluated, though history refuses its series"
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn life(ends_at: Option<i64>) -> Life {
             rule: "A".into(),
             labels: Labels::from_pairs([("alertname", "A"), ("instance", "own"), ("x", "1")]),
         },
-        annotations: Labels::from_pairs([("summary", "it \"broke\"")]),
+        annotations: Labels::from_sorted([("message", ""), ("summary", "it \"broke\"")].into_iter()),
         owner: Some("ops".into()),
         value: 1.0,
         starts_at: Timestamp::from_millis(1_000),
@@ -47,7 +47,7 @@ fn an_alertmanager_reads_labels_and_times_as_prometheus_sends_them() {
     let firing = |life: &Life| read(&manner().alertmanager(&[Telling { life, phase: Phase::Firing }], at))[0].clone();
     let expected = json!({
         "labels": {"alertname": "A", "instance": "own", "x": "1", "zone": "z"},
-        "annotations": {"summary": "it \"broke\"", "owner": "ops"},
+        "annotations": {"message": "", "summary": "it \"broke\"", "owner": "ops"},
         "startsAt": "1970-01-01T00:00:01.000Z",
         // Four times the resend delay after the evaluation.
         "endsAt": "1970-01-01T00:05:40.000Z",
@@ -62,7 +62,7 @@ fn an_alertmanager_reads_labels_and_times_as_prometheus_sends_them() {
         (&resolved[0]["startsAt"], &resolved[0]["endsAt"]),
         (&json!("1970-01-01T00:00:01.000Z"), &json!("1970-01-01T00:02:30.000Z"))
     );
-    assert_eq!(resolved[0]["annotations"], json!({"summary": "it \"broke\"", "owner": "ops", "resolved_value": "2500000"}));
+    assert_eq!(resolved[0]["annotations"], json!({"message": "", "summary": "it \"broke\"", "owner": "ops", "resolved_value": "2500000"}));
     let own = Life { annotations: Labels::from_pairs([("owner", "me"), ("resolved_value", "mine")]), ..over.clone() };
     let own = read(&manner().alertmanager(&[Telling { life: &own, phase: Phase::Resolved }], at));
     assert_eq!(own[0]["annotations"], json!({"owner": "me", "resolved_value": "mine"}), "the rule's own stay");
@@ -110,7 +110,7 @@ fn a_webhook_reads_what_alertmanager_sends() {
         ("receiver", json!("pager")),
         ("groupLabels", json!({"alertname": "A"})),
         ("commonLabels", json!({"alertname": "A", "instance": "own", "zone": "z"})),
-        ("commonAnnotations", json!({"summary": "it \"broke\"", "owner": "ops"})),
+        ("commonAnnotations", json!({"message": "", "summary": "it \"broke\"", "owner": "ops"})),
         ("externalURL", json!("http://h:1/")),
     ] {
         assert_eq!(body[key], value, "{key}");

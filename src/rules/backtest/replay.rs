@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::past::{Past, Written};
 use crate::history::Query;
-use crate::model::{AlertSnapshot, AlertState, GroupSnapshot, Labels, PromDuration, RuleHealth, RuleKind, Timestamp};
+use crate::model::{AlertSnapshot, AlertState, GroupSnapshot, Labels, PromDuration, RuleKind, Timestamp};
 use crate::promql::{Engine, EngineConfig, Expr, ExprKind, reach_millis};
 use crate::rules::group::{Group, World, slot_offset};
 use crate::rules::rule::{Externals, GroupSpec};
@@ -168,11 +168,11 @@ impl Follower {
         let name = format!("{};{}", group.file, group.name);
         let mut seen = HashSet::new();
         for (place, rule) in group.rules.iter().enumerate() {
-            if let RuleHealth::Err(error) = &rule.health {
+            if let Some(error) = rule.health.error() {
                 let new = || FailedRule { group: name.clone(), name: rule.name.clone(), times: 0, error: String::new() };
                 let failed = self.failed.entry((name.clone(), rule.name.clone())).or_insert_with(new);
                 failed.times += 1;
-                failed.error.clone_from(error);
+                error.clone_into(&mut failed.error);
             }
             let RuleKind::Alerting { alerts, .. } = &rule.kind else { continue };
             for alert in alerts {

@@ -87,6 +87,36 @@ groups:
 }
 
 #[test]
+fn wrong_expressions_are_told_beside_wrong_types() {
+    let text = "groups:
+  - name: g
+    limit: many
+    rules:
+      - alert: A
+        expr: [up]
+        for: 5 minutes
+      - alert: {a: b}
+        expr: sum(
+      - record: r
+        expr: up
+        labels: [x]
+        annotations: {a: b}
+";
+    assert_eq!(
+        problems(text),
+        [
+            r#"r.yml:3:12: groups[0].limit: invalid type: string "many", expected a whole number"#,
+            "r.yml:6:15: groups[0].rules[0].expr: invalid type: list, expected a text",
+            r#"r.yml:7:14: group "g", rule 1, "A": not a valid duration string: "5 minutes" (write it like 30s, 5m or 1h30m)"#,
+            "r.yml:8:16: groups[0].rules[1].alert: invalid type: mapping, expected a text",
+            r#"r.yml:9:19: group "g", rule 2, "": could not parse expression: 1:5: parse error: unclosed left parenthesis"#,
+            "r.yml:12:17: groups[0].rules[2].labels: invalid type: list, expected a mapping",
+            r#"r.yml:13:22: group "g", rule 3, "r": invalid field 'annotations' in recording rule"#,
+        ]
+    );
+}
+
+#[test]
 fn the_caret_of_an_expression_stands_in_the_file() {
     let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: |\n      sum(up)\n        + foo{)\n";
     let parsed = parse("r.yml", text, 15_000);

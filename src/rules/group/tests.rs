@@ -130,6 +130,53 @@ fn a_failing_rule_changes_nothing_and_does_not_stop_the_next() {
 }
 
 #[test]
+fn texts_that_are_empty_are_shown_and_labels_that_are_empty_are_none() {
+    let bench = Bench::new();
+    let mut group = Group::new(spec(
+        "groups: [{name: g, rules: [{alert: A, expr: up, labels: {gone: '', bare: '{{ $labels.x }}'}, annotations: {a: '', b: '{{ $labels.x }}', c: d}},
+           {alert: B, expr: up, annotations: {a: ''}}, {record: r, expr: up, labels: {gone: ''}}]}]",
+    ));
+    bench.put(10, "up", &[], 1.0);
+    group.evaluate(at(10), &bench.world);
+    let snapshot = group.snapshot();
+    let json = |labels: &Labels| serde_json::to_string(labels).expect("JSON");
+    let [a, b, r] = snapshot.rules.as_slice() else { panic!("three rules") };
+    let active = |rule: &crate::model::RuleSnapshot| match &rule.kind {
+        RuleKind::Alerting { alerts, .. } => alerts[0].clone(),
+        RuleKind::Recording => panic!("an alert"),
+    };
+    assert_eq!(json(&a.labels), r#"{"bare":"{{ $labels.x }}","gone":""}"#);
+    assert_eq!(json(&active(a).labels), r#"{"alertname":"A"}"#);
+    assert_eq!(json(&active(a).annotations), r#"{"a":"","b":"","c":"d"}"#);
+    assert_eq!((json(&b.annotations).as_str(), json(&active(b).annotations).as_str()), (r#"{"a":""}"#, r#"{"a":""}"#));
+    assert_eq!(json(&r.labels), r#"{"gone":""}"#);
+    assert_eq!(bench.see("r"), ["r 1@10"]);
+}
+
+#[test]
+fn a_rule_whose_values_history_refuses_has_failed_though_it_was_evaluated() {
+    let bench = Bench::new();
+    let mut group = Group::new(spec(
+        "groups: [{name: g, rules: [{record: r, expr: up}, {record: r, expr: up}, {record: r, expr: up + 1},
+           {alert: A, expr: up}, {alert: A, expr: up}, {record: once, expr: up == 1}, {record: once, expr: up == 1}]}]",
+    ));
+    bench.put(10, "up", &[], 1.0);
+    let round = group.evaluate(at(10), &bench.world);
+    assert_eq!((round.evaluations, round.failures, round.appended.duplicate, round.results), (7, 0, 1, 9));
+    let mut expected = vec![RuleHealth::Ok; 7];
+    expected[2] = RuleHealth::Unwritten("duplicate sample for timestamp".into());
+    assert_eq!(health(&group), expected, "the same value once more is no mistake");
+    // Of two rules that end a series one is refused, which is none either.
+    bench.put(15, "up", &[], 2.0);
+    group.evaluate(at(15), &bench.world);
+    assert_eq!(health(&group), expected);
+    group.evaluate(at(12), &bench.world);
+    assert_eq!(health(&group)[0], RuleHealth::Unwritten("out of order sample".into()));
+    assert_eq!(bench.see("r"), ["r 1@10 2@15"]);
+    assert_eq!(bench.see("once"), ["once 1@10 stale@15"]);
+}
+
+#[test]
 fn a_query_offset_looks_back_and_stamps_back() {
     let bench = Bench::new();
     let mut group = Group::new(spec("groups: [{name: g, query_offset: 5s, rules: [{record: r, expr: up}, {alert: A, expr: '1'}]}]"));

@@ -20,7 +20,7 @@ fn labels(x: &str) -> Labels {
 fn alert(value: f64) -> Alert {
     Alert {
         state: AlertState::Firing,
-        annotations: Labels::from_pairs([("summary", "ü \"quoted\"\nsecond line")]),
+        annotations: Labels::from_sorted([("empty", ""), ("summary", "ü \"quoted\"\nsecond line")].into_iter()),
         value,
         active_at: at(1),
         fired_at: Some(at(2)),

@@ -4,7 +4,6 @@
 //! `file` reads a test file, `run` evaluates the rules over its series as the agent would, `failure` says what is not as
 //! expected, `coverage` which rules and which of their states no test has seen.
 
-mod clash;
 mod coverage;
 mod failure;
 mod file;

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::clash::Clashes;
 use super::coverage::Coverage;
 use super::failure::{Failure, shown_alerts, shown_samples};
 use super::file::{AlertTexts, Expected, ExpressionCase, Test, TestFile};
 use crate::history::{Append, History, Query};
-use crate::model::{
-    AlertState, GroupSnapshot, Labels, METRIC_NAME, MatchOp, Matcher, PromDuration, RuleHealth, RuleKind, Timestamp, format_millis,
-};
+use crate::model::{AlertState, GroupSnapshot, Labels, METRIC_NAME, MatchOp, Matcher, PromDuration, RuleKind, Timestamp, format_millis};
 use crate::promql::{self, Engine, EngineConfig, Value, read_series};
 use crate::rules::group::{Group, World};
 use crate::rules::rule::{Externals, GroupSpec};
@@ -74,7 +71,6 @@ impl TestFile {
 /// A history of its own, with an engine and what is to come.
 struct Bench {
     history: History,
-    clashes: Arc<Clashes>,
     world: World,
     samples: BTreeMap<i64, Vec<(Labels, f64)>>,
     start: i64,
@@ -86,10 +82,9 @@ impl Bench {
         let step = PromDuration::from_millis(file.evaluation_interval_millis.unsigned_abs());
         let engine = Engine::new(Arc::new(history.clone()), EngineConfig { subquery_step: step, ..EngineConfig::default() });
         let externals = Externals { labels: test.external_labels.clone(), url: test.external_url.clone() };
-        let clashes = Arc::new(Clashes::new(history.clone()));
-        let world = World { history: clashes.clone(), ..World::closed(Arc::new(engine), &history, externals) };
+        let world = World::closed(Arc::new(engine), &history, externals);
         let start = test.start.as_millis();
-        Self { history, clashes, world, samples: samples(test, start), start }
+        Self { history, world, samples: samples(test, start), start }
     }
 
     /// Evaluates the groups up to the time of the last case, and compares the alerts that fire at the times of those about alerts.
@@ -105,7 +100,7 @@ impl Bench {
         while since <= last {
             let at = self.start.saturating_add(since);
             for (time, samples) in self.samples.range(loaded..=at) {
-                self.clashes.append(Timestamp::from_millis(*time), samples);
+                self.history.append(Timestamp::from_millis(*time), samples);
             }
             loaded = at.saturating_add(1);
             let mut errors = Vec::new();
@@ -114,11 +109,7 @@ impl Bench {
                 group.evaluate(Timestamp::from_millis(at), &self.world);
                 let now = group.snapshot();
                 let failed = |name: &str, error: &str| format!("rule: {name}, time: {}, err: {error}", format_millis(since));
-                errors.extend(self.clashes.take().iter().map(|name| failed(name, "duplicate sample for timestamp")));
-                errors.extend(now.rules.iter().filter_map(|rule| match &rule.health {
-                    RuleHealth::Err(error) => Some(failed(&rule.name, error)),
-                    _ => None,
-                }));
+                errors.extend(now.rules.iter().filter_map(|rule| Some(failed(&rule.name, rule.health.error()?))));
                 coverage.see(before.as_deref(), &now);
                 firing.extend(firing_alerts(group.spec(), &now));
                 *before = Some(now);
