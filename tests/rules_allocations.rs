@@ -52,6 +52,28 @@ fn allocations(rules: usize, alerts: usize) -> usize {
     fewest
 }
 
+/// The bytes that so many rules keep which have never fired, with texts as rules have them.
+fn kept(rules: usize) -> isize {
+    let folder = tempfile::tempdir().expect("a folder");
+    let history = scratch();
+    let engine = Arc::new(Engine::new(Arc::new(history.clone()), EngineConfig::default()));
+    let mut text = "groups:\n- name: g\n  rules:\n".to_owned();
+    for rule in 0..rules {
+        writeln!(
+            text,
+            "  - alert: A{rule}\n    expr: x > 1\n    labels: {{severity: page}}\n    annotations:\n      \
+             summary: '{{{{ $labels.i }}}} has {{{{ $value | humanize }}}}'\n      \
+             description: '{{{{ $value | printf \"%.0f\" }}}} of {{{{ $labels.i }}}} are too much.'\n      runbook_url: https://example.org/too-much"
+        )
+        .expect("text");
+    }
+    let region = Region::new(ALLOCATOR);
+    let _probe = Probe::new(&text, &history, engine, folder.path().to_owned()).expect("one group");
+    let change = region.change();
+    let known = |bytes: usize| isize::try_from(bytes).expect("it fits in memory");
+    known(change.bytes_allocated) - known(change.bytes_deallocated)
+}
+
 #[test]
 fn a_round_in_which_nothing_changes_allocates_little() {
     let rule = (allocations(20, 0) - allocations(10, 0)) as f64 / 10.0;
@@ -60,4 +82,7 @@ fn a_round_in_which_nothing_changes_allocates_little() {
     // Of an alert its labels, which are those of the series with others over them: the text and what shares it; and the value.
     // Of a rule what its query reads into, and its name and expression to be shown; of the series that are not alerts nothing.
     assert_eq!((rule, alert), (13.0, 3.0));
+    let bytes = (kept(200) - kept(100)) / 100;
+    println!("a rule with two templates keeps {bytes} bytes");
+    assert!(bytes < 10_000, "{bytes}");
 }

@@ -91,6 +91,8 @@ impl Template {
         let text = format!("{PREFIX}{text}");
         let name = format!("__alert_{alert}");
         match parser::parse(&name, &text) {
+            // Of a text without actions no step is needed.
+            Ok(_) if is_plain => Ok(Self { name, text, trees: parser::Trees::default(), is_plain, varies }),
             Ok(trees) => Ok(Self { name, text, trees, is_plain, varies }),
             Err(TemplateError { at, message }) => {
                 let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();

@@ -23,11 +23,13 @@ pub(super) struct Trees {
     pub(super) defined: BTreeMap<String, Vec<Node>>,
 }
 
-/// Parses a whole template, which nothing in it may be called as.
+/// Parses a whole template, which nothing in it may be called as. Rules keep what it makes for as long as they are there, most of it lists
+/// of one: so no list keeps room for more than it has.
 pub(super) fn parse(name: &str, text: &str) -> Result<Trees, TemplateError> {
     let mut parser =
         Parser { tokens: lexer::tokens(text), next: 0, variables: vec![String::new()], loops: 0, depth: 0, trees: Trees::default() };
     parser.main()?;
+    parser.trees.main.shrink_to_fit();
     match parser.trees.defined.get(name) {
         Some(known) if !is_empty(known) => Err(defined_twice(text.len(), name)),
         _ => Ok(parser.trees),
@@ -179,7 +181,10 @@ impl<'t> Parser<'t> {
         while self.peek_word().kind != Kind::End {
             match self.node()? {
                 Ok(node) => nodes.push(node),
-                Err((stop, _)) => return Ok((nodes, stop)),
+                Err((stop, _)) => {
+                    nodes.shrink_to_fit();
+                    return Ok((nodes, stop));
+                }
             }
         }
         Err(TemplateError::new(self.peek().at, "unexpected EOF"))
@@ -295,6 +300,7 @@ impl<'t> Parser<'t> {
         if commands.is_empty() {
             return Err(TemplateError::new(at, format!("missing value for {context}")));
         }
+        commands.shrink_to_fit();
         Ok(Pipeline { at, variables, assigns, commands })
     }
 
@@ -315,6 +321,7 @@ impl<'t> Parser<'t> {
                     self.take();
                     self.variables.push(name.clone());
                     names.push(name);
+                    names.shrink_to_fit();
                     return Ok((names, operator.kind == Kind::Assign));
                 }
                 Kind::Other if operator.text == "," => {
@@ -356,6 +363,7 @@ impl<'t> Parser<'t> {
         if operands.is_empty() {
             return Err(TemplateError::new(at, "empty command"));
         }
+        operands.shrink_to_fit();
         Ok(Command { at, operands })
     }
 
