@@ -1,6 +1,7 @@
 //! A reload: the whole new configuration is read and checked first, then swapped. A bad one changes nothing and is shown
 //! in the log, in `/readyz?verbose` and in `sidewatch_config_last_reload_successful`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use prometheus::{Gauge, IntCounterVec, IntGauge};
@@ -11,7 +12,7 @@ use super::agent::{Agent, externals, open_sockets, recorder, spawn_agent_check, 
 use super::systemd;
 use crate::clock;
 use crate::config::{Config, Loaded, load};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, sum_up};
 use crate::health::AgentCheckServer;
 use crate::http;
 use crate::ingest::Ingest;
@@ -71,11 +72,11 @@ impl Agent {
         let source = self.source.clone();
         let loaded = blocking(move || load(&source)).await;
         let outcome = match loaded.unwrap_or_else(|panicked| Err(vec![Diagnostic::of_file(PART, panicked.to_string())])) {
+            Ok(new) if new.text.trim().is_empty() && !self.loaded.text.trim().is_empty() => Err(lost(self.source.path())),
             Ok(new) => self.swap(new).await,
             Err(problems) => {
                 problems.iter().for_each(|problem| tracing::error!("{problem}"));
-                let first = problems.first().map(ToString::to_string).unwrap_or_default();
-                Err(format!("{} problem(s), the running configuration stays: {first}", problems.len()))
+                Err(format!("the running configuration stays: {}", sum_up(&problems)))
             }
         };
         let at = clock::now();
@@ -267,6 +268,13 @@ impl Agent {
     }
 }
 
+/// Why nothing is put in force where all of the file has gone: nobody means that by a file that an editor has just begun to write, or that
+/// was moved away, and targets would lose what waits for them.
+fn lost(path: &Path) -> String {
+    let path = path.display();
+    format!("the running configuration stays: {path} is empty or gone; to run with the defaults write `{{}}` there, or start anew")
+}
+
 /// What became of a configuration that is in force.
 struct Swapped {
     /// Why the rules stay as they are.
@@ -310,7 +318,6 @@ fn in_force(old: &Config, new: Config) -> Config {
 pub(super) mod tests {
     use std::fs;
     use std::os::unix::net::{UnixListener, UnixStream};
-    use std::path::Path;
     use std::time::Duration;
 
     use super::*;
@@ -448,6 +455,45 @@ pub(super) mod tests {
         }
         assert_eq!(agent.reloads.successful.get(), 0);
         drop(taken);
+        stop(agent).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_configuration_that_is_gone_or_empty_drops_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let mut agent = start(folder, "{instance: a, http: {listen: []}}").await;
+        let before = agent.loaded.clone();
+        fs::rename(folder.join("sidewatch.yml"), folder.join("x")).expect("moved");
+        for gone in [true, false] {
+            if !gone {
+                write(folder, "\n");
+            }
+            let refused = agent.reload("a test").await.expect_err("refused");
+            assert!(
+                refused.contains("the running configuration stays: ") && refused.contains("sidewatch.yml is empty or gone"),
+                "{refused}"
+            );
+            assert_eq!((&agent.loaded, agent.reloads.successful.get()), (&before, 0));
+            assert_eq!(detail(&agent), refused);
+        }
+        write(folder, "{http: {listen: []}}");
+        assert_eq!((agent.reload("a test").await, detail(&agent)), (Ok(vec![]), String::new()), "what is said is done");
+        stop(agent).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn broken_rules_are_named_to_whoever_reloads() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let mut agent = start(folder, "http: {listen: []}").await;
+        fs::create_dir(folder.join("rules")).expect("made");
+        let text = "groups: [{name: g, rules: [{alert: A, expr: 'sum('}, {alert: B, exprr: 1}]}]";
+        for (text, count) in [("groups: [{name: g, rules: [{alert: A, expr: 'sum('}]}]", ""), (text, " problems, the first: ")] {
+            fs::write(folder.join("rules/a.yml"), text).expect("written");
+            let told = agent.reload("a test").await.expect_err("told");
+            assert!(told.contains(&format!("{}/a.yml:1:", folder.join("rules").display())) && told.contains(count), "{told}");
+        }
         stop(agent).await;
     }
 

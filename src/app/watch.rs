@@ -71,7 +71,7 @@ impl Files {
     pub(super) fn new(config: &Path, rules: &Path, patterns: &[String]) -> Self {
         let (wake, events) = mpsc::channel(1);
         Self {
-            places: Places { config: config.to_owned(), rules: rules.to_owned(), patterns: patterns.to_vec() },
+            places: Places::new(config, rules, patterns),
             seen: 0,
             due: Instant::now(),
             looking: None,
@@ -92,7 +92,7 @@ impl Files {
 
     /// Watches this folder of rules and these patterns from now on, and takes what is there now as seen if it is another one than before.
     pub(super) async fn watch(&mut self, rules: &Path, patterns: &[String]) {
-        let places = Places { config: self.places.config.clone(), rules: rules.to_owned(), patterns: patterns.to_vec() };
+        let places = Places::new(&self.places.config, rules, patterns);
         // Whatever is there is watched anew.
         self.watched.clear();
         self.due = Instant::now();
@@ -150,6 +150,13 @@ impl Files {
 }
 
 impl Places {
+    /// A name alone is one in the folder where the agent runs, which then has to be found above it.
+    fn new(config: &Path, rules: &Path, patterns: &[String]) -> Self {
+        let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let patterns = patterns.iter().map(|pattern| whole(Path::new(pattern)).to_string_lossy().into_owned());
+        Self { config: whole(config), rules: whole(rules), patterns: patterns.collect() }
+    }
+
     /// Watches the folders that are there where they are other ones than before, if only by their names.
     fn look(&self, wake: &mpsc::Sender<()>, watched: &BTreeSet<Folder>) -> Look {
         // In place of a folder that does not exist the nearest one above it, in which it would be made.
@@ -226,6 +233,15 @@ mod tests {
         let mut files = files(&folder.path().join("sidewatch.yml"), &rules, &[]).await;
         change(folder.path());
         tokio::time::timeout(Duration::from_secs(20), files.changed()).await.expect("noticed");
+    }
+
+    #[tokio::test]
+    async fn of_names_alone_the_folder_is_watched_where_the_agent_runs() {
+        let files = files(Path::new("sidewatch.yml"), Path::new("rules"), &["more/*.yml".to_owned(), "*.rules".to_owned()]).await;
+        let here = std::env::current_dir().expect("there");
+        let watched: Vec<_> = files.watched.iter().map(|(folder, ..)| folder.clone()).collect();
+        assert!(watched.contains(&here) && watched.iter().all(|folder| folder.is_absolute()), "{watched:?}");
+        assert_eq!(files.places.patterns, [here.join("more/*.yml"), here.join("*.rules")].map(|pattern| pattern.display().to_string()));
     }
 
     #[tokio::test]

@@ -7,5 +7,5 @@ mod problem;
 mod yaml;
 
 pub use position::{Position, position_of_byte};
-pub use problem::{Diagnostic, nearest};
+pub use problem::{Diagnostic, nearest, sum_up};
 pub use yaml::{PathStep, excessive_yaml, locate_yaml, locate_yaml_key, parse_yaml, read_yaml, told_max};

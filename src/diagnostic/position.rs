@@ -12,6 +12,8 @@ pub struct Position {
 impl Position {
     /// Where every text begins.
     pub const START: Self = Self { line: 1, column: 1 };
+    /// In no text at all.
+    pub const NOWHERE: Self = Self { line: 0, column: 0 };
 }
 
 /// The line and column of a byte; one past the end for a byte behind the text.

@@ -38,6 +38,12 @@ impl Diagnostic {
         Self { file: file.to_owned(), position: Position::START, message: message.into(), hint: None, source: None }
     }
 
+    /// A problem with a setting, where it is not known in which file it stands.
+    #[must_use]
+    pub fn of_setting(key: &str, message: impl Into<String>) -> Self {
+        Self { position: Position::NOWHERE, ..Self::of_file(key, message) }
+    }
+
     /// The same problem with a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -76,12 +82,22 @@ impl Diagnostic {
     }
 }
 
-/// `file:line:column: message (hint)`
+/// `file:line:column: message (hint)`; of a setting `key: message`
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.position.line, self.position.column, self.message)?;
+        match self.position {
+            Position::NOWHERE => write!(f, "{}: {}", self.file, self.message)?,
+            Position { line, column } => write!(f, "{}:{line}:{column}: {}", self.file, self.message)?,
+        }
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
     }
+}
+
+/// How many problems there are, and the first of them.
+#[must_use]
+pub fn sum_up(problems: &[Diagnostic]) -> String {
+    let first = problems.first().map(ToString::to_string).unwrap_or_default();
+    if problems.len() == 1 { first } else { format!("{} problems, the first: {first}", problems.len()) }
 }
 
 /// The name among `known` that was probably meant by `written`.
@@ -109,6 +125,13 @@ mod tests {
         let problem =
             Diagnostic::new("a.yml", "x: 1\nyy: 2\n", Position { line: 2, column: 1 }, "unknown key `yy`").with_hint("did you mean `y`?");
         assert_eq!(problem.to_string(), "a.yml:2:1: unknown key `yy` (did you mean `y`?)");
+    }
+
+    #[test]
+    fn a_setting_has_no_place() {
+        let problem = Diagnostic::of_setting("rules.files", "x.yml: there is no such file");
+        assert_eq!(problem.to_string(), "rules.files: x.yml: there is no such file");
+        assert_eq!(problem.render(false), "error: rules.files: x.yml: there is no such file");
     }
 
     #[test]

@@ -84,7 +84,13 @@ pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec
                 let path = steps(error.path());
                 lists_are_whole &= !matches!(path.last(), Some(PathStep::Index(_)));
                 let original = before_removals(&path, &removed);
-                problems.push(problem(file, text, &original, &error.inner().to_string()));
+                let message = error.inner().to_string();
+                // What is missing because it was wrong and taken out has been told of.
+                let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+                let missing = missing.map(|key| [original.as_slice(), &[PathStep::Key(key.to_owned())]].concat());
+                if !missing.is_some_and(|path| removed.contains(&path)) {
+                    problems.push(problem(file, text, &original, &message));
+                }
                 if problems.len() == told_max(text, PROBLEMS_MAX) || !remove(&mut tree, &path) {
                     break None;
                 }
@@ -134,6 +140,10 @@ fn syntax_problem(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnost
         (_, Some(place)) => Position { line: place.line(), column: place.column() },
         _ => Position::START,
     };
+    let found = text.lines().nth(place.line.saturating_sub(1)).and_then(|line| line.chars().nth(place.column.saturating_sub(1)));
+    if found == Some('\t') && message == "found character that cannot start any token" {
+        return Diagnostic::new(file, text, place, "a tab where YAML has spaces");
+    }
     Diagnostic::new(file, text, place, message)
 }
 
@@ -365,6 +375,32 @@ mod tests {
     #[test]
     fn a_control_character_is_found_where_it_stands() {
         assert_eq!(problems("name: é\nlist: [\u{7}]\n"), ["a.yml:2:8: control characters are not allowed"]);
+    }
+
+    #[test]
+    fn a_tab_is_called_one() {
+        assert_eq!(problems("inner:\n\tcount: 1\n"), ["a.yml:2:1: a tab where YAML has spaces"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_not_missing_as_well() {
+        #[derive(Debug, serde::Deserialize)]
+        #[allow(dead_code)] // only what is wrong with it is looked at
+        struct Needy {
+            list: Vec<Needed>,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[allow(dead_code)] // as above
+        struct Needed {
+            count: u8,
+            other: u8,
+        }
+        let problems =
+            |text: &str| parse_yaml::<Needy>("a.yml", text).expect_err("problems").iter().map(ToString::to_string).collect::<Vec<_>>();
+        let wrong = "list[0].count: invalid type: string \"x\", expected a whole number of at least 0";
+        assert_eq!(problems("list: [{count: x, other: 1}]\n"), [format!("a.yml:1:16: {wrong}")]);
+        assert_eq!(problems("list: [{count: x}]\n"), [format!("a.yml:1:16: {wrong}")], "more when that is mended");
+        assert_eq!(problems("list: [{other: 1}]\n"), ["a.yml:1:8: list[0]: missing field `count`"]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::series::Output;
 use super::set::RuleSet;
 use super::store::{self, Store};
 use crate::clock;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, sum_up};
 use crate::history::{Append, Query};
 use crate::model::{RulesSnapshot, Timestamp};
 use crate::promql::Engine;
@@ -77,7 +77,7 @@ pub struct Reloaded {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ReloadError {
     /// Rule files are broken: the running rules stay.
-    #[error("the rule files have {} problem(s); the running rules stay", problems.len())]
+    #[error("{}", sum_up(problems))]
     Broken {
         /// What is wrong with them.
         problems: Vec<Diagnostic>,

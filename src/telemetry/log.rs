@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::{Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
@@ -29,7 +30,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The least severe level that is written: `error`, `warn`, `info`, `debug` or `trace`, for all of the agent or by
+    /// The least severe level that is written: `error`, `warn`, `info`, `debug`, `trace`, or `off`, for all of the agent or by
     /// room (`info,sidewatch::ingest=debug`).
     pub level: String,
     /// How lines are written: `auto`, `text`, `json` or `journal`.
@@ -54,17 +55,79 @@ pub enum LogError {
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
+    /// A word of it is no level, where one has to be.
+    #[error("there is no level {word:?}{}; levels are error, warn, info, debug, trace and off, for one room as in sidewatch::ingest=debug", did_you_mean(*.meant))]
+    Word {
+        /// As configured.
+        word: String,
+        /// What it was probably meant to be.
+        meant: Option<&'static str>,
+    },
+    /// It is about a part of the agent that is not there.
+    #[error("there is no room {room:?}{}; rooms are {}", did_you_mean(*.meant), ROOMS.join(", "))]
+    Room {
+        /// As configured.
+        room: String,
+        /// What it was probably meant to be.
+        meant: Option<&'static str>,
+    },
     /// Someone else has set up a log in this process.
     #[error("the log is set up already")]
     Taken(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// What a level may be about: the modules of this crate, by `sidewatch::NAME`.
+const ROOMS: [&str; 19] = [
+    "model",
+    "clock",
+    "diagnostic",
+    "telemetry",
+    "runtime",
+    "exposition",
+    "history",
+    "registry",
+    "collect",
+    "ingest",
+    "promql",
+    "recorder",
+    "health",
+    "rules",
+    "notify",
+    "http",
+    "config",
+    "app",
+    "cli",
+];
+
+fn did_you_mean(meant: Option<&str>) -> String {
+    meant.map(|meant| format!(" (did you mean `{meant}`?)")).unwrap_or_default()
+}
+
+/// The name among `known` that was probably meant: one that goes on, or that this one goes on, or that differs by two letters at most.
+fn meant(word: &str, known: &[&'static str]) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    let begins = |name: &&&str| word.len() > 1 && (name.starts_with(&word) || word.starts_with(**name));
+    let near = |name: &&&str| strsim::damerau_levenshtein(name, &word) <= 2;
+    known.iter().find(begins).or_else(|| known.iter().filter(|name| name.len() > 3).find(near)).copied()
 }
 
 impl Config {
     /// Reads the level.
     ///
     /// # Errors
-    /// When it is not a filter.
+    /// When it is not a filter, or would turn the log off by a misspelt word: the library takes each for the name of a module.
     pub fn filter(&self) -> Result<EnvFilter, LogError> {
+        for part in self.level.split(',').filter(|part| !part.is_empty() && !part.contains(['[', ']', '{', '}'])) {
+            let (target, level) = part.split_once('=').map_or((None, part), |(target, level)| (Some(target), level));
+            if level.parse::<LevelFilter>().is_err() {
+                let meant = meant(level, &["error", "warn", "info", "debug", "trace", "off"]);
+                return Err(LogError::Word { word: level.to_owned(), meant });
+            }
+            let room = target.and_then(|target| target.strip_prefix("sidewatch::")).and_then(|path| path.split("::").next());
+            if let Some(room) = room.filter(|room| !ROOMS.contains(room)) {
+                return Err(LogError::Room { room: room.to_owned(), meant: meant(room, &ROOMS) });
+            }
+        }
         EnvFilter::try_new(&self.level).map_err(|source| LogError::Level { level: self.level.clone(), source })
     }
 }
@@ -143,7 +206,31 @@ mod tests {
     #[test]
     fn a_bad_level_is_named() {
         let config = Config { level: "a=b=c".into(), ..Config::default() };
-        assert!(config.filter().expect_err("refused").to_string().contains("a=b=c"));
+        assert!(config.filter().expect_err("refused").to_string().contains("b=c"));
+    }
+
+    #[test]
+    fn a_word_that_would_turn_the_log_off_is_refused() {
+        let read = |level: &str| Config { level: level.into(), ..Config::default() }.filter().map(drop).map_err(|error| error.to_string());
+        for (level, said) in [
+            ("warning", "there is no level \"warning\" (did you mean `warn`?)"),
+            ("verbose", "there is no level \"verbose\"; levels are error, warn"),
+            ("info,err", "there is no level \"err\" (did you mean `error`?)"),
+            ("info,sidewatch::ingest=debgu", "there is no level \"debgu\" (did you mean `debug`?)"),
+            ("sidewatch::ingest", "there is no level \"sidewatch::ingest\""),
+            ("info,sidewatch::ingets=debug", "there is no room \"ingets\" (did you mean `ingest`?)"),
+        ] {
+            assert!(read(level).is_err_and(|error| error.starts_with(said)), "{level}: {:?}", read(level));
+        }
+        for level in ["warn", "WARN", "off", "info,sidewatch::ingest=debug", "error,sidewatch::ingest::session=trace,hyper=debug"] {
+            assert_eq!(read(level), Ok(()), "{level}");
+        }
+    }
+
+    #[test]
+    fn every_room_may_have_a_level_of_its_own() {
+        let rooms: Vec<_> = include_str!("../lib.rs").lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+        assert_eq!(rooms, ROOMS);
     }
 
     #[test]
