@@ -5,11 +5,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use serde_json::Value;
 
-use super::client::Target;
+use super::client::{Answer, Target};
 use super::output::{note, print};
+use super::table::harmless;
 use crate::config::Source;
 
 /// Exit codes are those of Nagios plugins: 0 healthy, 1 degraded, 2 critical, 3 unknown or no answer.
@@ -70,11 +71,12 @@ fn report(source: &Source, arguments: &Arguments) -> anyhow::Result<Verdict> {
     let answer = arguments.target.get(source, if arguments.line { "/health?line" } else { "/health" })?;
     if arguments.line {
         let line = String::from_utf8_lossy(&answer.body);
+        let state = line.split(' ').next().filter(|word| ["healthy", "degraded", "critical", "unknown"].contains(word));
+        let state = state.ok_or_else(|| no_report(&answer))?;
         print(&line)?;
-        return Ok(verdict(line.split(' ').next()));
+        return Ok(verdict(Some(state)));
     }
-    let report: Value =
-        serde_json::from_slice(&answer.body).with_context(|| format!("the answer ({}) is no health report", answer.status))?;
+    let report: Value = serde_json::from_slice(&answer.body).map_err(|_| no_report(&answer))?;
     if let Some(name) = &arguments.service {
         let services = report["services"].as_array().into_iter().flatten();
         let service = services.clone().find(|service| service["service"] == **name);
@@ -92,6 +94,11 @@ fn report(source: &Source, arguments: &Arguments) -> anyhow::Result<Verdict> {
         print(&describe(&report))?;
     }
     Ok(verdict(report["state"].as_str()))
+}
+
+/// Whoever answers is not an agent.
+fn no_report(answer: &Answer) -> anyhow::Error {
+    anyhow!("the answer ({}) is no health report: is that the address of an agent?", answer.status)
 }
 
 fn verdict(state: Option<&str>) -> Verdict {
@@ -118,8 +125,7 @@ fn describe_service(service: &Value) -> String {
     let mut lines = vec![headline(service)];
     let taken = service["deductions"].as_array().into_iter().flatten();
     lines.extend(taken.map(|taken| format!("  -{} {}", taken["points"], about(taken))));
-    lines.push(String::new());
-    lines.join("\n")
+    text(&lines)
 }
 
 fn describe(report: &Value) -> String {
@@ -147,8 +153,12 @@ fn describe(report: &Value) -> String {
     lines.extend(silences.map(|part| format!("  silences: {}", text(&part["detail"]))));
     let unwell = list("parts").into_iter().filter(|part| part["condition"] != "ok");
     lines.extend(unwell.map(|part| format!("  {} is {}: {}", text(&part["name"]), text(&part["condition"]), text(&part["detail"]))));
-    lines.push(String::new());
-    lines.join("\n")
+    self::text(&lines)
+}
+
+/// Lines, none of which can make others: they hold the values of labels.
+fn text(lines: &[String]) -> String {
+    lines.iter().map(|line| harmless(line) + "\n").collect()
 }
 
 #[cfg(test)]
@@ -174,6 +184,17 @@ mod tests {
              service shop: critical 60.0\n  silences: 1 active\n"
         );
         assert_eq!(describe(&report), told);
+    }
+
+    #[test]
+    fn what_a_sender_writes_forges_no_line() {
+        let name = "a\n  service shop: healthy 100\u{1b}[2J";
+        let report =
+            serde_json::json!({"score": 60.0, "state": "degraded", "services": [{"service": name, "score": 0.0, "state": "critical"}]});
+        assert_eq!(describe(&report), "degraded 60.0\n  service a\\n  service shop: healthy 100\\u{1b}[2J: critical 0.0\n");
+        let service =
+            serde_json::json!({"score": 60.0, "state": "degraded", "deductions": [{"signal": "alert:A", "service": name, "points": 1}]});
+        assert_eq!(describe_service(&service).lines().count(), 2);
     }
 
     #[test]

@@ -8,7 +8,9 @@ use super::report::{Deduction, Report, Scale, ServiceReport, SignalReport, Taken
 use super::signal::{Measured, Readings, SERVICE, Services, Signal};
 use super::standing::Standing;
 use super::{Config, HealthState};
-use crate::model::{AlertSnapshot, AlertState, Condition, Labels, Part, RuleKind, RuleSnapshot, RulesSnapshot, Timestamp, format_millis};
+use crate::model::{
+    AlertSnapshot, AlertState, Condition, Labels, Part, RuleKind, RuleSnapshot, RulesSnapshot, Timestamp, format_millis, one_line,
+};
 
 /// Signals and rules that were last evaluated so many intervals ago say nothing any more, nor does a signal that has not answered since.
 const INTERVALS_MAX: i64 = 6;
@@ -247,7 +249,7 @@ fn of_signal_report(report: &SignalReport, signal: &Signal, measured: &Measured,
         severity: String::new(),
         alerts: None,
         labels: measured.labels.clone(),
-        summary: signal.summary.clone().unwrap_or_else(|| signal.expr.clone()),
+        summary: one_line(signal.summary.as_ref().unwrap_or(&signal.expr)).into_owned(),
         cause: of_signal(&report.name),
     }
 }
@@ -316,7 +318,7 @@ fn of_service_alerts(
         severity: severity(shown),
         alerts: Some(alerts.len()),
         labels: shown.labels.clone(),
-        summary: summary.to_owned(),
+        summary: one_line(summary).into_owned(),
         cause: cause.to_owned(),
     })
 }

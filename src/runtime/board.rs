@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::model::{Condition, Part, Timestamp};
+use crate::model::{Condition, Part, Timestamp, one_line};
 
 /// Shared by all parts; cloning it is cheap.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +32,10 @@ impl Board {
         self.settle(&parts);
     }
 
-    /// Posts a part's condition. `since` moves only when the condition changes.
+    /// Posts a part's condition. `since` moves only when the condition changes. The detail may hold what others have written: it is
+    /// kept as one line.
     pub fn report(&self, name: &str, condition: Condition, detail: &str, at: Timestamp) {
+        let detail = one_line(detail);
         let mut parts = self.parts_mut();
         // Most posts repeat the last one, every second: no allocation for those.
         let part = match parts.get_mut(name) {
@@ -45,7 +47,7 @@ impl Board {
             part.since = at;
         }
         if part.detail != detail {
-            detail.clone_into(&mut part.detail);
+            part.detail = detail.into_owned();
         }
         self.settle(&parts);
     }
@@ -106,6 +108,15 @@ mod tests {
         assert_eq!((board.parts()[0].since, board.parts()[0].detail.as_str()), (Timestamp::from_millis(1), "two"));
         board.report("a", Condition::Failed, "no", Timestamp::from_millis(3));
         assert_eq!(board.parts()[0].since, Timestamp::from_millis(3));
+    }
+
+    #[test]
+    fn what_others_write_is_one_line() {
+        let board = Board::new();
+        board.report("a", Condition::Failed, "it said: no\n[+] b ok\u{1b}[2J\n", Timestamp::default());
+        assert_eq!(board.parts()[0].detail, "it said: no [+] b ok\\u{1b}[2J");
+        board.report("a", Condition::Failed, &"x\n".repeat(4_000), Timestamp::default());
+        assert!(board.parts()[0].detail.ends_with('…'));
     }
 
     #[tokio::test]
