@@ -34,7 +34,8 @@ impl Unread {
         let path = folder.path().display();
         let configuration = format!(
             "state: {path}/state\ningest:\n  stream: {{path: {path}/events.sock}}\n  datagram: {{enabled: false}}\n\
-             rules: {{folder: {path}/rules}}\nhttp: {{listen: [\"unix:{path}/http.sock\"]}}\n{more}"
+             rules: {{folder: {path}/rules}}\nhttp: {{listen: [\"unix:{path}/http.sock\"]}}\n{}",
+            more.replace('@', &format!("{path}/"))
         );
         std::fs::write(folder.path().join("sidewatch.yml"), configuration).expect("written");
         let child = Self::spawn(&folder);
@@ -129,6 +130,33 @@ fn no_command_minds_that_nobody_reads_what_it_says() {
         assert!(arguments[0] == "send" && content || !said.is_empty(), "{arguments:?}");
         assert_eq!(agent.run(arguments, false).0, content, "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn what_was_probably_not_meant_is_told() {
+    let agent = Unread::start_with("control: {path: @control.sock}\n");
+    let path = |name: &str| agent.folder.path().join(name).display().to_string();
+    for other in ["control.sock", "http.sock"] {
+        let (sent, said) = agent.run(&["send", "count", "orders", "--socket", &path(other)], true);
+        assert!(!sent && said.contains("it is another one (events.sock)"), "{other}: {said}");
+    }
+    agent.wait_for("prometheus_rule_group_rules", |said| said.contains("pack:host"));
+    let (made, said) = agent.run(&["silence", "add", "HostCpuHihg", "--duration", "1h", "--socket", &path("control.sock")], true);
+    let lines: Vec<_> = said.lines().collect();
+    assert!(made && lines.len() == 3 && lines[0].len() == 36, "{said}");
+    assert!(
+        lines[1].starts_with("note: there is no rule whose alert has a name for alertname=\"HostCpuHihg\"; did you mean HostCpuHigh?"),
+        "{said}"
+    );
+    assert_eq!(lines[2], "note: no alert that fires now has these labels");
+    let (made, said) = agent.run(&["silence", "add", "HostCpuHigh", "--duration", "0s", "--socket", &path("control.sock")], true);
+    assert!(!made && said.contains("a silence has to last"), "{said}");
+    let tests = path("tests.yml");
+    std::fs::write(&tests, "tests: [{name: a, interval: 1m, promql_expr_test: [{expr: '1', exp_samples: [{labels: '{}', value: 1}]}]}]")
+        .expect("written");
+    assert_eq!(agent.run(&["test", "rules", &tests, "--run", "a"], true), (true, format!("Unit Testing:  {tests}\n  SUCCESS\n\n")));
+    let (passed, said) = agent.run(&["test", "rules", &tests, "--run", "none"], true);
+    assert!(!passed && said.contains("there is no test of that name"), "{said}");
 }
 
 #[test]

@@ -136,7 +136,10 @@ impl Agent {
         let agent_check_task = spawn_agent_check(&supervisor, agent_check);
 
         let (notify_config, notify_configs) = watch::channel(Arc::new(config.notify.clone()));
-        let silences = notify::Silences::open(notify_folder.as_deref().ok(), notify_configs.clone());
+        let silences = match &notify_folder {
+            Ok(folder) => notify::Silences::open(Some(folder), notify_configs.clone()),
+            Err(why) => notify::Silences::in_memory(why, notify_configs.clone()),
+        };
         let (heartbeat_config, heartbeat_configs) = watch::channel(Arc::new(config.heartbeat.clone()));
         let heartbeats = notify::Heartbeats::new(notify::HeartbeatNeeds {
             config: heartbeat_configs,
@@ -154,7 +157,9 @@ impl Agent {
             telemetry: Arc::clone(&telemetry),
             board: board.clone(),
             silences: silences.clone(),
-            store: notify_folder.and_then(|folder| notify::Store::open(&folder).map_err(|error| chain(&error))),
+            store: notify_folder
+                .and_then(|folder| notify::Store::open(&folder).map_err(|error| chain(&error)))
+                .inspect_err(|reason| tracing::error!(reason, "who was told what, and what waits, will not survive this process")),
         });
         let notify_task = supervisor.spawn("notify", Policy::RESTART, move |context| notify::run(notifications.clone(), context));
 
@@ -177,7 +182,8 @@ impl Agent {
         };
         let (ask, asked) = mpsc::channel(RELOADS_MAX);
         if let Some((path, bound)) = control {
-            let control = http::Control::new(path, ask, silences, &telemetry, board.clone());
+            let alerts = http::Alerts { rules: rules.snapshots(), notify: notify_config.subscribe() };
+            let control = http::Control::new(path, ask, silences, alerts, &telemetry, board.clone());
             let bound = Arc::new(bound);
             supervisor
                 .spawn("control", Policy::RESTART, move |context| http::run_control(Arc::clone(&control), Arc::clone(&bound), context));

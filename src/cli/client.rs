@@ -1,5 +1,6 @@
 //! Asks the running agent over HTTP, on TCP or a Unix socket.
 
+use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ pub(super) fn get(address: &Address, path: &str) -> anyhow::Result<Answer> {
 pub(super) fn request(address: &Address, method: &Method, path: &str, body: Bytes, limit: Duration) -> anyhow::Result<Answer> {
     let asked = async {
         let answer = tokio::time::timeout(limit, ask(address, method, path, body)).await;
-        answer.unwrap_or_else(|_| bail!("no answer within {} s", limit.as_secs()))
+        answer.unwrap_or_else(|_| Err(Error::new(ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs())).into()))
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(asked)

@@ -52,7 +52,7 @@ const EXAMPLES: &str = "Examples:
   sidewatch send count orders 3 --tag shop=a       report an event from the shell
   sidewatch query 'rate(orders_total[1m])'         ask the running agent
   sidewatch health                                 print the score and its reasons
-  sidewatch silence add HostDiskFull --duration 2h tell nobody of it for a while
+  sidewatch silence add HostCpuHigh --duration 2h  tell nobody of it for a while
   sidewatch check /etc/sidewatch/rules/*.yml       check the configuration and rule files
   sidewatch test rules tests/*.yml                 run unit tests of rules
   sidewatch backtest --rules new.yml --since 6h    what they would have done";

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use hyper::Method;
 
-use super::control::ControlSocket;
+use super::control::{ControlSocket, RELOAD};
 use super::output::print;
 use crate::config::Source;
 
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let answer = arguments.socket.ask(source, &Method::POST, "/-/reload", Vec::new())?;
+    let answer = arguments.socket.ask(source, &Method::POST, RELOAD, Vec::new())?;
     let text = String::from_utf8_lossy(&answer.body);
     if !answer.status.is_success() {
         bail!("not reloaded: {}", text.trim_end());

@@ -104,7 +104,7 @@ mod tests {
         assert!(of("unix:/a", Some("")).is_err_and(|error| error.contains("Unix socket")));
         assert!(
             of("https://a", Some("basic_auth: {username: a}"))
-                .is_err_and(|error| error.ends_with("it has either password or password_file"))
+                .is_err_and(|error| error.ends_with("it has neither password nor password_file"))
         );
         assert!(of("https://a", Some("oauth2: {}")).is_err_and(|error| error.ends_with("cannot be used")));
     }

@@ -43,7 +43,7 @@ enum Event {
         /// The metric's name
         name: String,
         /// The increment
-        #[arg(default_value_t = 1.0)]
+        #[arg(default_value_t = 1.0, value_parser = finite)]
         value: f64,
     },
     /// Set a gauge
@@ -51,7 +51,7 @@ enum Event {
         /// The metric's name
         name: String,
         /// The value
-        #[arg(allow_negative_numbers = true)]
+        #[arg(allow_negative_numbers = true, value_parser = finite)]
         value: f64,
         /// Add the value instead
         #[arg(long)]
@@ -65,7 +65,7 @@ enum Event {
         /// The metric's name
         name: String,
         /// The value
-        #[arg(allow_negative_numbers = true)]
+        #[arg(allow_negative_numbers = true, value_parser = finite)]
         value: f64,
         /// The unit, such as ms or bytes
         #[arg(long)]
@@ -83,7 +83,7 @@ enum Event {
         #[arg(long, default_value_t = 200)]
         status: u16,
         /// How long it took, in milliseconds
-        #[arg(long, value_name = "MS")]
+        #[arg(long, value_name = "MS", value_parser = finite)]
         duration_ms: f64,
         /// The class of the failure
         #[arg(long)]
@@ -106,6 +106,9 @@ pub(super) fn run(source: &Source, arguments: &Arguments) -> anyhow::Result<Exit
 fn advice(error: &std::io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied => "the socket's group may write to it: ask for membership, or try as another user",
+        ErrorKind::InvalidData => {
+            "what listens there answers, which the agent's socket for events does not: it is another one (events.sock)"
+        }
         ErrorKind::TimedOut | ErrorKind::WouldBlock => "the agent does not read: its log and /readyz?verbose tell why",
         _ => "start an agent with `sidewatch run`, or say where its socket is with --socket",
     }
@@ -118,8 +121,10 @@ fn deliver(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     stream.shutdown(std::net::Shutdown::Write)?;
     // The agent never answers; it closes its side when it has read everything.
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let _end = stream.read(&mut [0; 1])?;
-    Ok(())
+    match stream.read(&mut [0; 1])? {
+        0 => Ok(()),
+        _ => Err(ErrorKind::InvalidData.into()),
+    }
 }
 
 fn socket(source: &Source, arguments: &Arguments) -> PathBuf {
@@ -165,6 +170,12 @@ fn event(arguments: &Arguments) -> Value {
     Value::Object(fields)
 }
 
+/// JSON has no other numbers: one would be sent as nothing, which is 1 to a counter.
+fn finite(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|error: std::num::ParseFloatError| error.to_string())?;
+    if number.is_finite() { Ok(number) } else { Err("a finite number is wanted".to_owned()) }
+}
+
 fn tag(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
@@ -197,6 +208,34 @@ mod tests {
             sent(&["gauge", "t", "-5", "--service", "x"]),
             "{\"kind\":\"gauge\",\"name\":\"t\",\"value\":-5.0,\"op\":\"set\",\"service\":\"x\"}\n"
         );
+    }
+
+    #[test]
+    fn a_number_that_json_does_not_have_is_refused() {
+        for words in [
+            &["count", "x", "NaN"] as &[&str],
+            &["gauge", "x", "inf"],
+            &["histogram", "x", "1e999"],
+            &["request", "--route", "/", "--duration-ms", "nan"],
+        ] {
+            let error = Cli::try_parse_from(std::iter::once(&"send").chain(words)).map(|_| ()).expect_err("refused");
+            assert!(error.to_string().contains("a finite number is wanted"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_answers_is_not_the_agents_for_events() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("control.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+        crate::runtime::thread("answers", move || {
+            let mut stream = listener.accept().expect("somebody").0;
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("written");
+            std::io::copy(&mut stream, &mut std::io::sink()).expect("read");
+        })
+        .expect("started");
+        let error = deliver(&path, b"x\n").expect_err("refused");
+        assert!(advice(&error).contains("another one"), "{error}");
     }
 
     #[test]

@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 
 use super::client::{Answer, percent_encode};
 use super::control::ControlSocket;
-use super::output::print;
+use super::output::{note, print};
 use super::query::time;
 use super::table::harmless;
 use crate::clock;
 use crate::config::Source;
-use crate::model::{MatchOp, Matcher, PromDuration, Timestamp};
+use crate::model::{DurationError, MatchOp, Matcher, PromDuration, Timestamp};
 use crate::notify::{parse_matchers, print_matcher};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  sidewatch silence add HostDiskFull --duration 2h --comment 'a bigger disk comes'
+  sidewatch silence add HostFilesystemSpaceLow --duration 2h --comment 'a bigger disk comes'
   sidewatch silence add 'service_name=~shop|cart' 'severity!=critical' --duration 30m
   sidewatch silence list
   sidewatch silence expire 5b1f0e63-0b5a-4f0e-9d6b-0c6f4c1f9a52")]
@@ -49,7 +49,7 @@ struct Add {
     #[arg(value_name = "MATCHER", required = true)]
     matchers: Vec<String>,
     /// How long it holds
-    #[arg(long, short, value_name = "DURATION")]
+    #[arg(long, short, value_name = "DURATION", value_parser = lasting)]
     duration: PromDuration,
     /// When it begins: Unix seconds or RFC 3339 [default: now]
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -109,7 +109,10 @@ impl Add {
             "comment": self.comment,
         });
         let answer = self.socket.ask(source, &Method::POST, "/api/v2/silences", body.to_string().into_bytes())?;
-        print(&format!("{}\n", read(&answer)?["silenceID"].as_str().context("the answer has no id")?))?;
+        let answer = read(&answer)?;
+        print(&format!("{}\n", answer["silenceID"].as_str().context("the answer has no id")?))?;
+        let remarks = answer["remarks"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        remarks.for_each(|remark| note(&format!("note: {}", harmless(remark))));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -138,6 +141,11 @@ impl Expire {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn lasting(text: &str) -> Result<PromDuration, String> {
+    let duration: PromDuration = text.parse().map_err(|error: DurationError| error.to_string())?;
+    if duration.get().is_zero() { Err("a silence has to last".to_owned()) } else { Ok(duration) }
 }
 
 /// Reads matchers; one that is none is shown with the place.

@@ -88,6 +88,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         results.push(result);
     }
+    let none = results.iter().all(|result| result.problems.is_empty() && result.tests.is_empty());
+    if none && !arguments.run.is_empty() {
+        note("there is no test of that name: --run matches the `name` of tests");
+        return Ok(ExitCode::FAILURE);
+    }
     if arguments.coverage {
         let mut coverage = Coverage::default();
         results.iter().flat_map(|result| &result.tests).for_each(|test| coverage.add(test.coverage.clone()));

@@ -44,7 +44,7 @@ mod tests;
 pub use about::About;
 pub use address::{Address, AddressError};
 pub use config::Config;
-pub use control::{Control, ControlConfig, ReloadRequest, run_control};
+pub use control::{Alerts, Control, ControlConfig, ReloadRequest, run_control};
 pub use listen::{BindError, Bound};
 pub use query::evaluate_text;
 pub use router::{Endpoint, endpoints};

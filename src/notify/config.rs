@@ -290,13 +290,17 @@ pub(super) fn http_faults(path: &str, url: &str, basic: Option<&BasicAuth>, toke
         if basic.username.is_empty() {
             fault("basic_auth.username", "it is empty");
         }
-        if basic.password.is_some() == basic.password_file.is_some() {
-            fault("basic_auth", "it has either password or password_file");
+        match (&basic.password, &basic.password_file) {
+            (Some(_), Some(_)) => fault("basic_auth", "it has password and password_file; only one of them can be meant"),
+            (None, None) => fault("basic_auth", "it has neither password nor password_file"),
+            _ => {}
         }
     }
     if let Some(token) = token {
-        if token.credentials.is_some() == token.credentials_file.is_some() {
-            fault("authorization", "it has either credentials or credentials_file");
+        match (&token.credentials, &token.credentials_file) {
+            (Some(_), Some(_)) => fault("authorization", "it has credentials and credentials_file; only one of them can be meant"),
+            (None, None) => fault("authorization", "it has neither credentials nor credentials_file"),
+            _ => {}
         }
         if token.scheme.is_empty() || !token.scheme.bytes().all(|byte| byte.is_ascii_graphic()) {
             fault("authorization.type", "it is not one word");
@@ -340,7 +344,7 @@ mod tests {
             ("commands: [{name: c, command: [echo]}]", "commands.0.command: it begins with the absolute path of a program"),
             (
                 "alertmanagers: [{url: 'http://a', basic_auth: {username: u, password: p, password_file: f}}]",
-                "alertmanagers.0.basic_auth: it has either password or password_file",
+                "alertmanagers.0.basic_auth: it has password and password_file; only one of them can be meant",
             ),
             ("alertmanagers: [{url: 'https://a', tls: {cert_file: a}}]", "alertmanagers.0.tls: cert_file and key_file go together"),
             (

@@ -30,7 +30,7 @@ pub fn load(config: &Config) -> RuleSet {
     for pattern in &config.files {
         let found = matching(pattern);
         if found.is_empty() {
-            warnings.push(Diagnostic::of_file(pattern, "there is no such file".to_owned()));
+            warnings.push(Diagnostic::of_setting("rules.files", format!("{pattern}: there is no such file")));
         }
         // Whatever several patterns match counts once.
         let new: Vec<_> = found.into_iter().filter(|file| !files.contains(file)).collect();
@@ -234,7 +234,7 @@ mod tests {
         assert!(set.problems.is_empty(), "{:?}", set.problems);
         assert_eq!(
             set.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            [format!("{}:1:1: there is no such file", config.files[3])]
+            [format!("rules.files: {}: there is no such file", config.files[3])]
         );
         assert_eq!(Config { files: vec!["a[".into()], ..Config::default() }.check().len(), 1);
     }

@@ -71,7 +71,16 @@ pub(super) fn assemble(config: &Config, files: Vec<Source>, unread: Vec<Diagnost
         let named = |source: &Source| source.is_local && Path::new(&source.name).file_stem().is_some_and(|stem| stem == pack.name);
         // One that is broken has nothing to put in the pack's place.
         match files.iter().find(|(parsed, source)| named(source) && parsed.problems.is_empty()) {
-            Some((_, source)) => set.replaced.push((pack.name, source.name.clone())),
+            Some((parsed, source)) => {
+                set.replaced.push((pack.name, source.name.clone()));
+                if parsed.groups.iter().all(|group| group.rules.is_empty()) {
+                    let name = pack.name;
+                    let message =
+                        format!("it has no rules and takes the place of the built-in pack {name:?}: nothing of that is evaluated");
+                    let hint = format!("to switch it off say so with rules.packs.{name}: false, else remove the file");
+                    set.warnings.push(Diagnostic::of_file(&source.name, message).with_hint(hint));
+                }
+            }
             None => {
                 let parsed = file::parse(&pack.file(), pack.text, config.interval.as_millis());
                 add(&mut set, parsed, Some(config.pack_interval.as_millis().max(1)));
@@ -110,7 +119,7 @@ fn lay_over(set: &mut RuleSet, overlays: &Overlays) {
             // It may be in a file that is broken now.
             if !found && set.problems.is_empty() {
                 let message = format!("there is no alert {alert:?} in a group {group:?}");
-                set.warnings.push(Diagnostic::of_file("rules.overlay", message));
+                set.warnings.push(Diagnostic::of_setting("rules.overlay", message));
             }
         }
     }
@@ -178,6 +187,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_without_rules_does_not_switch_a_pack_off_unnoticed() {
+        let config = Config { packs: Packs { errors: true, ..Packs::all(false) }, ..Config::default() };
+        let warnings = |config: &Config, text: &str| -> Vec<String> {
+            let set = assemble(config, vec![source("/etc/x/errors.yml", text)], Vec::new());
+            set.warnings.iter().map(ToString::to_string).collect()
+        };
+        for text in ["", "groups: []", "groups: [{name: g}]"] {
+            let told = warnings(&config, text);
+            assert!(told.len() == 1 && told[0].contains("takes the place of the built-in pack \"errors\""), "{text}: {told:?}");
+        }
+        assert_eq!(warnings(&config, "groups: [{name: g, rules: [{record: a, expr: up}]}]"), Vec::<String>::new());
+        assert_eq!(warnings(&Config { packs: Packs::all(false), ..Config::default() }, ""), Vec::<String>::new());
+    }
+
+    #[test]
     fn the_rule_that_looks_furthest_says_what_is_needed() {
         let config = Config { packs: Packs::all(false), ..Config::default() };
         let need = |text: &str| assemble(&config, vec![source("a.yml", text)], Vec::new()).need(&EngineConfig::default());
@@ -201,7 +225,7 @@ mod tests {
         let warnings: Vec<_> = set.warnings.iter().map(ToString::to_string).collect();
         assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert!(warnings[0].contains("alert \"C\": its expression compares no series with a number"), "{warnings:?}");
-        assert!(warnings[1].contains("there is no alert \"D\" in a group \"g\""), "{warnings:?}");
+        assert_eq!(warnings[1], "rules.overlay: there is no alert \"D\" in a group \"g\"");
     }
 
     #[test]

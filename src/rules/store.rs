@@ -124,6 +124,7 @@ impl Store {
                 (Some(pen), bytes)
             }
             Err(reason) => {
+                tracing::error!(reason, "the state of alerts will not survive this process");
                 board.report(PART, Condition::Degraded, &format!("in memory alone: {reason}"), at);
                 (None, Ok(0))
             }

@@ -492,6 +492,7 @@ fn help() -> String {
         vec!["silence", "list"],
         vec!["silence", "expire"],
         vec!["reload"],
+        vec!["completions"],
     ] {
         let shown = Command::new(env!("CARGO_BIN_EXE_sidewatch")).args(&words).arg("--help").env("COLUMNS", "100").output().expect("run");
         let help = String::from_utf8(shown.stdout).expect("text");

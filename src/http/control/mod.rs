@@ -1,5 +1,6 @@
 //! The control socket: the only way to change the agent. It is served as the other addresses are, but has endpoints of its own.
 
+mod about;
 mod config;
 mod peer;
 mod serve;
@@ -7,5 +8,5 @@ mod silences;
 mod task;
 
 pub use config::ControlConfig;
-pub use serve::{Control, ReloadRequest};
+pub use serve::{Alerts, Control, ReloadRequest};
 pub use task::run_control;

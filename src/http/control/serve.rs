@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::{peer, silences};
@@ -18,13 +18,23 @@ use crate::http::pieces::Answered;
 use crate::http::reply::{Content, Reply};
 use crate::http::serve::{Client, whole};
 use crate::http::task::Answering;
-use crate::model::PromDuration;
+use crate::model::{PromDuration, RulesSnapshot};
+use crate::notify;
 use crate::notify::Silences;
 use crate::runtime::{Board, Shutdown, blocking};
 use crate::telemetry::{Telemetry, Throttle};
 
 /// Who asks for a reload is told what became of it: remarks, or why the configuration or the rules stay as they are.
 pub type ReloadRequest = oneshot::Sender<Result<Vec<String>, String>>;
+
+/// What is known of alerts.
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    /// The rules, and what fires.
+    pub rules: watch::Receiver<Arc<RulesSnapshot>>,
+    /// What labels all alerts are told with.
+    pub notify: watch::Receiver<Arc<notify::Config>>,
+}
 
 /// Answers requests on the control socket; shared by all connections.
 #[derive(Debug)]
@@ -33,6 +43,7 @@ pub struct Control {
     metrics: Metrics,
     reloads: mpsc::Sender<ReloadRequest>,
     silences: Silences,
+    alerts: Alerts,
     warnings: Mutex<Throttle>,
     /// Where its condition is posted.
     pub(super) board: Board,
@@ -53,7 +64,14 @@ enum Asked {
 impl Control {
     /// A control socket's answers; reloads are asked for by `reloads`.
     #[must_use]
-    pub fn new(path: PathBuf, reloads: mpsc::Sender<ReloadRequest>, silences: Silences, telemetry: &Telemetry, board: Board) -> Arc<Self> {
+    pub fn new(
+        path: PathBuf,
+        reloads: mpsc::Sender<ReloadRequest>,
+        silences: Silences,
+        alerts: Alerts,
+        telemetry: &Telemetry,
+        board: Board,
+    ) -> Arc<Self> {
         let limits = Config {
             connections_max: 16,
             header_bytes_max: 8 << 10,
@@ -65,7 +83,7 @@ impl Control {
         };
         let metrics = Metrics::new(telemetry);
         let warnings = Mutex::new(Throttle::new(1, Duration::from_secs(60)));
-        Arc::new(Self { limits, metrics, reloads, silences, warnings, board, path })
+        Arc::new(Self { limits, metrics, reloads, silences, alerts, warnings, board, path })
     }
 
     async fn reply(&self, request: Request<Incoming>, client: &Client) -> (&'static str, Reply) {
@@ -87,10 +105,11 @@ impl Control {
                 Ok(body) => body,
                 Err(reply) => return reply,
             };
-            let (silences, params) = (self.silences.clone(), Params::parse(head.uri.query().unwrap_or(""), b""));
+            let (silences, alerts, params) =
+                (self.silences.clone(), self.alerts.clone(), Params::parse(head.uri.query().unwrap_or(""), b""));
             // It waits for the disk.
             let answered = blocking(move || match asked {
-                Asked::Set => silences::set(&silences, &body),
+                Asked::Set => silences::set(&silences, &alerts, &body),
                 Asked::Show(id) => silences::show(&silences, &id),
                 Asked::Expire(id) => silences::expire(&silences, &id),
                 Asked::List | Asked::Reload => silences::list(&silences, &params),

@@ -3,6 +3,8 @@
 
 use hyper::StatusCode;
 
+use super::about::remarks;
+use super::serve::Alerts;
 use crate::clock;
 use crate::http::params::Params;
 use crate::http::reply::{JSON, Reply};
@@ -45,7 +47,7 @@ pub(super) fn show(silences: &Silences, id: &str) -> Reply {
 }
 
 /// Makes or changes one.
-pub(super) fn set(silences: &Silences, body: &[u8]) -> Reply {
+pub(super) fn set(silences: &Silences, alerts: &Alerts, body: &[u8]) -> Reply {
     let draft = match read_draft(body) {
         Ok(draft) => draft,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
@@ -53,9 +55,13 @@ pub(super) fn set(silences: &Silences, body: &[u8]) -> Reply {
     let (author, until) = (draft.created_by.clone(), draft.ends_at);
     match silences.set(draft) {
         Ok(id) => {
-            let what = silences.get(&id).map(|silence| silence.to_string()).unwrap_or_default();
+            let made = silences.get(&id);
+            let what = made.as_ref().map(ToString::to_string).unwrap_or_default();
             tracing::info!(id, author, until = %until, "silenced: {what}");
-            json(&serde_json::json!({ "silenceID": id }))
+            let remarks =
+                made.map(|silence| remarks(&silence, &alerts.rules.borrow(), &alerts.notify.borrow(), clock::now())).unwrap_or_default();
+            // Beyond what Alertmanager answers, whose clients leave alone what they do not know.
+            json(&serde_json::json!({ "silenceID": id, "remarks": remarks }))
         }
         Err(refused) => refusal(status(&refused), &refused.to_string()),
     }

@@ -93,7 +93,7 @@ mod tests {
             ("{every: 999ms}", "every: 999ms is too short; it is at least 1s"),
             ("{timeout: 1ms}", "timeout: 1ms is too short; it is at least 10ms"),
             ("{url: 'ftp://a'}", "url: it is not a URL with http or https and a host"),
-            ("{url: 'http://a', basic_auth: {username: u}}", "basic_auth: it has either password or password_file"),
+            ("{url: 'http://a', basic_auth: {username: u}}", "basic_auth: it has neither password nor password_file"),
         ] {
             assert_eq!(faults(text), [fault], "{text}");
         }

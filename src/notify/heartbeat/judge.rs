@@ -57,7 +57,12 @@ impl Judge {
         let late = self.late(rules, at);
         let broken = |name: &str| {
             let part = parts.iter().find(|part| part.name == name)?;
-            matches!(part.condition, Condition::Starting | Condition::Failed).then(|| format!("{name}: {}", part.detail))
+            match part.condition {
+                Condition::Starting if part.detail.is_empty() => Some(format!("{name} is starting")),
+                Condition::Failed if part.detail.is_empty() => Some(format!("{name} has failed")),
+                Condition::Starting | Condition::Failed => Some(format!("{name}: {}", part.detail)),
+                _ => None,
+            }
         };
         if !silent.is_empty() {
             return Some((Held::Tasks, format!("tasks do not answer: {}", silent.join(", "))));
@@ -142,6 +147,17 @@ mod tests {
     fn held(silent: &[&str], parts: &[Part], rules: &RulesSnapshot, notify: &str, seconds: i64) -> Option<&'static str> {
         let config: Config = serde_yaml::from_str(notify).expect("readable");
         Judge::default().judge(silent, parts, rules, &config, at(seconds)).map(|(held, _)| held.as_str())
+    }
+
+    #[test]
+    fn a_part_that_says_nothing_is_told_by_its_condition() {
+        let why = |condition, detail: &str| {
+            let parts = [Part { detail: detail.into(), ..part("collect", condition, 0) }];
+            Judge::default().judge(&[], &parts, &rules(Some(90)), &Config::default(), at(91)).map(|(_, why)| why)
+        };
+        assert_eq!(why(Condition::Starting, "").as_deref(), Some("collect is starting"));
+        assert_eq!(why(Condition::Failed, "").as_deref(), Some("collect has failed"));
+        assert_eq!(why(Condition::Failed, "no /proc").as_deref(), Some("collect: no /proc"));
     }
 
     #[test]

@@ -30,6 +30,8 @@ struct Shared {
     config: watch::Receiver<Arc<Config>>,
     /// `None` where nothing is kept.
     folder: Option<PathBuf>,
+    /// Why nothing is kept, where it should be.
+    unkept: Option<String>,
     /// Held while they are changed.
     fault: Mutex<Option<Fault>>,
 }
@@ -52,7 +54,14 @@ impl Silences {
         let folder = state.map(|state| state.join(FOLDER));
         let (mut book, fault) = folder.as_deref().map(load).unwrap_or_default();
         book.forget(config.borrow().silences_max, clock::now());
-        Self(Arc::new(Shared { book: watch::Sender::new(Arc::new(book)), config, folder, fault: Mutex::new(fault) }))
+        Self(Arc::new(Shared { book: watch::Sender::new(Arc::new(book)), config, folder, unkept: None, fault: Mutex::new(fault) }))
+    }
+
+    /// Those of an agent that has no state folder, and why it has none: each says so that is made.
+    #[must_use]
+    pub fn in_memory(why: &str, config: watch::Receiver<Arc<Config>>) -> Self {
+        let book = watch::Sender::default();
+        Self(Arc::new(Shared { book, config, folder: None, unkept: Some(why.to_owned()), fault: Mutex::new(None) }))
     }
 
     /// All of them, now.
@@ -111,11 +120,14 @@ impl Silences {
             return Err(Refusal::Unreadable(why.clone()));
         }
         let answer = change(&mut book)?;
-        let written = self.0.folder.as_deref().map_or(Ok(()), |folder| write(folder, &book));
-        *fault = written.err().map(|error| {
+        let unwritten = match &self.0.folder {
+            Some(folder) => write(folder, &book).err().map(|error| error.to_string()),
+            None => self.0.unkept.clone(),
+        };
+        *fault = unwritten.map(|reason| {
             // Whoever is woken at night is helped by one that is in force until the next start, too.
-            tracing::error!(%error, "the silences cannot be written to disk; they are in force until the agent ends");
-            Fault::Unwritten(error.to_string())
+            tracing::error!(reason, "the silences cannot be written to disk; they are in force until the agent ends");
+            Fault::Unwritten(reason)
         });
         self.0.book.send_replace(Arc::new(book));
         Ok(answer)
@@ -237,6 +249,15 @@ mod tests {
         assert_eq!(fs::read(aside).expect("kept"), damaged);
         let again = open(state.path());
         assert!(again.fault().is_none() && again.all() == silences.all(), "it is told once");
+    }
+
+    #[test]
+    fn without_a_state_folder_a_silence_says_that_it_will_not_last() {
+        let (_config, receiver) = watch::channel(Arc::new(Config::default()));
+        let silences = Silences::in_memory("cannot use the state folder /a", receiver);
+        assert_eq!(silences.fault(), None, "there is none to lose");
+        silences.set(draft()).expect("in force");
+        assert_eq!((silences.all().len(), silences.fault().as_deref()), (1, Some("in memory alone: cannot use the state folder /a")));
     }
 
     #[test]

@@ -178,7 +178,9 @@ impl Look<'_> {
     fn label(&mut self, name: &str, label: &str, is_demanded: bool, span: Span) {
         let Some(known) = self.context.inventory.missing(name, label) else { return };
         if ((known.all && is_demanded) || known.is_misspelt(label)) && self.is_new(UNKNOWN_LABEL, &format!("{name} {label}")) {
-            let labels = known.labels.iter().map(String::as_str).chain(["job", "instance"]).collect::<Vec<_>>().join(", ");
+            let of_all = ["job", "instance"];
+            let own = known.labels.iter().map(String::as_str).filter(|label| *label != METRIC_NAME && !of_all.contains(label));
+            let labels = own.chain(of_all).collect::<Vec<_>>().join(", ");
             let message = format!("`{name}` has no label `{label}`");
             self.find(UNKNOWN_LABEL, span, message, Some(format!("its labels are {labels}")));
         }

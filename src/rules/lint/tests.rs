@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::model::MetricType;
+use crate::model::{METRIC_NAME, MetricType};
 use crate::promql::EngineConfig;
 use crate::rules::file;
 
@@ -42,6 +42,18 @@ fn of_alert(expr: &str, more: &str) -> Vec<String> {
 
 fn nothing() -> Vec<String> {
     Vec::new()
+}
+
+#[test]
+fn labels_that_history_has_are_told_once() {
+    let mut inventory = inventory();
+    inventory.add("up", [METRIC_NAME, "instance", "job", "zone"], true);
+    let text = "groups: [{name: g, rules: [{alert: A, expr: 'up{zoen=\"a\"} == 0'}]}]";
+    let parsed = file::parse("f.yml", text, 15_000);
+    let engine = EngineConfig::default();
+    let context = LintContext { lints: &all(), resolution_millis: 5_000, kept_millis: 86_400_000, engine: &engine, inventory: &inventory };
+    let hints: Vec<_> = lint("f.yml", text, &parsed.groups, &context).into_iter().filter_map(|finding| finding.diagnostic.hint).collect();
+    assert_eq!(hints, ["its labels are zone, job, instance"]);
 }
 
 #[test]
