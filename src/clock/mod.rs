@@ -19,8 +19,8 @@ pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// A wall clock that is corrected without being set does not gain or lose as much between two looks.
-const JUMP_MILLIS: i128 = 2_000;
+/// A wall clock that is corrected without being set does not gain or lose as much between two looks, in milliseconds.
+pub const JUMP_MILLIS: i64 = 2_000;
 
 /// What both clocks said at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ impl Moment {
         let steady = i128::try_from(self.steady.saturating_duration_since(before.steady).as_millis()).unwrap_or(i128::MAX);
         let ahead = wall.saturating_sub(steady);
         let limit = if ahead < 0 { i64::MIN } else { i64::MAX };
-        if ahead.abs() < JUMP_MILLIS { 0 } else { i64::try_from(ahead).unwrap_or(limit) }
+        if ahead.abs() < i128::from(JUMP_MILLIS) { 0 } else { i64::try_from(ahead).unwrap_or(limit) }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
+use crate::clock::Moment;
 use crate::model::{Labels, Matcher, Sample, Timestamp, format_millis, is_stale};
 
 /// Taking samples in.
@@ -11,6 +12,10 @@ pub trait Append: Send + Sync {
     /// Stores the samples of one moment. Each series takes samples in the order of time only; what is refused is counted
     /// by its reason and does not touch the rest. The stale marker is a value like any other.
     fn append(&self, at: Timestamp, samples: &[(Labels, f64)]) -> Appended;
+
+    /// Learns what the clocks say. Whoever appends or reads at times of the clock tells it before, so that a clock that was set back is
+    /// noticed: from then on what was before is as long ago as it was, by the clock as it is now.
+    fn heed(&self, _: Moment) {}
 
     /// Learns how far back whoever reads regularly looks, in place of what it learned before.
     fn need(&self, _: Need) {}

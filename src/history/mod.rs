@@ -22,6 +22,7 @@ mod numbers;
 mod rehearsal;
 mod series;
 mod store;
+mod timeline;
 mod times;
 mod walk;
 
@@ -37,11 +38,13 @@ pub use contract::{Append, Appended, Need, Query, QueryError, Refusal, Shortage,
 #[doc(hidden)]
 pub use rehearsal::{rehearse_chunk, rehearse_file, rehearse_frame, rehearse_head, rehearse_samples};
 
-use crate::model::{Labels, Matcher, PromDuration, Timestamp};
+use crate::clock::Moment;
+use crate::model::{Labels, Matcher, PromDuration, Sample, Timestamp};
 use crate::telemetry::Telemetry;
 use index::SeriesId;
 use metrics::Metrics;
 use store::{Dropped, Store};
+use timeline::Timeline;
 use walk::{Walk, Wanted};
 
 /// The `history` section of the configuration.
@@ -89,6 +92,7 @@ struct Shared {
     /// guards a list that is kept for its room.
     full: Mutex<Vec<SeriesId>>,
     store: RwLock<Store>,
+    timeline: Mutex<Timeline>,
     metrics: Metrics,
     /// Of which need the log has said that it is not met.
     told: Mutex<Option<Need>>,
@@ -103,6 +107,7 @@ impl History {
             shared: Arc::new(Shared {
                 full: Mutex::default(),
                 store: RwLock::new(store),
+                timeline: Mutex::default(),
                 metrics: Metrics::new(telemetry),
                 told: Mutex::default(),
             }),
@@ -122,13 +127,45 @@ impl History {
     }
 
     /// Between two batches of series whoever appends has a chance.
-    fn walk(&self, mut walk: Walk<'_>, visit: Visit<'_>) -> Result<(), QueryError> {
+    fn walk(
+        &self,
+        matchers: &[Matcher],
+        (after, until): (Timestamp, Timestamp),
+        wanted: Wanted,
+        visit: Visit<'_>,
+    ) -> Result<(), QueryError> {
+        let timeline = self.timeline();
+        let mut walk = Walk::new(matchers, timeline.inward(after), timeline.inward(until), wanted);
+        let mut moved: Vec<Sample> = Vec::new();
+        let mut visit_moved = |labels: &Labels, samples: &[Sample]| {
+            if timeline.is_even() {
+                return visit(labels, samples);
+            }
+            moved.clear();
+            moved.extend(samples.iter().map(|sample| Sample { at: timeline.outward(sample.at), ..*sample }));
+            visit(labels, &moved)
+        };
         while walk.take(&self.read()) {
-            if walk.visit(visit)?.is_break() {
+            if walk.visit(&mut visit_moved)?.is_break() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// The labels of the matching series with a sample in the time, which is the clock's.
+    fn labels(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Vec<Labels> {
+        let timeline = self.timeline();
+        self.read().labels(matchers, timeline.inward(after), timeline.inward(until))
+    }
+
+    fn timeline(&self) -> Timeline {
+        *self.shared.timeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on after what was read back, and answers how many milliseconds later than now that is.
+    fn resume(&self, newest: Timestamp, now: Timestamp) -> i64 {
+        self.shared.timeline.lock().unwrap_or_else(PoisonError::into_inner).resume(newest, now)
     }
 
     /// Brings the metrics up to date, and logs what is needed and not held, once for each need.
@@ -154,6 +191,7 @@ impl Append for History {
     fn append(&self, at: Timestamp, samples: &[(Labels, f64)]) -> Appended {
         let mut full = self.shared.full.lock().unwrap_or_else(PoisonError::into_inner);
         full.clear();
+        let at = self.timeline().stamp(at);
         let mut store = self.write();
         let appended = store.append(at, samples, &mut full);
         if !full.is_empty() {
@@ -176,6 +214,14 @@ impl Append for History {
         drop(store);
         self.shared.metrics.count(&appended, dropped);
         appended
+    }
+
+    fn heed(&self, now: Moment) {
+        let jump = self.shared.timeline.lock().unwrap_or_else(PoisonError::into_inner).heed(now);
+        if jump < 0 {
+            let seconds = jump.saturating_neg() / 1000;
+            tracing::warn!(seconds, "the clock was set back: history goes on, and shows what was before so much earlier");
+        }
     }
 
     fn need(&self, need: Need) {
@@ -201,31 +247,32 @@ fn news<'s>(told: &mut Option<Need>, shortage: Option<&'s Shortage>) -> Option<&
 
 impl Query for History {
     fn thinned_until(&self) -> Option<Timestamp> {
-        self.read().thinned_until()
+        let until = self.read().thinned_until()?;
+        Some(self.timeline().outward(until))
     }
 
     fn visit(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp, visit: Visit<'_>) -> Result<(), QueryError> {
-        self.walk(Walk::new(matchers, after, until, Wanted::All), visit)
+        self.walk(matchers, (after, until), Wanted::All, visit)
     }
 
     fn visit_newest(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp, visit: Visit<'_>) -> Result<(), QueryError> {
-        self.walk(Walk::new(matchers, after, until, Wanted::Newest), visit)
+        self.walk(matchers, (after, until), Wanted::Newest, visit)
     }
 
     fn series(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<Labels>, QueryError> {
-        let mut series = self.read().labels(matchers, after, until);
+        let mut series = self.labels(matchers, after, until);
         series.sort_unstable();
         Ok(series)
     }
 
     fn label_names(&self, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<String>, QueryError> {
-        let series = self.read().labels(matchers, after, until);
+        let series = self.labels(matchers, after, until);
         let names: BTreeSet<&str> = series.iter().flatten().map(|(name, _)| name).collect();
         Ok(names.into_iter().map(str::to_owned).collect())
     }
 
     fn label_values(&self, name: &str, matchers: &[Matcher], after: Timestamp, until: Timestamp) -> Result<Vec<String>, QueryError> {
-        let series = self.read().labels(matchers, after, until);
+        let series = self.labels(matchers, after, until);
         let values: BTreeSet<&str> = series.iter().filter_map(|labels| labels.get(name)).collect();
         Ok(values.into_iter().map(str::to_owned).collect())
     }

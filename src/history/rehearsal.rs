@@ -6,7 +6,6 @@ use super::blocks::Blocks;
 use super::chunk::{Decoder, encode};
 use super::head::{Head, Raw};
 use super::store::Store;
-use crate::model::Timestamp;
 
 /// Samples, as milliseconds and bits, as they are after they have been a chunk; `None` where they cannot be one.
 #[must_use]
@@ -46,7 +45,7 @@ pub fn rehearse_chunk(chunk: &[u8]) -> usize {
 #[must_use]
 pub fn rehearse_file(file: &[u8]) -> (u64, u64) {
     let mut store = Store::new(&Config::default());
-    let restored = rehearse(file, &mut store, Timestamp::from_millis(1 << 50));
+    let restored = rehearse(file, &mut store);
     store.make_room();
     (restored, store.samples())
 }

@@ -64,10 +64,13 @@ impl Recorder {
         loop {
             context.pulse.beat();
             let slot = tokio::select! {
-                slot = ticker.tick() => slot,
-                () = tokio::time::sleep(Duration::from_secs(1)) => continue,
+                slot = ticker.tick() => Some(slot),
+                () = tokio::time::sleep(Duration::from_secs(1)) => None,
                 () = context.shutdown.reached(Stage::Draining) => return Ok(()),
             };
+            // Each second: whoever asks in between is not to see the past for the present.
+            self.history.heed(Moment::now());
+            let Some(slot) = slot else { continue };
             self.missed.inc_by(slot.missed);
             let recorder = self.clone();
             // All series are looked at: that takes a while when they are many, and nobody else is to wait for it.
@@ -118,6 +121,7 @@ mod tests {
     use crate::model::{Change, Family, Histogram, Labels, MatchOp, Matcher, MetricType, Origin, SeriesKey, is_stale};
     use crate::promql::{Engine, EngineConfig, Value, parse};
     use crate::registry::{Journal, JournalConfig, Pending};
+    use crate::runtime::{Policy, Supervisor};
 
     /// A recorder, with all that it looks at and writes to.
     struct Desk {
@@ -197,6 +201,30 @@ mod tests {
             let Value::Vector(samples) = answer.value else { panic!("a vector") };
             assert_eq!(samples.iter().map(|sample| sample.value).collect::<Vec<_>>(), [expected], "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_set_back_is_noticed_before_the_next_slot() {
+        let desk = Desk::new();
+        let supervisor = Supervisor::new(&desk.recorder.telemetry);
+        let recorder = desk.recorder.clone();
+        supervisor.spawn("recorder", Policy::Critical, move |context| recorder.clone().run(context));
+        // Till just now the clock was ten minutes ahead.
+        let wall = clock::now().plus_millis(600_000);
+        desk.history.heed(Moment { wall, steady: clock::monotonic() });
+        desk.history.append(wall, &[(Labels::from_pairs([("__name__", "q")]), 1.0)]);
+        let noticed = tokio::time::timeout(Duration::from_secs(30), async {
+            while desk
+                .history
+                .series(&[], Timestamp::MIN, clock::now())
+                .is_ok_and(|series| series.iter().all(|one| one.get("__name__") != Some("q")))
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        noticed.await.expect("seen");
+        supervisor.enter(Stage::Draining);
+        assert!(supervisor.finish(Duration::from_secs(30)).await.is_empty());
     }
 
     #[test]

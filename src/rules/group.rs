@@ -208,14 +208,14 @@ impl Group {
     }
 
     /// The clock has jumped by so many milliseconds before the evaluation at `at`. After a long sleep, as after a stop, ranges have to fill
-    /// before a condition that is not seen to hold is over; and where the clock was set back, history takes nothing until it has caught up.
+    /// before a condition that is not seen to hold is over. Where the clock was set back there is no gap: history goes on.
     pub(super) fn clock_jumped(&mut self, millis: i64, at: Timestamp, tolerance: Tolerance) {
-        let is_long = millis.saturating_abs() > BRIEF_MILLIS;
+        let is_long = millis > BRIEF_MILLIS;
         for state in &mut self.states {
             state.alerts.clock_jumped(millis, is_long);
         }
         if is_long {
-            self.settles_at = Some(at.plus_millis(tolerance.settle_millis.max(millis.saturating_neg())));
+            self.settles_at = Some(at.plus_millis(tolerance.settle_millis));
         }
     }
 

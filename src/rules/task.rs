@@ -24,7 +24,7 @@ use super::rule::{Externals, GroupSpec};
 use super::series::Output;
 use super::set::RuleSet;
 use super::store::{self, Store};
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::diagnostic::{Diagnostic, sum_up};
 use crate::history::{Append, Query};
 use crate::model::{RulesSnapshot, Timestamp};
@@ -535,10 +535,14 @@ async fn turn(
     let evaluated = blocking(move || {
         let _turn = turn;
         let mut group = group;
+        let now = Moment::now();
+        world.history.heed(now);
+        // The clock may have been set back since the slot began.
+        let at = slot.at.min(now.wall);
         if slot.jump_millis != 0 {
-            group.clock_jumped(slot.jump_millis, slot.at, world.tolerance);
+            group.clock_jumped(slot.jump_millis, at, world.tolerance);
         }
-        let round = group.evaluate(slot.at, &world);
+        let round = group.evaluate(at, &world);
         (group, round)
     });
     match evaluated.await {

@@ -12,7 +12,7 @@ use super::folder::{FOLDER, Folder, Number, append};
 use super::ledger::{FileId, Ledger, Unsaved};
 use super::metrics::Metrics;
 use super::record::{End, MAGIC, read};
-use super::restore::{Found, Restored};
+use super::restore::Found;
 use crate::clock;
 use crate::model::{Condition, Timestamp};
 use crate::runtime::Board;
@@ -20,9 +20,6 @@ use crate::telemetry::{Telemetry, Throttle};
 
 /// The part on the board.
 const PART: &str = "history.files";
-
-/// A clock may differ by so much between two starts without anything being left out.
-pub(super) const CLOCK_OFF_MILLIS: i64 = 60_000;
 
 /// A log of heads begins anew when it is so many times as long as it was when it began, and not shorter than this.
 const HEADS_GROWTH: u64 = 4;
@@ -171,9 +168,13 @@ impl Archive {
             }
         }
         let mut store = self.history.write();
-        let Restored { samples, later } = found.restore(&mut store, at.plus_millis(CLOCK_OFF_MILLIS));
-        if later {
-            tracing::warn!("samples of a later time than now are left out of history: they were written by a clock that was wrong");
+        let samples = found.restore(&mut store);
+        let later = self.history.resume(store.newest(), at);
+        if later > 0 {
+            tracing::warn!(
+                seconds = later / 1000,
+                "the clock was set back since history was written: what is in it is shown so much earlier"
+            );
         }
         store.make_room();
         // What was in a file that is not there any more is written again.

@@ -8,7 +8,10 @@ use super::super::column::{Grade, Sealed};
 use super::super::head::Raw;
 use super::super::store::Store;
 use super::record::{End, HeadPart, Record, read};
-use crate::model::{Labels, Timestamp};
+use crate::model::Labels;
+
+/// No clock shows a later time, in milliseconds: there is room behind it to count with.
+const LATEST: i64 = 1 << 50;
 
 /// What has been read, by series.
 #[derive(Debug, Default)]
@@ -23,15 +26,6 @@ pub(super) struct Found {
 struct Pieces {
     chunks: Vec<Sealed>,
     head: Option<HeadPart>,
-}
-
-/// What has become of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Restored {
-    /// So many samples are in the store.
-    pub(super) samples: u64,
-    /// Whether there were others, of a time to come.
-    pub(super) later: bool,
 }
 
 /// One file's records; series have their numbers for this file only.
@@ -50,27 +44,25 @@ impl Found {
         Reading { found: self, numbers: HashMap::new(), last: i64::MIN, refused: None }
     }
 
-    /// Puts everything into an empty store. What is newer than `until` was written by a clock that was wrong, and would keep the store
-    /// from taking anything for as long.
-    pub(super) fn restore(self, store: &mut Store, until: Timestamp) -> Restored {
-        let (mut restored, until) = (Restored::default(), until.as_millis());
+    /// Puts everything into an empty store, and answers how many samples that are.
+    pub(super) fn restore(self, store: &mut Store) -> u64 {
+        let mut samples = 0;
         for (labels, [minutes, full]) in self.series {
             // What has been thinned is not to come back, and it is older than all that has not.
-            let minutes = minutes.ordered(i64::MIN, until);
-            let full = full.ordered(minutes.newest(), until);
-            restored.later |= minutes.later || full.later;
-            restored.samples += store.restore(&labels, minutes, full);
+            let minutes = minutes.ordered(i64::MIN);
+            let full = full.ordered(minutes.newest());
+            samples += store.restore(&labels, minutes, full);
         }
-        restored
+        samples
     }
 }
 
 /// Reads one file into an empty store, whatever is wrong with it.
-pub(in super::super) fn rehearse(file: &[u8], store: &mut Store, until: Timestamp) -> u64 {
+pub(in super::super) fn rehearse(file: &[u8], store: &mut Store) -> u64 {
     let mut found = Found::default();
     let mut reading = found.file();
     let _end = read(file, |record| reading.take(record));
-    found.restore(store, until).samples
+    found.restore(store)
 }
 
 /// A column's chunks and the samples of its head, each later than the one before.
@@ -78,8 +70,6 @@ pub(in super::super) fn rehearse(file: &[u8], store: &mut Store, until: Timestam
 pub(in super::super) struct Ordered {
     pub(in super::super) chunks: Vec<Sealed>,
     pub(in super::super) head: Vec<Raw>,
-    /// Whether something was left out for being of a time to come.
-    pub(in super::super) later: bool,
 }
 
 impl Ordered {
@@ -90,13 +80,12 @@ impl Ordered {
 }
 
 impl Pieces {
-    fn ordered(mut self, after: i64, until: i64) -> Ordered {
+    fn ordered(mut self, after: i64) -> Ordered {
         let mut ordered = Ordered::default();
         let mut end = after;
         self.chunks.sort_unstable_by_key(|chunk| (chunk.first, std::cmp::Reverse(chunk.last)));
         for chunk in self.chunks {
-            ordered.later |= chunk.last > until;
-            if chunk.first > end && chunk.last <= until {
+            if chunk.first > end && chunk.last <= LATEST {
                 end = chunk.last;
                 ordered.chunks.push(chunk);
             }
@@ -104,8 +93,7 @@ impl Pieces {
         if let Some(head) = self.head.filter(|head| head.first > after) {
             let (mut left, mut next) = (head.count, i64::MAX);
             head.closing.read(std::iter::once(head.bytes.as_slice()), |raw| {
-                ordered.later |= raw.millis > until;
-                if raw.millis <= until && raw.millis < next {
+                if raw.millis <= LATEST && raw.millis < next {
                     next = raw.millis;
                     ordered.head.push(raw);
                 }

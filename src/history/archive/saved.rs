@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::super::{Config, History};
 use super::folder::{Folder, Stamp};
-use super::keeper::CLOCK_OFF_MILLIS;
 use super::record::{End, read};
 use super::restore::Found;
 use crate::model::Timestamp;
@@ -41,7 +40,7 @@ pub enum SavedError {
 impl Saved {
     /// Reads what an agent with this state folder has saved; the folder with the files themselves will do as well. How far back samples
     /// are to be seen is the configuration's; its budget of memory and its limit of series are for an agent, and do not count here.
-    /// `at` is now: what is later was written by a clock that was wrong.
+    /// `at` is now: where samples are later, the clock was set back since, and all of them are shown so much earlier, as by an agent.
     ///
     /// # Errors
     /// When no history is there. What is wrong with a single file is in [`Saved::left_out`].
@@ -61,11 +60,13 @@ impl Saved {
         let Look { found, mut left_out } = look(&folder, meanwhile)?;
         let history = History::new(&Config { bytes_max: usize::MAX, series_max: usize::MAX, ..config.clone() }, telemetry);
         let mut store = history.write();
-        if found.restore(&mut store, at.plus_millis(CLOCK_OFF_MILLIS)).later {
-            let clock = "they were written by a clock that was wrong, or this one is";
-            left_out.push(format!("{}: samples of a later time than now are left out: {clock}", folder.path().display()));
+        found.restore(&mut store);
+        let later = history.resume(store.newest(), at) / 1000;
+        if later > 0 {
+            let why = format!("its newest sample is {later} s later than now, so that the clock was set back");
+            left_out.push(format!("{}: {why}: all times are shown so much earlier", folder.path().display()));
         }
-        let newest = (store.samples() > 0).then(|| store.newest());
+        let newest = (store.samples() > 0).then(|| history.timeline().outward(store.newest()));
         drop(store);
         Ok(Self { history, folder: folder.path().to_owned(), newest, left_out })
     }

@@ -311,15 +311,20 @@ fn a_folder_that_cannot_be_written_is_reported_and_made_up_for() {
 }
 
 #[test]
-fn what_a_wrong_clock_wrote_is_left_out() {
+fn after_a_clock_that_was_set_back_history_goes_on_where_it_was() {
+    const BACK: i64 = 600_000;
     let folder = tempfile::tempdir().expect("made");
     let agent = start(folder.path(), &config(), 0);
-    run(&agent, 0..600);
-    agent.history.append(at(100_000_000), &samples(600));
-    agent.archive.save(at(100_000_000));
-    let agent = start(folder.path(), &config(), 600 * 5000);
-    assert!(agent.everything().iter().all(|(_, samples)| samples.iter().all(|(millis, _)| *millis < 600 * 5000 + 60_000)));
-    assert_eq!(agent.history.append(at(601 * 5000), &samples(601)).refused(), 0);
+    run(&agent, 0..601);
+    let mut expected = agent.everything();
+    expected.iter_mut().flat_map(|(_, samples)| samples).for_each(|(millis, _)| *millis -= BACK);
+    let now = 600 * 5000 - BACK;
+    let agent = start(folder.path(), &config(), now);
+    assert_eq!(agent.everything(), expected);
+    assert_eq!(agent.history.append(at(now + 5000), &samples(601)).refused(), 0);
+    agent.archive.save(at(now + 5000));
+    let written = agent.everything();
+    assert_eq!(start(folder.path(), &config(), now + 5000).everything(), written, "and after another start");
 }
 
 #[test]
@@ -424,15 +429,16 @@ fn without_an_agent_a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn without_an_agent_what_a_wrong_clock_wrote_is_told() {
+fn without_an_agent_a_clock_that_was_set_back_is_told() {
     let folder = tempfile::tempdir().expect("made");
     let agent = start(folder.path(), &config(), 0);
     run(&agent, 0..600);
     agent.history.append(at(100_000_000), &samples(600));
     agent.archive.save(at(100_000_000));
     let saved = look(folder.path(), 600 * 5000).expect("there");
-    assert_eq!(saved.newest, Some(at(599 * 5000)));
-    assert!(saved.left_out[0].contains("samples of a later time than now are left out"), "{:?}", saved.left_out);
+    assert_eq!(saved.newest, Some(at(600 * 5000)));
+    let why = "its newest sample is 97000 s later than now, so that the clock was set back: all times are shown so much earlier";
+    assert!(saved.left_out[0].ends_with(why), "{:?}", saved.left_out);
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Held {
     }
 }
 
-/// Remembers since when groups wait for their first evaluation.
+/// Remembers since when groups wait for their first evaluation, or for the first one by the clock as it is.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
     new: BTreeMap<(String, String), Timestamp>,
@@ -81,7 +81,8 @@ impl Judge {
         let mut new = BTreeMap::new();
         let mut late = None;
         for group in &rules.groups {
-            let since = group.last_evaluation.unwrap_or_else(|| {
+            // Where the clock was set back since, it was first seen waiting just now.
+            let since = group.last_evaluation.filter(|last| *last <= at).unwrap_or_else(|| {
                 let key = (group.file.clone(), group.name.clone());
                 let since = self.new.get(&key).copied().unwrap_or(at);
                 new.insert(key, since);
@@ -176,6 +177,13 @@ mod tests {
         let mut judge = Judge::default();
         let mut held = |seconds| judge.judge(&[], &[], &rules(None), &Config::default(), at(seconds)).is_some();
         assert_eq!([1000, 1060, 1061].map(&mut held), [false, false, true]);
+    }
+
+    #[test]
+    fn a_group_that_is_not_evaluated_is_late_where_the_clock_was_set_back_too() {
+        let mut judge = Judge::default();
+        let mut held = |seconds| judge.judge(&[], &[], &rules(Some(5_000)), &Config::default(), at(seconds)).is_some();
+        assert_eq!([5_000, 1_000, 1_060, 1_061].map(&mut held), [false, false, false, true]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What is left of alerts after a stop, over a real history, a real engine and a real file.
 
 use std::path::Path;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::tests::{Bench, at, spec};
 use super::*;
+use crate::clock::Moment;
 use crate::model::AlertState;
 use crate::rules::store::Metrics;
 use crate::runtime::Board;
@@ -436,14 +438,55 @@ fn a_machine_that_sleeps_and_a_clock_that_is_set_back_end_nothing_and_let_nothin
     let pending = Some((Pending, 86_400, None));
     assert_eq!(shown, [pending, Some((Firing, 86_400, Some(86_445))), Some((Firing, 86_400, Some(86_445)))]);
 
+    let begun = clock::monotonic();
+    let heed = |seconds: i64, passed| {
+        let steady = begun + Duration::from_secs(passed);
+        bench.history.heed(Moment { wall: at(seconds), steady });
+    };
+    heed(86_460, 0);
+    heed(82_875, 15);
     group.clock_jumped(-3_600_000, at(82_875), bench.world.tolerance);
     group.evaluate(at(82_875), &bench.world);
-    assert_eq!(seen(&group), Some((Firing, 82_800, Some(86_445))), "nothing can be recorded at that time");
-    bench.put(86_475, "up", &[], 1.0);
-    for seconds in [86_475, 86_535] {
+    assert_eq!(seen(&group), Some((Firing, 82_800, Some(86_445))), "what was known last is seen");
+    heed(82_890, 30);
+    bench.put(82_890, "up", &[], 1.0);
+    group.evaluate(at(82_890), &bench.world);
+    heed(82_950, 90);
+    group.evaluate(at(82_950), &bench.world);
+    assert_eq!(seen(&group), None, "it is seen at once that it is over");
+}
+
+#[test]
+fn what_is_over_does_not_begin_again_when_the_clock_is_set_back() {
+    let bench = Bench::new();
+    let rules = ["q > 10", "max_over_time(q[30s]) > 10", "increase(c[30s]) > 10"];
+    let rules: Vec<String> = (0..).zip(rules).map(|(number, expr): (i32, _)| format!("{{alert: A{number}, expr: '{expr}'}}")).collect();
+    let mut group = Group::new(spec(&format!("groups: [{{name: g, interval: 5s, rules: [{}]}}]", rules.join(", "))));
+    let begun = clock::monotonic();
+    let mut active = Vec::new();
+    let mut step = |group: &mut Group, seconds: i64, passed: i64, values: Option<(f64, f64)>| {
+        let steady = begun + Duration::from_secs(passed.unsigned_abs());
+        bench.history.heed(Moment { wall: at(seconds), steady });
+        for (name, value) in values.into_iter().flat_map(|(q, c)| [("q", q), ("c", c)]) {
+            bench.put(seconds, name, &[], value);
+        }
         group.evaluate(at(seconds), &bench.world);
+        let is_active = |rule: &RuleSnapshot| matches!(&rule.kind, RuleKind::Alerting { alerts, .. } if !alerts.is_empty());
+        active.push(group.snapshot().rules.iter().map(is_active).collect::<Vec<_>>());
+    };
+    for tick in 0..20 {
+        // The trouble is over after 45 s.
+        let (q, c) = if tick < 10 { (100.0, 20 * tick) } else { (1.0, 180 + tick) };
+        step(&mut group, 1_000 + 5 * tick, 5 * tick, Some((q, f64::from(i32::try_from(c).expect("small")))));
     }
-    assert_eq!(seen(&group), None, "it has caught up");
+    // At 1_100 it is 1_020 again, when there was trouble. The recorder comes after the group.
+    group.clock_jumped(-80_000, at(1_020), bench.world.tolerance);
+    step(&mut group, 1_020, 100, None);
+    step(&mut group, 1_025, 105, Some((1.0, 201.0)));
+    step(&mut group, 1_030, 110, Some((100.0, 261.0)));
+    assert_eq!(active[9], [true, true, true]);
+    assert_eq!(active[19..22], [[false, false, false], [false, false, false], [false, false, false]]);
+    assert_eq!(active[22], [true, true, true], "what is new is seen at once");
 }
 
 #[test]

@@ -261,6 +261,17 @@ async fn however_many_groups_there_are_they_are_published_five_times_a_second() 
 }
 
 #[tokio::test]
+async fn a_clock_that_was_set_back_is_noticed_before_rules_are_evaluated() {
+    let agent = Agent::start(&[("a.yml", &FIRING.replace("up ==", "q =="))]);
+    // Till just now the clock was ten minutes ahead.
+    let wall = clock::now().plus_millis(600_000);
+    agent.history.heed(Moment { wall, steady: clock::monotonic() });
+    agent.history.append(wall, &[(Labels::from_pairs([("__name__", "q")]), 0.0)]);
+    agent.until(firing).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn templates_see_the_external_labels_of_a_reload() {
     let rules = "rules: [{alert: A, expr: up == 0, annotations: {zone: '{{ $externalLabels.zone }} {{ $externalURL }}'}}]";
     let agent = Agent::start(&[("a.yml", &format!("groups: [{{name: g, interval: 20ms, {rules}}}]"))]);
