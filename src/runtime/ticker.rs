@@ -11,7 +11,7 @@ use crate::model::Timestamp;
 pub struct Slot {
     /// The slot's own time, which is at or just before now.
     pub at: Timestamp,
-    /// How many slots were missed before this one.
+    /// How many slots were missed before this one; what a jump has left out is not.
     pub missed: u64,
     /// By how many milliseconds the clock has jumped since the one before, because it was set or the machine slept; mostly 0.
     pub jump_millis: i64,
@@ -49,7 +49,7 @@ impl Ticker {
                 self.last = Some(slot.at);
                 let moment = Moment::now();
                 let before = self.returned.replace(moment).unwrap_or(moment);
-                return Slot { jump_millis: moment.jump_since(before), ..slot };
+                return jumped(slot, moment.jump_since(before), self.period);
             }
             // In short naps, so that a wall clock set forward does not leave a long period asleep.
             tokio::time::sleep(wait.min(Duration::from_secs(10))).await;
@@ -75,6 +75,12 @@ fn next(last: Timestamp, latest: Timestamp, period: i64) -> Slot {
     }
     let passed = latest.since(last).as_millis() / u128::from(period.unsigned_abs());
     Slot { at: latest, missed: u64::try_from(passed).unwrap_or(u64::MAX).saturating_sub(1), jump_millis: 0 }
+}
+
+/// A slot after a jump: nobody was there to miss what lies between the times before and after.
+fn jumped(slot: Slot, jump_millis: i64, period: i64) -> Slot {
+    let left_out = u64::try_from(jump_millis).map_or(0, |jump| jump.div_ceil(period.unsigned_abs().max(1)));
+    Slot { missed: slot.missed.saturating_sub(left_out), jump_millis, ..slot }
 }
 
 #[cfg(test)]
@@ -106,6 +112,13 @@ mod tests {
     #[test]
     fn what_was_slept_through_is_counted() {
         assert_eq!(next(at(1_030), at(1_330), 100), slot(1_330, 2));
+    }
+
+    #[test]
+    fn what_a_jump_leaves_out_was_not_missed() {
+        for (jump, missed) in [(0, 122), (600_000, 2), (601_000, 1), (-5_000, 122), (10_000_000, 0)] {
+            assert_eq!(jumped(slot(1_030, 122), jump, 5_000), Slot { jump_millis: jump, ..slot(1_030, missed) }, "{jump}");
+        }
     }
 
     #[test]
