@@ -198,7 +198,7 @@ impl Group {
             self.settles_at = Some(at.plus_millis(tolerance.settle_millis));
         }
         if away < 0 {
-            self.clock_jumped(away, at, tolerance);
+            self.states.iter_mut().for_each(|state| state.alerts.clock_jumped(away, false));
         } else if away > BRIEF_MILLIS.max(self.spec.interval_millis.saturating_mul(BRIEF_INTERVALS)) {
             let alerts = self.states.iter_mut().flat_map(|state| state.alerts.iter_mut());
             for (_, alert) in alerts.filter(|(_, alert)| alert.state == AlertState::Pending) {
@@ -216,6 +216,8 @@ impl Group {
         }
         if is_long {
             self.settles_at = Some(at.plus_millis(tolerance.settle_millis));
+        } else {
+            self.settles_at = self.settles_at.map(|until| until.plus_millis(millis));
         }
     }
 

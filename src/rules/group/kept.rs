@@ -457,6 +457,15 @@ fn a_machine_that_sleeps_and_a_clock_that_is_set_back_end_nothing_and_let_nothin
 }
 
 #[test]
+fn a_clock_that_is_set_back_lets_nothing_settle_for_longer() {
+    let mut group = Group::new(spec(RULE));
+    let tolerance = Tolerance { settle_millis: 60_000, ..Bench::new().world.tolerance };
+    group.ask_history(at(100_000), tolerance);
+    group.clock_jumped(-3_600_000, at(96_430), tolerance);
+    assert_eq!([96_459, 96_460].map(|seconds| group.settles(at(seconds))), [true, false]);
+}
+
+#[test]
 fn what_is_over_does_not_begin_again_when_the_clock_is_set_back() {
     let bench = Bench::new();
     let rules = ["q > 10", "max_over_time(q[30s]) > 10", "increase(c[30s]) > 10"];
