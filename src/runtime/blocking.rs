@@ -71,7 +71,7 @@ mod tests {
     #[tokio::test]
     async fn what_hangs_has_one_thread_and_holds_up_nobody_else() {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
-        let (end, ended) = mpsc::channel::<()>();
+        let (end, ended) = mpsc::sync_channel::<()>(2);
         let ended = Arc::new(Mutex::new(ended));
         let hang = || {
             let ended = Arc::clone(&ended);
