@@ -95,8 +95,8 @@ fn a_choice_of_tests_a_diff_a_report_and_coverage() {
         let output = command.current_dir(&folder).args(["test", "rules"]).args(arguments).output().expect("it is there");
         (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     };
-    let (code, _) = run(&["agree/wrong.yml", "--run", "^nothing$"]);
-    assert_eq!(code, Some(0), "none of the tests is chosen");
+    let (code, said) = run(&["agree/chain.yml", "--run", "^nothing$"]);
+    assert!(code == Some(1) && said.contains("there is no test of that name"), "{said}");
     let path = report.path().display().to_string();
     let (code, said) = run(&["agree/wrong.yml", "--run", "after one", "--diff", "--junit", &path]);
     let diff = "    name: a test after one that fails,\n    expr: \"load\", time: 0s\n        - load 2\n        + load 1\n";

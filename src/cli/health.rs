@@ -83,7 +83,7 @@ fn report(source: &Source, arguments: &Arguments) -> anyhow::Result<Verdict> {
         let Some(service) = service else {
             let known: Vec<_> = services.filter_map(|service| service["service"].as_str()).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            bail!("no signal and no alert tells of the service {name:?}; known: {known}");
+            bail!("the service {name:?} has no score of its own (what is about others than these is judged as __other__): {known}");
         };
         print(&describe_service(service))?;
         return Ok(verdict(service["state"].as_str()));

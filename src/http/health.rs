@@ -20,7 +20,10 @@ pub(super) fn report(call: &Call, state: &State) -> Reply {
         None => {
             let known: Vec<_> = report.services.iter().map(|service| service.service.as_str()).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Reply::text(StatusCode::NOT_FOUND, &format!("no signal and no alert tells of the service {name:?}; known: {known}"))
+            Reply::text(
+                StatusCode::NOT_FOUND,
+                &format!("the service {name:?} has no score of its own (what is about others than these is judged as __other__): {known}"),
+            )
         }
     }
 }

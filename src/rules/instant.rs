@@ -1,6 +1,6 @@
 //! What an expression gives at one time, as rules and their templates take it: samples.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use super::series::Output;
@@ -13,6 +13,9 @@ const ANSWERS_MAX: usize = 64;
 
 /// The most samples of an answer that is kept.
 const ANSWER_SAMPLES_MAX: usize = 1_000;
+
+/// The most samples that all templates of an evaluation are given: each of thousands of alerts may ask for each series.
+const SAMPLES_MAX: usize = 1_000_000;
 
 /// An expression's samples; a scalar is one without labels.
 ///
@@ -31,19 +34,29 @@ pub(super) struct Asker<'e> {
     engine: &'e Engine,
     at: Timestamp,
     answers: RefCell<HashMap<String, Result<Vec<Output>, String>>>,
+    given: Cell<usize>,
 }
 
 impl<'e> Asker<'e> {
     /// For an evaluation at `at`.
     pub(super) fn new(engine: &'e Engine, at: Timestamp) -> Self {
-        Self { engine, at, answers: RefCell::default() }
+        Self { engine, at, answers: RefCell::default(), given: Cell::new(0) }
     }
 
     /// What a query finds.
     ///
     /// # Errors
-    /// When it is no query, or cannot be evaluated.
+    /// When it is no query, or cannot be evaluated, or too much has been asked.
     pub(super) fn ask(&self, query: &str) -> Result<Vec<Output>, String> {
+        if self.given.get() > SAMPLES_MAX {
+            return Err(format!("the queries in templates of one evaluation have found more than {SAMPLES_MAX} samples"));
+        }
+        let answer = self.answer(query);
+        self.given.set(self.given.get().saturating_add(answer.as_ref().map_or(0, Vec::len)));
+        answer
+    }
+
+    fn answer(&self, query: &str) -> Result<Vec<Output>, String> {
         if let Some(answer) = self.answers.borrow().get(query) {
             return answer.clone();
         }
