@@ -14,11 +14,11 @@ use super::signals::{Request, Signals};
 use super::state::{self, StateFolder};
 use super::systemd;
 use super::watch::Files;
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::collect::{self, Sampler};
 use crate::config::{Config, Loaded, Source};
 use crate::health::{self, AgentCheckServer, Judge, Report};
-use crate::history::{self, Archive, History};
+use crate::history::{self, Append, Archive, History};
 use crate::http;
 use crate::ingest::{self, Ingest, Passed, Sockets};
 use crate::model::Labels;
@@ -138,7 +138,8 @@ impl Agent {
         let (notify_config, notify_configs) = watch::channel(Arc::new(config.notify.clone()));
         let silences = match &notify_folder {
             Ok(folder) => notify::Silences::open(Some(folder), notify_configs.clone()),
-            Err(why) => notify::Silences::in_memory(why, notify_configs.clone()),
+            Err(why) if keeps_state(config) => notify::Silences::in_memory(why, notify_configs.clone()),
+            Err(_) => notify::Silences::open(None, notify_configs.clone()),
         };
         let (heartbeat_config, heartbeat_configs) = watch::channel(Arc::new(config.heartbeat.clone()));
         let heartbeats = notify::Heartbeats::new(notify::HeartbeatNeeds {
@@ -157,9 +158,11 @@ impl Agent {
             telemetry: Arc::clone(&telemetry),
             board: board.clone(),
             silences: silences.clone(),
-            store: notify_folder
-                .and_then(|folder| notify::Store::open(&folder).map_err(|error| chain(&error)))
-                .inspect_err(|reason| tracing::error!(reason, "who was told what, and what waits, will not survive this process")),
+            store: notify_folder.and_then(|folder| notify::Store::open(&folder).map_err(|error| chain(&error))).inspect_err(|reason| {
+                if config.notify.has_targets() {
+                    tracing::error!(reason, "who was told what, and what waits, will not survive this process");
+                }
+            }),
         });
         let notify_task = supervisor.spawn("notify", Policy::RESTART, move |context| notify::run(notifications.clone(), context));
 
@@ -310,10 +313,14 @@ fn bind_control(config: &http::ControlConfig) -> anyhow::Result<Option<(PathBuf,
     Ok(Some((path.clone(), bound)))
 }
 
+/// Whether anything is to survive this process.
+fn keeps_state(config: &Config) -> bool {
+    config.registry.journal.enabled || config.history.persist || config.rules.persist || config.notify.has_targets()
+}
+
 /// Takes the state folder, where anything is to be kept in it.
 fn take_state(config: &Config, source: &Source) -> anyhow::Result<Result<StateFolder, String>> {
-    let kept = config.registry.journal.enabled || config.history.persist || config.rules.persist || config.notify.has_targets();
-    if !kept {
+    if !keeps_state(config) {
         return Ok(Err("nothing is kept".to_owned()));
     }
     state::take(config.state.as_ref().unwrap_or(&source.places.state))
@@ -342,7 +349,11 @@ async fn open_archive(
     board: &Board,
 ) -> anyhow::Result<Option<Arc<Archive>>> {
     let (history, telemetry, board, config) = (history.clone(), Arc::clone(telemetry), board.clone(), config.history.clone());
-    let opened = blocking(move || Archive::open(&history, folder, &config, &telemetry, &board, clock::now()));
+    let opened = blocking(move || {
+        // A clock that is set from here on, as it often is after a boot, is noticed.
+        history.heed(Moment::now());
+        Archive::open(&history, folder, &config, &telemetry, &board, clock::now())
+    });
     opened.await.context("cannot read history back")
 }
 

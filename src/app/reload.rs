@@ -72,7 +72,7 @@ impl Agent {
         let source = self.source.clone();
         let loaded = blocking(move || load(&source)).await;
         let outcome = match loaded.unwrap_or_else(|panicked| Err(vec![Diagnostic::of_file(PART, panicked.to_string())])) {
-            Ok(new) if new.text.trim().is_empty() && !self.loaded.text.trim().is_empty() => Err(lost(self.source.path())),
+            Ok(new) if says_nothing(&new.text) && !says_nothing(&self.loaded.text) => Err(lost(self.source.path())),
             Ok(new) => self.swap(new).await,
             Err(problems) => {
                 problems.iter().for_each(|problem| tracing::error!("{problem}"));
@@ -266,6 +266,11 @@ impl Agent {
         let recorder = recorder(new, &self.registry, &self.telemetry, &self.history, &self.board);
         self.recorder_task = self.supervisor.spawn("recorder", Policy::RESTART, move |context| recorder.clone().run(context));
     }
+}
+
+/// Whether there is nothing in a text but comments and an empty document, as in the head of a file that is just being written.
+fn says_nothing(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || ["---", "...", "null", "~"].contains(&line))
 }
 
 /// Why nothing is put in force where all of the file has gone: nobody means that by a file that an editor has just begun to write, or that
@@ -465,9 +470,9 @@ pub(super) mod tests {
         let mut agent = start(folder, "{instance: a, http: {listen: []}}").await;
         let before = agent.loaded.clone();
         fs::rename(folder.join("sidewatch.yml"), folder.join("x")).expect("moved");
-        for gone in [true, false] {
-            if !gone {
-                write(folder, "\n");
+        for written in [None, Some("\n"), Some("# sidewatch\n---\n")] {
+            if let Some(text) = written {
+                write(folder, text);
             }
             let refused = agent.reload("a test").await.expect_err("refused");
             assert!(

@@ -98,6 +98,15 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_after_history_was_read_back_is_noticed() {
+        let (mut timeline, begun) = (Timeline::default(), clock::monotonic());
+        timeline.heed(Moment { wall: at(0), steady: begun });
+        timeline.resume(at(5_000), at(0));
+        timeline.heed(Moment { wall: at(6_001), steady: begun + Duration::from_secs(1) });
+        assert_eq!(timeline.inward(at(6_001)), at(6_001), "a boot's clock was behind");
+    }
+
+    #[test]
     fn what_is_read_back_is_not_of_a_time_to_come() {
         let mut timeline = Timeline::default();
         for (newest, ahead) in [(at(900), 0), (at(1_001), 0), (at(1_060), 60_000), (Timestamp::MIN, 0)] {

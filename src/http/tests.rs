@@ -265,7 +265,7 @@ async fn every_endpoint_answers() {
     assert_eq!(agent.get("/health?service=shop").await.json()["score"].as_f64(), Some(75.0));
     let unknown = agent.get("/health?service=nope").await;
     assert_eq!(unknown.status, 404);
-    assert!(unknown.text().ends_with("known: shop\n"), "{}", unknown.text());
+    assert!(unknown.text().ends_with("as __other__): shop\n"), "{}", unknown.text());
     assert_eq!(agent.get("/api/v1/alerts").await.text(), r#"{"status":"success","data":{"alerts":[]}}"#);
     assert_eq!(agent.get("/api/v1/status/buildinfo").await.json()["data"]["features"], serde_json::Value::Null);
     let load = serde_json::json!([{"type": "gauge", "help": "Load.", "unit": ""}]);

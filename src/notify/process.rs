@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
+use tokio::time::{Instant, timeout_at};
 
 use super::backoff::Verdict;
 use crate::runtime::in_turn;
@@ -38,7 +39,8 @@ pub(super) async fn run(line: Vec<String>, timeout: Duration, message: Vec<u8>) 
     command.args(arguments).env_clear().envs(ENVIRONMENT).current_dir("/").process_group(0).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     // It waits until the program has been read.
-    let started = tokio::time::timeout(timeout, in_turn(program, move || command.spawn())).await;
+    let deadline = Instant::now() + timeout;
+    let started = timeout_at(deadline, in_turn(program, move || command.spawn())).await;
     let mut child = match started {
         Ok(Ok(Ok(child))) => child,
         Ok(Ok(Err(error))) => return Verdict::failed(format!("cannot start {program}: {error}")),
@@ -54,7 +56,7 @@ pub(super) async fn run(line: Vec<String>, timeout: Duration, message: Vec<u8>) 
         }
     };
     let mut said = Vec::new();
-    let ended = tokio::time::timeout(timeout, async {
+    let ended = timeout_at(deadline, async {
         let listen = async {
             if let Some(mut stderr) = stderr {
                 let _ended = (&mut stderr).take(SAID_BYTES_MAX).read_to_end(&mut said).await;

@@ -1,6 +1,7 @@
 //! What is seen of the rules: the one place that knows how the rules publish their alerts.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ptr;
 use std::sync::Arc;
 
 use crate::model::{
@@ -90,6 +91,9 @@ impl Sight {
     }
 }
 
+/// By which rule an alert fires, from when and until when.
+type Spell<'s> = (&'s RuleSnapshot, Timestamp, Timestamp);
+
 fn key(group: &GroupSnapshot) -> String {
     format!("{};{}", group.file, group.name)
 }
@@ -128,26 +132,36 @@ impl<'s> View<'s> {
     }
 
     /// Two rules of one name may have the same alert: whoever is told cannot tell them apart, so where one goes on with what another
-    /// had, it fires since the other did, and has not ended.
+    /// had, it fires since the other did, and has not ended. Times of one rule may overlap where the clock was set back: these are others,
+    /// but for one that fires again since the very same time.
     fn join(&mut self) {
-        let mut spells: HashMap<(&str, &Labels), Vec<(Timestamp, Timestamp)>> = HashMap::new();
+        let mut spells: HashMap<(&str, &Labels), Vec<Spell<'_>>> = HashMap::new();
         for (rule, ended) in &self.ended {
-            spells.entry((&rule.name, &ended.labels)).or_default().push((ended.fired_at, ended.resolved_at));
+            spells.entry((&rule.name, &ended.labels)).or_default().push((rule, ended.fired_at, ended.resolved_at));
         }
         if spells.is_empty() {
             return;
         }
         for seen in &mut self.firing {
             let Some(spells) = spells.get_mut(&(seen.rule.name.as_str(), &seen.alert.labels)) else { continue };
-            spells.push((seen.fired_at, Timestamp::MAX));
-            while let Some((from, _)) = spells.iter().find(|(from, to)| *from < seen.fired_at && seen.fired_at <= *to) {
-                seen.fired_at = *from;
+            spells.push((seen.rule, seen.fired_at, Timestamp::MAX));
+            let mut by = seen.rule;
+            let before = |by: &RuleSnapshot, since: Timestamp| {
+                spells.iter().find(|(of, from, to)| !ptr::eq(*of, by) && *from < since && since <= *to).copied()
+            };
+            while let Some((of, from, _)) = before(by, seen.fired_at) {
+                (by, seen.fired_at) = (of, from);
             }
         }
         self.ended.retain(|(rule, ended)| {
-            let over = ended.resolved_at;
-            let went_on = |spells: &Vec<_>| spells.iter().any(|(from, to)| *from <= over && over < *to);
-            !spells.get(&(rule.name.as_str(), &ended.labels)).is_some_and(went_on)
+            let went_on = |(of, from, to): &Spell<'_>| {
+                if ptr::eq(*of, *rule) {
+                    *from == ended.fired_at && *to == Timestamp::MAX
+                } else {
+                    *from <= ended.resolved_at && ended.resolved_at < *to
+                }
+            };
+            !spells.get(&(rule.name.as_str(), &ended.labels)).is_some_and(|spells| spells.iter().any(went_on))
         });
     }
 

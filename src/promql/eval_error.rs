@@ -60,7 +60,7 @@ pub enum EvalError {
         side: &'static str,
         /// A series.
         one: String,
-        /// The one that was found before it.
+        /// Another one.
         other: String,
     },
     /// Several series on the side that has to be unique when neither side may have many.

@@ -224,8 +224,8 @@ impl Joiner<'_> {
                 return Err(EvalError::ManyToMany {
                     group: series(&group.signature),
                     side: if swapped { "left" } else { "right" },
-                    one: series(&track.labels),
-                    other: series(&first.labels),
+                    one: series(&first.labels),
+                    other: series(&track.labels),
                 });
             }
             found = Some((place, value));

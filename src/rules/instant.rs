@@ -48,19 +48,14 @@ impl<'e> Asker<'e> {
     /// # Errors
     /// When it is no query, or cannot be evaluated, or too much has been asked.
     pub(super) fn ask(&self, query: &str) -> Result<Vec<Output>, String> {
-        if self.given.get() > SAMPLES_MAX {
-            return Err(format!("the queries in templates of one evaluation have found more than {SAMPLES_MAX} samples"));
-        }
-        let answer = self.answer(query);
-        self.given.set(self.given.get().saturating_add(answer.as_ref().map_or(0, Vec::len)));
-        answer
-    }
-
-    fn answer(&self, query: &str) -> Result<Vec<Output>, String> {
         if let Some(answer) = self.answers.borrow().get(query) {
             return answer.clone();
         }
+        if self.given.get() > SAMPLES_MAX {
+            return Err(format!("the queries in templates of one evaluation have found more than {SAMPLES_MAX} samples"));
+        }
         let answer = promql::parse(query).map_err(|error| error.to_string()).and_then(|expr| samples(self.engine, &expr, self.at));
+        self.given.set(self.given.get().saturating_add(answer.as_ref().map_or(0, Vec::len)));
         let mut answers = self.answers.borrow_mut();
         if answers.len() < ANSWERS_MAX && answer.as_ref().map_or(0, Vec::len) <= ANSWER_SAMPLES_MAX {
             answers.insert(query.to_owned(), answer.clone());

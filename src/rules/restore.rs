@@ -63,7 +63,9 @@ pub(super) fn last_seen(
         let last = window.samples.last().filter(|last| !is_stale(last.value))?;
         // In whole seconds, as the series' value is.
         let down_at = Timestamp::from_millis(last.at.as_millis().div_euclid(1000) * 1000);
-        Some((window.labels.without(METRIC_NAME), LastSeen { down_at, active_at: Timestamp::from_seconds(last.value.trunc()) }))
+        // It was not later; but the value is not shown earlier where the clock was set back since.
+        let active_at = Timestamp::from_seconds(last.value.trunc()).min(down_at);
+        Some((window.labels.without(METRIC_NAME), LastSeen { down_at, active_at }))
     });
     Ok(seen.collect())
 }

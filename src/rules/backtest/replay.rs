@@ -130,7 +130,10 @@ pub fn replay(
         .iter()
         .map(|spec| {
             let same = |other: &&Arc<GroupSpec>| other.name == spec.name && other.interval_millis == spec.interval_millis;
-            let slots = other.and_then(|other| other.groups.iter().find(same)).unwrap_or(spec);
+            // Files may have a group of that name each.
+            let name = |file: &str| file.rsplit('/').next().unwrap_or_default().to_owned();
+            let apart = |other: &&Arc<GroupSpec>| (other.file != spec.file, name(&other.file) != name(&spec.file));
+            let slots = other.and_then(|other| other.groups.iter().filter(same).min_by_key(apart)).unwrap_or(spec);
             (first_slot(slots, span.from), Group::new(Arc::clone(spec)))
         })
         .collect();

@@ -304,12 +304,12 @@ fn templates_query_at_the_slot_and_alike_queries_are_asked_once() {
     bench.put(61, "up", &[("job", "c")], 1.0);
     assert_eq!(asker.ask("count(up)").map(|found| found[0].1), Ok(2.0));
     assert!(asker.ask("up{").is_err_and(|error| error.contains("parse error")));
-    for x in 0..1_000 {
+    for x in 0..2_000 {
         bench.put(60, "many", &[("x", &x.to_string())], 1.0);
     }
     let asked = std::iter::from_fn(|| Some(asker.ask("many"))).take_while(Result::is_ok).count();
-    assert_eq!(asked, 1_000, "a million samples in all");
-    assert!(asker.ask("count(up)").is_err_and(|error| error.contains("more than 1000000 samples")));
+    assert_eq!(asked, 500, "a million samples in all");
+    assert!(asker.ask("count(many)").is_err_and(|error| error.contains("more than 1000000 samples")));
 }
 
 #[test]
