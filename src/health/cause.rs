@@ -9,9 +9,6 @@ use crate::promql::{Expr, ExprKind, Number, parse};
 /// The annotation by which rules say that they are about one thing.
 const ANNOTATION: &str = "cause";
 
-/// So many expressions are remembered; then they are read again.
-const REMEMBERED_MAX: usize = 10_000;
-
 /// Knows the cause of each alert.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Causes {
@@ -52,11 +49,17 @@ impl Causes {
     /// does not depend on which of them fire, else one more alert could join two causes and so raise the score.
     pub(super) fn by_name<'r>(&mut self, config: &Config, rules: impl Iterator<Item = &'r RuleSnapshot>) -> HashMap<&'r str, String> {
         let (mut joined, mut of_causes, mut of_names) = (Joined::default(), HashMap::new(), HashMap::new());
+        let mut count = 0_usize;
         for rule in rules {
+            count += 1;
             let cause = self.of(config, rule);
             let of_cause = *of_causes.entry(cause).or_insert_with_key(|cause| joined.add(cause));
             let of_name = *of_names.entry(rule.name.as_str()).or_insert(of_cause);
             joined.join(of_name, of_cause);
+        }
+        // Most are of rules that are gone.
+        if self.of_expressions.len() > count.saturating_mul(2) {
+            self.of_expressions.clear();
         }
         let cause = |of_name: usize| joined.causes.get(joined.first(of_name)).cloned().unwrap_or_default();
         of_names.into_iter().map(|(name, of_name)| (name, cause(of_name))).collect()
@@ -73,9 +76,6 @@ impl Causes {
         }
         if let Some(cause) = self.of_expressions.get(&rule.query) {
             return cause.clone();
-        }
-        if self.of_expressions.len() >= REMEMBERED_MAX {
-            self.of_expressions.clear();
         }
         let cause = match parse(&rule.query) {
             Ok(mut expr) => {

@@ -61,8 +61,9 @@ impl Memory {
 pub fn judge(config: &Config, rules: &RulesSnapshot, readings: &Readings, parts: Vec<Part>, memory: &mut Memory, at: Timestamp) -> Report {
     memory.listen(config, readings);
     let mut known = Services::of_signals(memory.said.values().flat_map(|(_, measured)| measured));
-    let mut deductions = of_alerts(config, memory, rules, AlertState::Firing, &mut known);
-    let mut pending = of_alerts(config, memory, rules, AlertState::Pending, &mut known);
+    let causes = causes(config, memory, rules);
+    let mut deductions = of_alerts(config, &causes, rules, AlertState::Firing, &mut known);
+    let mut pending = of_alerts(config, &causes, rules, AlertState::Pending, &mut known);
     pending.iter_mut().for_each(|reason| reason.points = 0.0);
     let signals = of_signals(config, memory, at, &mut deductions);
     deductions.extend(parts.iter().filter_map(|part| of_part(config, part)));
@@ -254,24 +255,30 @@ fn of_signal_report(report: &SignalReport, signal: &Signal, measured: &Measured,
     }
 }
 
+/// The cause of each name's alerts, where there are any alerts.
+fn causes<'r>(config: &Config, memory: &mut Memory, rules: &'r RulesSnapshot) -> HashMap<&'r str, String> {
+    let rules = || rules.groups.iter().flat_map(|group| &group.rules).filter(|rule| matches!(rule.kind, RuleKind::Alerting { .. }));
+    if rules().all(|rule| alerts(rule).is_empty()) { HashMap::new() } else { memory.causes.by_name(config, rules()) }
+}
+
 /// One reason a rule and service, however many of the alerts are in the state. Services that no signal tells of have a name as long as there
 /// is room.
-fn of_alerts(config: &Config, memory: &mut Memory, rules: &RulesSnapshot, state: AlertState, known: &mut Services) -> Vec<Deduction> {
+fn of_alerts(
+    config: &Config,
+    causes: &HashMap<&str, String>,
+    rules: &RulesSnapshot,
+    state: AlertState,
+    known: &mut Services,
+) -> Vec<Deduction> {
     let rules = || rules.groups.iter().flat_map(|group| &group.rules);
     let in_state = |rule| alerts(rule).iter().filter(move |alert| alert.state == state);
     known.admit(config, rules().flat_map(in_state).filter_map(|alert| alert.labels.get(SERVICE)));
     let mut reasons = Vec::new();
-    let mut causes: Option<HashMap<&str, String>> = None;
     for rule in rules() {
         let mut by_service: BTreeMap<Option<String>, Vec<&AlertSnapshot>> = BTreeMap::new();
         for alert in in_state(rule) {
             by_service.entry(known.of(&alert.labels)).or_default().push(alert);
         }
-        if by_service.is_empty() {
-            continue;
-        }
-        let alerting = || rules().filter(|rule| matches!(rule.kind, RuleKind::Alerting { .. }));
-        let causes = causes.get_or_insert_with(|| memory.causes.by_name(config, alerting()));
         let cause = causes.get(rule.name.as_str()).map_or("", |cause| cause);
         reasons.extend(by_service.into_iter().filter_map(|(service, alerts)| of_service_alerts(config, rule, service, &alerts, cause)));
     }
